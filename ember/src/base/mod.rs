@@ -1,0 +1,24 @@
+//! The ground floor: what every other wing stands on.
+//!
+//! Errors, time, settings, the registry of annotated items, JSON Schema and the
+//! event-stream codec. This wing knows nobody: it opens no socket, names no
+//! model and serves no request.
+
+pub mod error;
+pub mod clock;
+pub mod secret;
+pub mod config;
+pub mod registry;
+mod finding;
+pub mod schema;
+pub mod sse;
+mod id;
+
+pub use clock::Clock;
+pub use config::Env;
+pub use error::{Error, ErrorKind, Problem, Result};
+pub use finding::Finding;
+pub(crate) use id::random_id;
+pub use registry::{Descriptor, Location, Registry, Scope};
+pub use schema::{JsonSchema, Schema};
+pub use secret::Secret;
