@@ -1,0 +1,123 @@
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+/// A map whose entries expire, and of which the oldest make room for new ones.
+///
+/// "Old" is by the last time an entry was put in or renewed. The order is kept in a queue whose
+/// outdated places are skipped, so that every operation costs a constant on average.
+#[derive(Debug)]
+pub(crate) struct BoundedMap<V> {
+    entries: HashMap<String, Entry<V>>,
+    order: VecDeque<(u64, String)>,
+    next: u64,
+    max_entries: usize,
+}
+
+#[derive(Debug)]
+struct Entry<V> {
+    /// Which place in the order is this entry's present one.
+    place: u64,
+    expires: Instant,
+    value: V,
+}
+
+impl<V> BoundedMap<V> {
+    pub(crate) fn new(max_entries: usize) -> Self {
+        Self {
+            entries: HashMap::new(),
+            order: VecDeque::new(),
+            next: 0,
+            max_entries: max_entries.max(1),
+        }
+    }
+
+    pub(crate) fn get(&self, key: &str, now: Instant) -> Option<&V> {
+        self.entries
+            .get(key)
+            .filter(|entry| now < entry.expires)
+            .map(|entry| &entry.value)
+    }
+
+    /// Puts a value in, and drops what has expired or is too much.
+    pub(crate) fn insert(&mut self, key: &str, value: V, expires: Instant, now: Instant) {
+        let place = self.place(key);
+        self.entries.insert(
+            key.to_owned(),
+            Entry {
+                place,
+                expires,
+                value,
+            },
+        );
+        while let Some((place, key)) = self.order.front() {
+            match self.entries.get(key).filter(|entry| entry.place == *place) {
+                // Another place in the order is this key's present one.
+                None => {}
+                Some(entry) if entry.expires > now && self.entries.len() <= self.max_entries => {
+                    break;
+                }
+                Some(_) => {
+                    self.entries.remove(key);
+                }
+            }
+            self.order.pop_front();
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: &str) -> Option<V> {
+        self.entries.remove(key).map(|entry| entry.value)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Gives a key the last place in the order.
+    fn place(&mut self, key: &str) -> u64 {
+        if self.order.len() > 2 * self.max_entries {
+            let entries = &self.entries;
+            self.order
+                .retain(|(place, key)| entries.get(key).is_some_and(|entry| entry.place == *place));
+        }
+        self.next += 1;
+        self.order.push_back((self.next, key.to_owned()));
+        self.next
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn entries_expire_and_make_room() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut map = BoundedMap::new(2);
+        map.insert("a", 1, at(10), at(0));
+        map.insert("b", 2, at(10), at(0));
+        map.insert("a", 3, at(11), at(1));
+        map.insert("c", 4, at(12), at(2));
+        assert_eq!(map.get("b", at(2)), None, "the oldest made room");
+        assert_eq!(
+            (map.get("a", at(2)), map.get("c", at(2))),
+            (Some(&3), Some(&4))
+        );
+        assert_eq!(map.get("a", at(11)), None);
+        map.insert("d", 5, at(30), at(20));
+        assert_eq!(map.len(), 1, "what has expired is dropped");
+        assert_eq!(map.remove("d"), Some(5));
+    }
+
+    #[test]
+    fn renewing_one_key_does_not_grow_the_order() {
+        let now = Instant::now();
+        let mut map = BoundedMap::new(4);
+        for value in 0..1000 {
+            map.insert("a", value, now + Duration::from_secs(1), now);
+        }
+        assert!(map.order.len() <= 2 * 4 + 1);
+        assert_eq!(map.get("a", now), Some(&999));
+    }
+}
