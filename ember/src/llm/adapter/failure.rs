@@ -1,0 +1,348 @@
+use crate::llm::error::{Error, ErrorKind};
+use http::HeaderMap;
+use serde_json::Value;
+use std::time::{Duration, SystemTime};
+
+/// How much of an unreadable answer is kept for the log, in bytes.
+const RAW_LIMIT: usize = 4096;
+
+/// What a provider says about a failure, from whatever shape it says it in.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) kind: Option<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// Reads a body: `{"error":{…}}`, `{"error":"text"}`, `{"detail":…}`, `{"message":…}`, or anything else.
+    pub(crate) fn read(body: &[u8]) -> Self {
+        match serde_json::from_slice::<Value>(body) {
+            Ok(value) => Self::of(&value),
+            Err(_) => Self {
+                message: clipped(&String::from_utf8_lossy(body)),
+                ..Self::default()
+            },
+        }
+    }
+
+    /// Reads the same shapes from a value.
+    pub(crate) fn of(value: &Value) -> Self {
+        // Some providers wrap the document in an array.
+        let value = value.get(0).unwrap_or(value);
+        let inner = ["error", "detail", "message"]
+            .iter()
+            .find_map(|key| value.get(key))
+            .unwrap_or(value);
+        let text = |key: &str| match inner.get(key)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        };
+        let message = text("message").or_else(|| inner.as_str().map(str::to_owned));
+        Self {
+            kind: text("type").or_else(|| text("status")),
+            code: text("code"),
+            message: clipped(&message.unwrap_or_else(|| inner.to_string())),
+        }
+    }
+
+    /// The error of our vocabulary. `status` is that of the answer, or what an error within a
+    /// stream stands for.
+    pub(crate) fn into_error(self, provider: &str, status: Option<u16>) -> Error {
+        let kind = self.classify(status);
+        let mut error = Error::new(kind, self.message).with_provider(provider);
+        if let Some(status) = status {
+            error = error.with_status(status);
+        }
+        match self.code.or(self.kind) {
+            Some(code) => error.with_code(code),
+            None => error,
+        }
+    }
+
+    /// The class of a failure. What the provider calls it goes before its status.
+    fn classify(&self, status: Option<u16>) -> ErrorKind {
+        let words = [self.code.as_deref(), self.kind.as_deref()]
+            .into_iter()
+            .flatten();
+        for word in words {
+            for (kind, known) in WORDS {
+                if known.contains(&word) {
+                    return *kind;
+                }
+            }
+        }
+        let message = self.message.to_lowercase();
+        let throttled = message.contains("rate limit") || message.contains("throttl");
+        if matches!(status, None | Some(400 | 413 | 422))
+            && !throttled
+            && TOO_LONG.iter().any(|phrase| message.contains(phrase))
+        {
+            return ErrorKind::ContextLength;
+        }
+        match status {
+            Some(401 | 403) => ErrorKind::Auth,
+            Some(402) => ErrorKind::Quota,
+            Some(408 | 504) => ErrorKind::Timeout,
+            Some(409 | 425) => ErrorKind::Overloaded,
+            Some(413) => ErrorKind::ContextLength,
+            Some(429) => ErrorKind::RateLimit,
+            Some(503 | 529) => ErrorKind::Overloaded,
+            Some(400..=499) => ErrorKind::InvalidRequest,
+            _ => ErrorKind::Server,
+        }
+    }
+}
+
+/// The words that providers use as `code` or `type`, by what they mean.
+const WORDS: &[(ErrorKind, &[&str])] = &[
+    (
+        ErrorKind::ContextLength,
+        &[
+            "context_length_exceeded",
+            "request_too_large",
+            "string_above_max_length",
+        ],
+    ),
+    (
+        ErrorKind::ContentFilter,
+        &[
+            "content_policy_violation",
+            "content_filter",
+            "ResponsibleAIPolicyViolation",
+        ],
+    ),
+    (
+        ErrorKind::Quota,
+        &[
+            "insufficient_quota",
+            "billing_error",
+            "billing_hard_limit_reached",
+            "billing_not_active",
+        ],
+    ),
+    (
+        ErrorKind::Auth,
+        &[
+            "invalid_api_key",
+            "authentication_error",
+            "permission_error",
+            "UNAUTHENTICATED",
+        ],
+    ),
+    (
+        ErrorKind::RateLimit,
+        &[
+            "rate_limit_exceeded",
+            "rate_limit_error",
+            "RESOURCE_EXHAUSTED",
+        ],
+    ),
+    (
+        ErrorKind::Overloaded,
+        &[
+            "overloaded_error",
+            "engine_overloaded",
+            "UNAVAILABLE",
+            "503",
+            "529",
+        ],
+    ),
+    (
+        ErrorKind::Timeout,
+        &["timeout_error", "DEADLINE_EXCEEDED", "504", "408"],
+    ),
+    (
+        ErrorKind::Server,
+        &[
+            "server_error",
+            "internal_error",
+            "internal_server_error",
+            "api_error",
+            "500",
+            "502",
+        ],
+    ),
+];
+
+/// How providers without a code say that the input is too long.
+const TOO_LONG: &[&str] = &[
+    "maximum context length",
+    "context length exceeded",
+    "context window",
+    "prompt is too long",
+    "input is too long",
+    "input token count",
+    "too many input tokens",
+    "reduce the length of the messages",
+    "exceeds the available context size",
+    "exceed context limit",
+];
+
+/// How long the provider wants to be left alone: `retry-after-ms`, then `retry-after` in seconds
+/// or as a date, then what the message says ("try again in 1.5s").
+pub(crate) fn wait_hint(headers: &HeaderMap, message: &str, now: SystemTime) -> Option<Duration> {
+    let header = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let seconds = |text: &str| {
+        text.parse()
+            .ok()
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+    };
+    let by_milliseconds = || {
+        header("retry-after-ms")
+            .and_then(seconds)
+            .map(|wait| wait / 1000)
+    };
+    let by_seconds = || header("retry-after").and_then(seconds);
+    let by_date = || {
+        let date = httpdate::parse_http_date(header("retry-after")?).ok()?;
+        Some(date.duration_since(now).unwrap_or_default())
+    };
+    by_milliseconds()
+        .or_else(by_seconds)
+        .or_else(by_date)
+        .or_else(|| wait_in_text(message))
+}
+
+/// Finds "try again in 1.5s", "… in 20ms" or "… in 1m30s".
+fn wait_in_text(message: &str) -> Option<Duration> {
+    let (_, rest) = message.split_once("try again in ")?;
+    let mut rest = rest;
+    let mut wait = None;
+    while let Some(unit_at) = rest
+        .find(|char: char| !char.is_ascii_digit() && char != '.')
+        .filter(|at| *at > 0)
+    {
+        let (number, tail) = rest.split_at(unit_at);
+        let (scale, length) = match tail {
+            _ if tail.starts_with("ms") => (0.001, 2),
+            _ if tail.starts_with('s') => (1.0, 1),
+            _ if tail.starts_with('m') => (60.0, 1),
+            _ if tail.starts_with('h') => (3600.0, 1),
+            _ => break,
+        };
+        let part =
+            Duration::try_from_secs_f64(number.trim_end_matches('.').parse::<f64>().ok()? * scale)
+                .ok()?;
+        wait = Some(wait.unwrap_or_default() + part);
+        rest = &tail[length..];
+    }
+    wait
+}
+
+fn clipped(text: &str) -> String {
+    text[..text.floor_char_boundary(RAW_LIMIT)]
+        .trim()
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::{millis, secs};
+
+    #[track_caller]
+    fn check(status: u16, body: &str, kind: ErrorKind, message: &str) {
+        let error = Failure::read(body.as_bytes()).into_error("test", Some(status));
+        assert_eq!((error.kind(), error.message()), (kind, message), "{body}");
+    }
+
+    #[test]
+    fn every_shape_of_an_error_is_read() {
+        use ErrorKind::*;
+        check(
+            400,
+            r#"{"error":{"message":"bad","type":"invalid_request_error"}}"#,
+            InvalidRequest,
+            "bad",
+        );
+        check(
+            429,
+            r#"{"error":{"message":"m","code":"insufficient_quota"}}"#,
+            Quota,
+            "m",
+        );
+        check(
+            429,
+            r#"{"error":{"message":"slow down","code":null}}"#,
+            RateLimit,
+            "slow down",
+        );
+        check(500, r#"{"error":"boom"}"#, Server, "boom");
+        check(
+            422,
+            r#"{"detail":"no such field"}"#,
+            InvalidRequest,
+            "no such field",
+        );
+        check(401, r#"{"message":"no key"}"#, Auth, "no key");
+        check(
+            400,
+            r#"{"error":{"message":"m","code":"content_filter"}}"#,
+            ContentFilter,
+            "m",
+        );
+        check(503, "<html>busy</html>", Overloaded, "<html>busy</html>");
+        check(
+            529,
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"m"}}"#,
+            Overloaded,
+            "m",
+        );
+        check(
+            500,
+            r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#,
+            Overloaded,
+            "m",
+        );
+        check(502, "", Server, "");
+    }
+
+    #[test]
+    fn an_input_that_is_too_long_is_recognised_by_its_message() {
+        let long = "This model's maximum context length is 8192 tokens.";
+        check(
+            400,
+            &format!(r#"{{"error":{{"message":"{long}"}}}}"#),
+            ErrorKind::ContextLength,
+            long,
+        );
+        let throttled = "Rate limit: context window tokens per minute";
+        check(
+            400,
+            &format!(r#"{{"error":"{throttled}"}}"#),
+            ErrorKind::InvalidRequest,
+            throttled,
+        );
+    }
+
+    #[test]
+    fn waits_are_found_in_their_order() {
+        let now = SystemTime::UNIX_EPOCH + secs(1_000);
+        let hint = |pairs: &[(&'static str, &'static str)], text: &str| {
+            let headers = pairs.iter().map(|(name, value)| {
+                (
+                    http::HeaderName::from_static(name),
+                    http::HeaderValue::from_static(value),
+                )
+            });
+            wait_hint(&headers.collect(), text, now)
+        };
+        assert_eq!(
+            hint(&[("retry-after-ms", "1500"), ("retry-after", "9")], ""),
+            Some(millis(1500))
+        );
+        assert_eq!(hint(&[("retry-after", "0.5")], ""), Some(millis(500)));
+        assert_eq!(
+            hint(&[("retry-after", "Thu, 01 Jan 1970 00:16:50 GMT")], ""),
+            Some(secs(10))
+        );
+        assert_eq!(
+            hint(&[("retry-after", "soon")], "Please try again in 1m30.5s."),
+            Some(millis(90_500))
+        );
+        assert_eq!(hint(&[], "try again in 20ms"), Some(millis(20)));
+        assert_eq!(hint(&[("retry-after", "-1")], "try again later"), None);
+    }
+}

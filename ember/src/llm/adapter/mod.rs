@@ -1,0 +1,96 @@
+//! Pure translation between our vocabulary and a provider's interface.
+//!
+//! An [`Adapter`] opens no connection, knows no key and keeps no state between calls: bytes in,
+//! values out, so that every fact about a provider is tested without one. Each provider has a
+//! folder with `request`, `response` and `stream`. What is alike everywhere stands in here:
+//! what a status means, and where a provider says how long to wait.
+
+mod failure;
+#[cfg(feature = "openai")]
+pub mod openai;
+
+pub(crate) use failure::{Failure, wait_hint};
+
+use super::chat::{ChatRequest, ChatResponse, Dropped};
+use super::error::Error;
+use super::stream::ChatEvent;
+use crate::base::Secret;
+use http::HeaderMap;
+use std::collections::VecDeque;
+
+/// Translates for one provider.
+pub trait Adapter: Send + Sync + 'static {
+    /// Reads a streamed answer.
+    type Decoder: EventDecoder;
+
+    /// What the provider is called in errors and settings.
+    fn name(&self) -> &str;
+
+    /// Writes a request. `stream` asks for an answer that arrives bit by bit.
+    ///
+    /// # Errors
+    /// When the request cannot be sent to this provider at all.
+    fn encode(&self, request: &ChatRequest, model: &str, stream: bool) -> Result<Encoded, Error>;
+
+    /// The headers that carry the key.
+    ///
+    /// # Errors
+    /// When the key cannot stand in a header.
+    fn authorize(&self, key: &Secret) -> Result<HeaderMap, Error>;
+
+    /// Reads an answer that has arrived whole.
+    ///
+    /// # Errors
+    /// When it is not what the provider documents, or holds an error.
+    fn decode(&self, body: &[u8]) -> Result<ChatResponse, Error>;
+
+    /// A decoder for one streamed answer.
+    fn decoder(&self) -> Self::Decoder;
+
+    /// Reads an answer whose status tells of a failure.
+    fn failure(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Error;
+}
+
+/// A request as it goes over the wire.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Encoded {
+    /// What is appended to the base address, with a slash in front.
+    pub path: String,
+    /// The body, JSON.
+    pub body: Vec<u8>,
+    /// What could not be said.
+    pub dropped: Vec<Dropped>,
+}
+
+impl Encoded {
+    /// A request to a path.
+    pub fn new(path: impl Into<String>, body: Vec<u8>, dropped: Vec<Dropped>) -> Self {
+        Self {
+            path: path.into(),
+            body,
+            dropped,
+        }
+    }
+}
+
+/// Reads one streamed answer, event by event.
+///
+/// It emits exactly one [`ChatEvent::Finish`], or returns an error; after either it is not
+/// called again.
+pub trait EventDecoder: Send + Unpin + 'static {
+    /// Reads the data of one event.
+    ///
+    /// # Errors
+    /// When the provider reports one, or its events make no sense any more.
+    fn event(&mut self, data: &str, out: &mut VecDeque<ChatEvent>) -> Result<(), Error>;
+
+    /// Tells whether the answer is complete but for formalities, so that there is little to wait for.
+    fn is_complete(&self) -> bool;
+
+    /// Reads what was left when the bytes ended: data of an event that lacks its last blank line.
+    ///
+    /// # Errors
+    /// When the answer is not complete.
+    fn end(&mut self, rest: Option<&str>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error>;
+}

@@ -1,0 +1,87 @@
+//! OpenAI's chat completions, and whatever speaks them.
+//!
+//! `POST {base}/chat/completions`, as OpenAI's API reference describes it. Servers that are
+//! compatible differ in many small ways; reading is tolerant of all of them, writing sticks to
+//! what the reference documents.
+
+mod request;
+mod response;
+mod stream;
+
+pub use stream::ChunkDecoder;
+
+use super::{Adapter, Encoded, Failure, wait_hint};
+use crate::base::Secret;
+use crate::llm::chat::{ChatRequest, ChatResponse};
+use crate::llm::error::{Error, ErrorKind};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+use std::time::SystemTime;
+
+/// Translates for OpenAI's chat completions.
+#[derive(Debug, Clone)]
+pub struct OpenAi {
+    name: String,
+}
+
+impl OpenAi {
+    /// OpenAI itself.
+    pub fn new() -> Self {
+        Self::named("openai")
+    }
+
+    /// A compatible server of another name.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into() }
+    }
+}
+
+impl Default for OpenAi {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Adapter for OpenAi {
+    type Decoder = ChunkDecoder;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn encode(&self, request: &ChatRequest, model: &str, stream: bool) -> Result<Encoded, Error> {
+        let (body, dropped) = request::encode(request, model, stream).map_err(|error| {
+            Error::new(ErrorKind::InvalidRequest, "the request cannot be written")
+                .with_source(error)
+        })?;
+        Ok(Encoded::new("/chat/completions", body, dropped))
+    }
+
+    fn authorize(&self, key: &Secret) -> Result<HeaderMap, Error> {
+        let mut value =
+            HeaderValue::try_from(format!("Bearer {}", key.expose())).map_err(|_| {
+                Error::new(
+                    ErrorKind::Config,
+                    "the API key holds characters that no key has",
+                )
+            })?;
+        value.set_sensitive(true);
+        Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<ChatResponse, Error> {
+        response::decode(&self.name, body)
+    }
+
+    fn decoder(&self) -> ChunkDecoder {
+        ChunkDecoder::new(&self.name)
+    }
+
+    fn failure(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {
+        let error = Failure::read(body).into_error(&self.name, Some(status));
+        match wait_hint(headers, error.message(), SystemTime::now()) {
+            Some(wait) => error.with_retry_after(wait),
+            None => error,
+        }
+    }
+}

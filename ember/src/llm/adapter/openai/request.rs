@@ -1,0 +1,437 @@
+use crate::base::schema::Dialect;
+use crate::llm::chat::{ChatRequest, Dropped, ResponseFormat, ToolChoice};
+use crate::llm::message::{Media, MediaSource, Message, Part, Role, ToolCall};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+/// Writes the body of a request, and lists what it could not say.
+pub(super) fn encode(
+    request: &ChatRequest,
+    model: &str,
+    stream: bool,
+) -> Result<(Vec<u8>, Vec<Dropped>), serde_json::Error> {
+    let mut dropped = Vec::new();
+    let mut messages = Vec::with_capacity(request.messages.len());
+    for (index, message) in request.messages.iter().enumerate() {
+        write_message(message, index, &mut messages, &mut dropped);
+    }
+    let body = Body {
+        model,
+        messages,
+        tools: request
+            .tools
+            .iter()
+            .map(crate::llm::tool::Tool::to_openai_spec)
+            .collect(),
+        tool_choice: (!request.tools.is_empty())
+            .then(|| tool_choice(&request.tool_choice))
+            .flatten(),
+        parallel_tool_calls: request
+            .parallel_tool_calls
+            .filter(|_| !request.tools.is_empty()),
+        temperature: request.temperature,
+        top_p: request.top_p,
+        max_completion_tokens: request.max_tokens,
+        stop: &request.stop,
+        seed: request.seed,
+        reasoning_effort: request.reasoning_effort.as_deref(),
+        response_format: response_format(&request.response_format),
+        stream: stream.then_some(true),
+        stream_options: stream.then_some(StreamOptions {
+            include_usage: true,
+        }),
+        extra: &request.extra,
+    };
+    Ok((serde_json::to_vec(&body)?, dropped))
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: Vec<WireMessage<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parallel_tool_calls: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    // `max_tokens` is deprecated, and newer models refuse it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    stop: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
+    #[serde(flatten)]
+    extra: &'a Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+#[derive(Serialize)]
+struct WireMessage<'a> {
+    role: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<Content<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<WireCall<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<&'a str>,
+}
+
+impl<'a> WireMessage<'a> {
+    fn new(role: &'static str, content: Option<Content<'a>>) -> Self {
+        Self {
+            role,
+            content,
+            refusal: None,
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(Cow<'a, str>),
+    Parts(Vec<Value>),
+}
+
+#[derive(Serialize)]
+struct WireCall<'a> {
+    id: &'a str,
+    r#type: &'static str,
+    function: WireFunction<'a>,
+}
+
+#[derive(Serialize)]
+struct WireFunction<'a> {
+    name: &'a str,
+    arguments: &'a str,
+}
+
+impl<'a> From<&'a ToolCall> for WireCall<'a> {
+    fn from(call: &'a ToolCall) -> Self {
+        // An empty text is no JSON, and servers that parse it fail.
+        let arguments = if call.arguments.trim().is_empty() {
+            "{}"
+        } else {
+            &call.arguments
+        };
+        Self {
+            id: &call.id,
+            r#type: "function",
+            function: WireFunction {
+                name: &call.name,
+                arguments,
+            },
+        }
+    }
+}
+
+/// Appends the messages of the wire that one of ours becomes: results of tools have one each.
+fn write_message<'a>(
+    message: &'a Message,
+    index: usize,
+    messages: &mut Vec<WireMessage<'a>>,
+    dropped: &mut Vec<Dropped>,
+) {
+    let mut drop = |part: usize, why: &str| {
+        dropped.push(Dropped::new(
+            format!("messages[{index}].content[{part}]"),
+            why,
+        ))
+    };
+    match message.role {
+        Role::System => messages.push(WireMessage::new(
+            "system",
+            Some(Content::Text(message.text())),
+        )),
+        Role::User => messages.push(WireMessage::new(
+            "user",
+            Some(user_content(message, &mut drop)),
+        )),
+        Role::Assistant => {
+            let text = message.text();
+            let mut wire = WireMessage::new("assistant", None);
+            for (part_index, part) in message.content.iter().enumerate() {
+                match part {
+                    Part::Text(_) => {}
+                    Part::Refusal(_) => wire.refusal = message.refusal(),
+                    Part::ToolCall(call) if call.truncated => {
+                        drop(part_index, "the call was cut off")
+                    }
+                    Part::ToolCall(call) => wire.tool_calls.push(call.into()),
+                    Part::Reasoning(_) => {
+                        drop(part_index, "chat completions take no reasoning back")
+                    }
+                    _ => drop(
+                        part_index,
+                        "chat completions have no such part in an answer",
+                    ),
+                }
+            }
+            // An answer needs content, a refusal or calls; `null` is not understood everywhere.
+            if !text.is_empty() || (wire.refusal.is_none() && wire.tool_calls.is_empty()) {
+                wire.content = Some(Content::Text(text));
+            }
+            messages.push(wire);
+        }
+        Role::Tool => {
+            for (part_index, part) in message.content.iter().enumerate() {
+                let Part::ToolResult(result) = part else {
+                    drop(part_index, "only results can answer calls");
+                    continue;
+                };
+                let content = Content::Text(Cow::Borrowed(&result.content));
+                let tool_call_id = Some(result.call_id.as_str());
+                messages.push(WireMessage {
+                    tool_call_id,
+                    ..WireMessage::new("tool", Some(content))
+                });
+            }
+        }
+    }
+}
+
+/// Text alone stays text: some compatible servers know nothing else.
+fn user_content<'a>(message: &'a Message, drop: &mut impl FnMut(usize, &str)) -> Content<'a> {
+    if message
+        .content
+        .iter()
+        .all(|part| matches!(part, Part::Text(_)))
+    {
+        return Content::Text(message.text());
+    }
+    let mut parts = Vec::with_capacity(message.content.len());
+    for (index, part) in message.content.iter().enumerate() {
+        match part {
+            Part::Text(text) => parts.push(json!({"type": "text", "text": text.text})),
+            Part::Media(media) => match media_part(media) {
+                Some(part) => parts.push(part),
+                None => drop(index, "only images can be given by address"),
+            },
+            _ => drop(index, "a user's message cannot hold such a part"),
+        }
+    }
+    Content::Parts(parts)
+}
+
+fn media_part(media: &Media) -> Option<Value> {
+    let kind = media.media_type.split('/').next().unwrap_or_default();
+    match (&media.source, kind) {
+        (MediaSource::Url(url), "image") => {
+            Some(json!({"type": "image_url", "image_url": {"url": url}}))
+        }
+        (MediaSource::Url(_), _) => None,
+        (MediaSource::Bytes(bytes), _) => {
+            let data = BASE64_STANDARD.encode(bytes);
+            let url = format!("data:{};base64,{data}", media.media_type);
+            Some(match kind {
+                "image" => json!({"type": "image_url", "image_url": {"url": url}}),
+                "audio" => {
+                    let subtype = media.media_type.rsplit('/').next().unwrap_or_default();
+                    let format = if subtype == "mpeg" {
+                        "mp3"
+                    } else {
+                        subtype.trim_start_matches("x-")
+                    };
+                    json!({"type": "input_audio", "input_audio": {"data": data, "format": format}})
+                }
+                _ => json!({"type": "file", "file": {"filename": "file", "file_data": url}}),
+            })
+        }
+    }
+}
+
+fn tool_choice(choice: &ToolChoice) -> Option<Value> {
+    match choice {
+        ToolChoice::Auto => None,
+        ToolChoice::None => Some("none".into()),
+        ToolChoice::Required => Some("required".into()),
+        ToolChoice::Tool(name) => Some(json!({"type": "function", "function": {"name": name}})),
+    }
+}
+
+fn response_format(format: &ResponseFormat) -> Option<Value> {
+    match format {
+        ResponseFormat::Text => None,
+        ResponseFormat::Json => Some(json!({"type": "json_object"})),
+        ResponseFormat::Schema { name, schema } => {
+            let lowered = schema.lower(Dialect::OpenAiStrict);
+            Some(json!({
+                "type": "json_schema",
+                "json_schema": {"name": name, "schema": lowered.schema, "strict": lowered.strict},
+            }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Schema;
+    use crate::llm::message::{Reasoning, ToolResult};
+    use crate::llm::tool::{ParameterSchema, Tool};
+
+    fn written(request: &ChatRequest, stream: bool) -> (Value, Vec<Dropped>) {
+        let (body, dropped) = encode(request, "m", stream).unwrap();
+        (serde_json::from_slice(&body).unwrap(), dropped)
+    }
+
+    #[test]
+    fn a_plain_question_says_nothing_more() {
+        let (body, dropped) = written(&"Hi".into(), false);
+        assert_eq!(
+            body,
+            json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
+        );
+        assert!(dropped.is_empty());
+        let (body, _) = written(&"Hi".into(), true);
+        assert_eq!(
+            (&body["stream"], &body["stream_options"]),
+            (&json!(true), &json!({"include_usage": true}))
+        );
+    }
+
+    #[test]
+    fn a_turn_with_tools_is_written_as_the_reference_wants_it() {
+        let calls = [
+            ToolCall::new("c1", "add", "{\"a\":1}"),
+            ToolCall::new("c2", "now", ""),
+        ];
+        let results = calls.iter().map(|call| ToolResult::new(call, "2"));
+        let request = ChatRequest::new([
+            Message::system("Be brief."),
+            Message::user("1+1?"),
+            Message::new(Role::Assistant, calls.clone().map(Part::ToolCall)),
+            Message::tool_results(results),
+            Message::assistant("2"),
+        ]);
+        let (body, dropped) = written(&request, false);
+        assert_eq!(
+            body["messages"],
+            json!([
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "1+1?"},
+                {"role": "assistant", "tool_calls": [
+                    {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{\"a\":1}"}},
+                    {"id": "c2", "type": "function", "function": {"name": "now", "arguments": "{}"}},
+                ]},
+                {"role": "tool", "tool_call_id": "c1", "content": "2"},
+                {"role": "tool", "tool_call_id": "c2", "content": "2"},
+                {"role": "assistant", "content": "2"},
+            ])
+        );
+        assert!(dropped.is_empty());
+    }
+
+    #[test]
+    fn media_are_written_by_kind() {
+        let content = [
+            Part::text("What is this?"),
+            Part::Media(Media::image_url("https://a/b.png")),
+            Part::Media(Media::bytes("image/png", &b"abc"[..])),
+            Part::Media(Media::bytes("audio/mpeg", &b"abc"[..])),
+            Part::Media(Media::bytes("application/pdf", &b"abc"[..])),
+        ];
+        let (body, _) = written(&Message::new(Role::User, content).into(), false);
+        assert_eq!(
+            body["messages"][0]["content"],
+            json!([
+                {"type": "text", "text": "What is this?"},
+                {"type": "image_url", "image_url": {"url": "https://a/b.png"}},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,YWJj"}},
+                {"type": "input_audio", "input_audio": {"data": "YWJj", "format": "mp3"}},
+                {"type": "file", "file": {"filename": "file", "file_data": "data:application/pdf;base64,YWJj"}},
+            ])
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_listed() {
+        let mut cut = ToolCall::new("c1", "add", "{\"a\":");
+        cut.truncated = true;
+        let content = [
+            Part::Reasoning(Reasoning::new("hm")),
+            Part::text("Well"),
+            Part::ToolCall(cut),
+        ];
+        let (body, dropped) = written(&Message::new(Role::Assistant, content).into(), false);
+        assert_eq!(
+            body["messages"],
+            json!([{"role": "assistant", "content": "Well"}])
+        );
+        let places: Vec<_> = dropped
+            .iter()
+            .map(|dropped| dropped.what.as_str())
+            .collect();
+        assert_eq!(places, ["messages[0].content[0]", "messages[0].content[2]"]);
+    }
+
+    #[test]
+    fn options_have_the_names_of_the_reference() {
+        let tool = Tool::declared("add", "Adds.", ParameterSchema::object([])).unwrap();
+        let format = ResponseFormat::Schema {
+            name: "sum".into(),
+            schema: Schema::from(json!({"type": "string"})),
+        };
+        let mut request = ChatRequest::from("Hi")
+            .tool(tool)
+            .tool_choice(ToolChoice::Tool("add".into()))
+            .parallel_tool_calls(false)
+            .temperature(0.5)
+            .top_p(0.9)
+            .max_tokens(9_u64)
+            .seed(7_u64)
+            .reasoning_effort("low")
+            .response_format(format);
+        request.stop = vec!["END".into()];
+        request.extra.insert("service_tier".into(), "flex".into());
+        let (mut body, _) = written(&request, false);
+        body.as_object_mut().unwrap().remove("messages");
+        assert_eq!(
+            body,
+            json!({
+                "model": "m",
+                "tools": [{"type": "function", "function": {
+                    "name": "add",
+                    "description": "Adds.",
+                    "parameters": {"type": "object", "properties": {}, "required": [], "additionalProperties": false},
+                }}],
+                "tool_choice": {"type": "function", "function": {"name": "add"}},
+                "parallel_tool_calls": false,
+                "temperature": 0.5,
+                "top_p": 0.9,
+                "max_completion_tokens": 9,
+                "stop": ["END"],
+                "seed": 7,
+                "reasoning_effort": "low",
+                "response_format": {"type": "json_schema", "json_schema": {
+                    "name": "sum", "schema": {"type": "string"}, "strict": false,
+                }},
+                "service_tier": "flex",
+            })
+        );
+    }
+}

@@ -1,0 +1,462 @@
+//! An answer that has arrived whole, and what it shares with a streamed one.
+//!
+//! Every member is optional and every enumeration open: compatible servers leave out and add.
+
+use crate::llm::adapter::Failure;
+use crate::llm::chat::{ChatResponse, Finish, FinishReason, mark_truncated};
+use crate::llm::error::{Error, ErrorKind};
+use crate::llm::message::{Message, Part, Reasoning, Role, ToolCall};
+use crate::llm::usage::Usage;
+use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::fmt;
+
+pub(super) fn decode(provider: &str, body: &[u8]) -> Result<ChatResponse, Error> {
+    let decode =
+        |reason: &str| Error::new(ErrorKind::Decode, reason.to_owned()).with_provider(provider);
+    let completion: Completion<'_> = serde_json::from_slice(body).map_err(|error| {
+        decode("the answer is not what chat completions are").with_source(error)
+    })?;
+    if let Some(error) = completion.error {
+        return Err(in_band(provider, error));
+    }
+    let choices = completion.choices.unwrap_or_default();
+    // With `n` above 1 there are several; the first is the answer.
+    let choice = choices
+        .into_iter()
+        .min_by_key(|choice| choice.index.unwrap_or(0));
+    let Choice {
+        message,
+        finish_reason,
+        ..
+    } = choice.ok_or_else(|| decode("the answer holds no choice"))?;
+    let message = message.unwrap_or_default();
+    let mut content = Vec::new();
+    let reasoning = message
+        .reasoning()
+        .chain(message.content.thoughts())
+        .collect::<String>();
+    if !reasoning.is_empty() {
+        content.push(Part::Reasoning(Reasoning::new(reasoning)));
+    }
+    let text = message.content.texts().collect::<String>();
+    if !text.is_empty() {
+        content.push(Part::text(text));
+    }
+    let refused = message.refusal.filter(|refusal| !refusal.is_empty());
+    content.extend(refused.map(|refusal| Part::Refusal(refusal.into_owned())));
+    for (index, call) in message
+        .tool_calls
+        .unwrap_or_default()
+        .into_iter()
+        .enumerate()
+    {
+        content.push(Part::ToolCall(call.into_call(index)));
+    }
+    let finish = finish(finish_reason.as_deref(), &content);
+    mark_truncated(&mut content, &finish.reason);
+    let mut response = ChatResponse::new(Message::new(Role::Assistant, content), finish);
+    response.id = named(completion.id);
+    response.model = named(completion.model);
+    response.usage = completion.usage.map(WireUsage::into_usage);
+    Ok(response)
+}
+
+#[derive(Deserialize)]
+struct Completion<'a> {
+    #[serde(borrow)]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    model: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    choices: Option<Vec<Choice<'a>>>,
+    usage: Option<WireUsage>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    index: Option<u64>,
+    #[serde(borrow)]
+    message: Option<WireMessage<'a>>,
+    #[serde(borrow)]
+    finish_reason: Option<Cow<'a, str>>,
+}
+
+/// The message of an answer, or what a chunk adds to it.
+#[derive(Default, Deserialize)]
+pub(super) struct WireMessage<'a> {
+    #[serde(borrow, default)]
+    pub(super) content: Content<'a>,
+    #[serde(borrow)]
+    pub(super) refusal: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    reasoning_content: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    reasoning: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) tool_calls: Option<Vec<WireCall<'a>>>,
+}
+
+impl WireMessage<'_> {
+    /// DeepSeek's name for the reasoning, or vLLM's; some servers send both, with the same text.
+    pub(super) fn reasoning(&self) -> impl Iterator<Item = &str> {
+        let mut names = [&self.reasoning_content, &self.reasoning]
+            .into_iter()
+            .flatten();
+        names
+            .find(|text| !text.is_empty())
+            .map(AsRef::as_ref)
+            .into_iter()
+    }
+}
+
+/// Text, nothing, or (from Mistral) parts of text and thoughts.
+#[derive(Default)]
+pub(super) enum Content<'a> {
+    #[default]
+    Nothing,
+    Text(Cow<'a, str>),
+    Parts(Vec<ContentPart>),
+}
+
+pub(super) enum ContentPart {
+    Text(String),
+    Thought(String),
+}
+
+impl Content<'_> {
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        let (text, parts) = match self {
+            Self::Nothing => (None, &[][..]),
+            Self::Text(text) => (Some(text.as_ref()), &[][..]),
+            Self::Parts(parts) => (None, &parts[..]),
+        };
+        text.into_iter()
+            .chain(parts.iter().filter_map(|part| match part {
+                ContentPart::Text(text) => Some(text.as_str()),
+                ContentPart::Thought(_) => None,
+            }))
+    }
+
+    pub(super) fn thoughts(&self) -> impl Iterator<Item = &str> {
+        let parts = if let Self::Parts(parts) = self {
+            &parts[..]
+        } else {
+            &[]
+        };
+        parts.iter().filter_map(|part| match part {
+            ContentPart::Thought(text) => Some(text.as_str()),
+            ContentPart::Text(_) => None,
+        })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ContentVisitor)
+    }
+}
+
+struct ContentVisitor;
+
+impl<'de> Visitor<'de> for ContentVisitor {
+    type Value = Content<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text or parts")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Content<'de>, E> {
+        Ok(Content::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Content<'de>, E> {
+        Ok(Content::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Content<'de>, E> {
+        Ok(Content::Nothing)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Content<'de>, A::Error> {
+        let mut content = Vec::new();
+        while let Some(part) = parts.next_element::<Value>()? {
+            let text = |key: &str| part.get(key).and_then(Value::as_str).map(str::to_owned);
+            match part.get("type").and_then(Value::as_str) {
+                Some("thinking") => {
+                    let thoughts = part
+                        .get("thinking")
+                        .and_then(Value::as_array)
+                        .into_iter()
+                        .flatten();
+                    let thoughts =
+                        thoughts.filter_map(|thought| thought.get("text").and_then(Value::as_str));
+                    content.push(ContentPart::Thought(thoughts.collect()));
+                }
+                _ => content.extend(text("text").map(ContentPart::Text)),
+            }
+        }
+        Ok(Content::Parts(content))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Content<'de>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Content::Nothing)
+    }
+}
+
+/// A call, or a piece of one.
+#[derive(Deserialize)]
+pub(super) struct WireCall<'a> {
+    pub(super) index: Option<u64>,
+    #[serde(borrow)]
+    pub(super) id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) function: WireFunction<'a>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct WireFunction<'a> {
+    #[serde(borrow)]
+    pub(super) name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+}
+
+impl WireFunction<'_> {
+    /// The arguments: text that holds JSON, or (from Ollama) the JSON itself.
+    pub(super) fn arguments(&self) -> String {
+        let raw = self.arguments.map_or("", RawValue::get);
+        match raw.starts_with('"') {
+            true => serde_json::from_str(raw).unwrap_or_default(),
+            false if raw == "null" => String::new(),
+            false => raw.to_owned(),
+        }
+    }
+}
+
+impl WireCall<'_> {
+    fn into_call(self, index: usize) -> ToolCall {
+        let arguments = self.function.arguments();
+        let id = self
+            .id
+            .filter(|id| !id.is_empty())
+            .map_or_else(|| invented_id(index), Cow::into_owned);
+        ToolCall::new(id, self.function.name.unwrap_or_default(), arguments)
+    }
+}
+
+/// An id for a call that came without one.
+pub(super) fn invented_id(index: usize) -> String {
+    format!("call_{index}")
+}
+
+/// The usage as chat completions count it: the prompt includes what was cached, the completion the reasoning.
+#[derive(Deserialize)]
+pub(super) struct WireUsage {
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    total_tokens: Option<u64>,
+    prompt_tokens_details: Option<PromptDetails>,
+    completion_tokens_details: Option<CompletionDetails>,
+    /// DeepSeek's name for the cached part.
+    prompt_cache_hit_tokens: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+struct PromptDetails {
+    cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+struct CompletionDetails {
+    reasoning_tokens: Option<u64>,
+}
+
+impl WireUsage {
+    pub(super) fn into_usage(self) -> Usage {
+        let prompt = self.prompt_tokens_details.unwrap_or_default();
+        let cached = prompt.cached_tokens.or(self.prompt_cache_hit_tokens);
+        let written = prompt.cache_write_tokens;
+        let reasoning = self
+            .completion_tokens_details
+            .unwrap_or_default()
+            .reasoning_tokens;
+        let total = [self.prompt_tokens, self.completion_tokens, reasoning]
+            .into_iter()
+            .flatten()
+            .sum();
+        // xAI counts the reasoning beside the completion; the total tells.
+        let beside = self.total_tokens == Some(total);
+        let less = |whole: u64, parts: [Option<u64>; 2]| {
+            whole.saturating_sub(parts.into_iter().flatten().sum())
+        };
+        Usage {
+            input_tokens: self
+                .prompt_tokens
+                .map(|tokens| less(tokens, [cached, written])),
+            cache_read_tokens: cached,
+            cache_write_tokens: written,
+            output_tokens: self
+                .completion_tokens
+                .map(|tokens| less(tokens, [reasoning.filter(|_| !beside), None])),
+            reasoning_tokens: reasoning,
+            estimated: false,
+        }
+    }
+}
+
+/// Our word for the reason why an answer ended. Some servers say `stop` though calls were made.
+pub(super) fn finish(raw: Option<&str>, content: &[Part]) -> Finish {
+    let has = |wanted: fn(&Part) -> bool| content.iter().any(wanted);
+    let reason = match raw.unwrap_or_default() {
+        "tool_calls" | "function_call" => FinishReason::ToolCalls,
+        "stop" if has(|part| matches!(part, Part::ToolCall(_))) => FinishReason::ToolCalls,
+        "stop" if has(|part| matches!(part, Part::Refusal(_))) => FinishReason::ContentFilter,
+        "stop" => FinishReason::Stop,
+        "length" | "model_length" => FinishReason::Length,
+        "content_filter" => FinishReason::ContentFilter,
+        "error" => FinishReason::Error,
+        other => FinishReason::Other(other.to_owned()),
+    };
+    Finish {
+        reason,
+        raw: raw.map(str::to_owned),
+    }
+}
+
+/// An error that came with status 200.
+pub(super) fn in_band(provider: &str, error: &RawValue) -> Error {
+    let value: Value = serde_json::from_str(error.get()).unwrap_or_default();
+    // Gateways put a status into the code.
+    let status = value
+        .get("code")
+        .and_then(Value::as_u64)
+        .and_then(|code| u16::try_from(code).ok());
+    Failure::of(&serde_json::json!({"error": value}))
+        .into_error(provider, status.filter(|code| *code >= 400))
+}
+
+fn named(name: Option<Cow<'_, str>>) -> Option<String> {
+    name.filter(|name| !name.is_empty()).map(Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(body: Value) -> Result<ChatResponse, Error> {
+        decode("test", body.to_string().as_bytes())
+    }
+
+    fn choice(message: Value, finish_reason: &str) -> Value {
+        json!({"id": "x", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}]})
+    }
+
+    #[test]
+    fn text_calls_and_usage_are_read() {
+        let mut body = choice(
+            json!({"role": "assistant", "content": "Let me see.", "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{\"a\":1}"}},
+                {"function": {"name": "now", "arguments": {}}},
+            ]}),
+            "stop",
+        );
+        body["usage"] = json!({
+            "prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120,
+            "prompt_tokens_details": {"cached_tokens": 60}, "completion_tokens_details": {"reasoning_tokens": 5},
+        });
+        let response = read(body).unwrap();
+        assert_eq!(response.text(), "Let me see.");
+        let calls: Vec<_> = response.tool_calls().cloned().collect();
+        assert_eq!(
+            calls,
+            [
+                ToolCall::new("c1", "add", "{\"a\":1}"),
+                ToolCall::new("call_1", "now", "{}")
+            ]
+        );
+        assert_eq!(
+            response.finish,
+            Finish::new(FinishReason::ToolCalls, "stop")
+        );
+        let usage = response.usage.unwrap();
+        assert_eq!(
+            (usage.input_tokens, usage.cache_read_tokens),
+            (Some(40), Some(60))
+        );
+        assert_eq!(
+            (usage.output_tokens, usage.reasoning_tokens),
+            (Some(15), Some(5))
+        );
+        assert_eq!(usage.total(), 120);
+    }
+
+    #[test]
+    fn compatible_servers_may_differ() {
+        let thinking = json!([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "a"}]);
+        let mistral = read(choice(json!({"content": thinking}), "model_length")).unwrap();
+        assert_eq!(
+            (mistral.message.reasoning(), mistral.text()),
+            ("hm".into(), "a".into())
+        );
+        assert_eq!(mistral.finish.reason, FinishReason::Length);
+        let deepseek = read(choice(
+            json!({"content": "a", "reasoning_content": "hm", "reasoning": "hm"}),
+            "stop",
+        ))
+        .unwrap();
+        assert_eq!(deepseek.message.reasoning(), "hm");
+        let unknown = read(choice(
+            json!({"content": null, "tool_calls": null, "extra": {}}),
+            "because",
+        ))
+        .unwrap();
+        assert_eq!(unknown.finish.reason, FinishReason::Other("because".into()));
+    }
+
+    #[test]
+    fn a_refusal_is_a_content_filter() {
+        let response = read(choice(json!({"content": null, "refusal": "No."}), "stop")).unwrap();
+        assert_eq!(response.message.refusal().as_deref(), Some("No."));
+        assert_eq!(
+            response.finish,
+            Finish::new(FinishReason::ContentFilter, "stop")
+        );
+    }
+
+    #[test]
+    fn a_cut_call_never_runs() {
+        let call = json!({"id": "c1", "function": {"name": "add", "arguments": "{\"a\":"}});
+        let response = read(choice(json!({"tool_calls": [call]}), "length")).unwrap();
+        assert_eq!(response.tool_calls().count(), 0);
+        assert_eq!(
+            response.message.tool_calls().next().unwrap().arguments,
+            "{\"a\":"
+        );
+    }
+
+    #[test]
+    fn errors_within_an_answer_are_errors() {
+        let error = read(json!({"error": {"message": "busy", "code": 503}})).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.message()),
+            (ErrorKind::Overloaded, "busy")
+        );
+        assert_eq!(
+            read(json!({"choices": []})).unwrap_err().kind(),
+            ErrorKind::Decode
+        );
+        assert_eq!(
+            decode("test", b"<html>").unwrap_err().kind(),
+            ErrorKind::Decode
+        );
+    }
+}

@@ -1,0 +1,331 @@
+use super::message::{Message, Part, Role, ToolCall};
+use super::tool::Tool;
+use super::usage::Usage;
+use crate::base::Schema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+/// What a model is asked.
+///
+/// ```
+/// use ember::llm::{ChatRequest, Message};
+///
+/// let request = ChatRequest::new([Message::system("Be brief."), Message::user("Why is the sky blue?")])
+///     .model("gpt-5-mini")
+///     .max_tokens(200);
+/// # let _: ChatRequest = "A text alone is one message of the user.".into();
+/// ```
+#[doc(alias = "LLMRequest")]
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ChatRequest {
+    /// The model; the provider's default where there is none.
+    pub model: Option<String>,
+    /// The conversation so far.
+    pub messages: Vec<Message>,
+    /// What the model may call.
+    pub tools: Vec<Tool>,
+    /// Whether it must call a tool.
+    pub tool_choice: ToolChoice,
+    /// Whether it may call several tools in one turn.
+    pub parallel_tool_calls: Option<bool>,
+    /// How freely it chooses words, from 0 to 2.
+    pub temperature: Option<f64>,
+    /// From which share of the likeliest words it chooses, from 0 to 1.
+    pub top_p: Option<f64>,
+    /// How many tokens it may answer with, reasoning included.
+    pub max_tokens: Option<u64>,
+    /// Texts at which it stops.
+    pub stop: Vec<String>,
+    /// Makes its choices repeatable, as far as the provider can.
+    pub seed: Option<u64>,
+    /// How much it should think before it answers, in the provider's words: `low`, `medium`, `high`.
+    pub reasoning_effort: Option<String>,
+    /// What form the answer must have.
+    pub response_format: ResponseFormat,
+    /// Members that are put into the provider's request as they are.
+    pub extra: Map<String, Value>,
+}
+
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty;)*) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(mut self, $name: impl Into<$type>) -> Self {
+            self.$name = Some($name.into());
+            self
+        }
+    )*};
+}
+
+impl ChatRequest {
+    /// Asks with a conversation.
+    pub fn new(messages: impl IntoIterator<Item = Message>) -> Self {
+        Self {
+            messages: messages.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    setters! {
+        /// Sets the model.
+        model: String;
+        /// Sets how freely words are chosen, from 0 to 2.
+        temperature: f64;
+        /// Sets from which share of the likeliest words is chosen, from 0 to 1.
+        top_p: f64;
+        /// Sets how many tokens the answer may have, reasoning included.
+        max_tokens: u64;
+        /// Makes choices repeatable, as far as the provider can.
+        seed: u64;
+        /// Sets how much the model should think.
+        reasoning_effort: String;
+        /// Sets whether several tools may be called in one turn.
+        parallel_tool_calls: bool;
+    }
+
+    /// Adds a tool.
+    #[must_use]
+    pub fn tool(mut self, tool: impl Into<Tool>) -> Self {
+        self.tools.push(tool.into());
+        self
+    }
+
+    /// Adds tools.
+    #[must_use]
+    pub fn tools<T: Into<Tool>>(mut self, tools: impl IntoIterator<Item = T>) -> Self {
+        self.tools.extend(tools.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets whether a tool must be called.
+    #[must_use]
+    pub fn tool_choice(mut self, choice: ToolChoice) -> Self {
+        self.tool_choice = choice;
+        self
+    }
+
+    /// Sets the form of the answer.
+    #[must_use]
+    pub fn response_format(mut self, format: ResponseFormat) -> Self {
+        self.response_format = format;
+        self
+    }
+
+    /// Sets the instructions for the whole conversation, in place of those there were.
+    #[must_use]
+    pub fn system(mut self, text: impl Into<String>) -> Self {
+        self.messages.retain(|message| message.role != Role::System);
+        self.messages.insert(0, Message::system(text));
+        self
+    }
+}
+
+impl From<&str> for ChatRequest {
+    fn from(text: &str) -> Self {
+        Self::new([Message::user(text)])
+    }
+}
+
+impl From<String> for ChatRequest {
+    fn from(text: String) -> Self {
+        Self::new([Message::user(text)])
+    }
+}
+
+impl From<Message> for ChatRequest {
+    fn from(message: Message) -> Self {
+        Self::new([message])
+    }
+}
+
+impl From<Vec<Message>> for ChatRequest {
+    fn from(messages: Vec<Message>) -> Self {
+        Self::new(messages)
+    }
+}
+
+impl From<&[Message]> for ChatRequest {
+    fn from(messages: &[Message]) -> Self {
+        Self::new(messages.iter().cloned())
+    }
+}
+
+impl<const N: usize> From<[Message; N]> for ChatRequest {
+    fn from(messages: [Message; N]) -> Self {
+        Self::new(messages)
+    }
+}
+
+/// Whether the model must call a tool.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ToolChoice {
+    /// As it likes.
+    #[default]
+    Auto,
+    /// None.
+    None,
+    /// At least one.
+    Required,
+    /// This one.
+    Tool(String),
+}
+
+/// What form the answer must have.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub enum ResponseFormat {
+    /// Text.
+    #[default]
+    Text,
+    /// Any JSON object.
+    Json,
+    /// JSON of a schema.
+    Schema {
+        /// What the provider calls it: letters, digits, `_` and `-`.
+        name: String,
+        /// The schema.
+        schema: Schema,
+    },
+}
+
+/// What a model has answered.
+#[doc(alias = "LLMResponse")]
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ChatResponse {
+    /// The provider's id of the answer.
+    pub id: Option<String>,
+    /// The model that answered, in the provider's words.
+    pub model: Option<String>,
+    /// The answer.
+    pub message: Message,
+    /// Why it ended.
+    pub finish: Finish,
+    /// What it used; `None` where the provider did not say.
+    pub usage: Option<Usage>,
+    /// Turns that led to the answer: the model's calls, and the results of its tools.
+    pub steps: Vec<Message>,
+    /// What the provider could not be told.
+    pub dropped: Vec<Dropped>,
+}
+
+impl ChatResponse {
+    /// An answer of plain text, complete.
+    pub fn text_answer(text: impl Into<String>) -> Self {
+        Self::new(Message::assistant(text), FinishReason::Stop)
+    }
+
+    /// An answer.
+    pub fn new(message: Message, finish: impl Into<Finish>) -> Self {
+        Self {
+            id: None,
+            model: None,
+            message,
+            finish: finish.into(),
+            usage: None,
+            steps: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
+    /// The text of the answer.
+    pub fn text(&self) -> Cow<'_, str> {
+        self.message.text()
+    }
+
+    /// The calls that are complete and may run.
+    pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
+        self.message.tool_calls().filter(|call| !call.truncated)
+    }
+}
+
+/// Why an answer ended: our word for it, and the provider's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Finish {
+    /// Our word.
+    pub reason: FinishReason,
+    /// The provider's word, where it has one.
+    pub raw: Option<String>,
+}
+
+impl From<FinishReason> for Finish {
+    fn from(reason: FinishReason) -> Self {
+        Self { reason, raw: None }
+    }
+}
+
+impl Finish {
+    /// Our word for what the provider has called so.
+    pub fn new(reason: FinishReason, raw: impl Into<String>) -> Self {
+        Self {
+            reason,
+            raw: Some(raw.into()),
+        }
+    }
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FinishReason {
+    /// It is complete.
+    Stop,
+    /// The model waits for its tools.
+    ToolCalls,
+    /// The limit of tokens was reached: the answer is cut.
+    Length,
+    /// The provider withheld it, or the model refused.
+    ContentFilter,
+    /// The provider made a pause: the turn is sent back to go on.
+    Pause,
+    /// The provider reports a failure of the answer.
+    Error,
+    /// Our cap on rounds of tool calls was reached.
+    ToolLimit,
+    /// Something else, in the provider's words.
+    Other(String),
+}
+
+impl FinishReason {
+    /// Tells whether the calls of a turn that ended so may run.
+    pub fn lets_tools_run(&self) -> bool {
+        matches!(self, Self::Stop | Self::ToolCalls)
+    }
+}
+
+/// Something in a request that the provider has no way to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// What it was, for example `seed` or `messages[2].content[0]`.
+    pub what: String,
+    /// Why it could not be sent.
+    pub why: String,
+}
+
+impl Dropped {
+    /// Something that was left out, and why.
+    pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            why: why.into(),
+        }
+    }
+}
+
+/// Marks the calls of a turn that did not end well: they never run.
+pub(crate) fn mark_truncated(content: &mut [Part], finish: &FinishReason) {
+    if finish.lets_tools_run() {
+        return;
+    }
+    for part in content {
+        if let Part::ToolCall(call) = part {
+            call.truncated = true;
+        }
+    }
+}

@@ -1,0 +1,235 @@
+use crate::base;
+use crate::base::error::{BoxError, ErrorClass};
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+/// What went wrong between us and a model.
+///
+/// The message is for the log: it may quote the provider. What a client of our own service
+/// reads is made from the [kind](ErrorKind) alone.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    provider: Option<String>,
+    status: Option<u16>,
+    code: Option<String>,
+    retry_after: Option<Duration>,
+    source: Option<BoxError>,
+}
+
+/// The class of a failure, which decides what can be done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The key is missing, wrong, or may not do this.
+    Auth,
+    /// Too many requests or tokens for now.
+    RateLimit,
+    /// The account has nothing left; waiting does not help.
+    Quota,
+    /// The provider has too much to do.
+    Overloaded,
+    /// The provider did not answer in time.
+    Timeout,
+    /// The connection failed before an answer.
+    Transport,
+    /// The provider failed (5xx without a better word).
+    Server,
+    /// The request is wrong and will stay wrong.
+    InvalidRequest,
+    /// The conversation is longer than the model can read.
+    ContextLength,
+    /// The provider refuses this content.
+    ContentFilter,
+    /// The answer ended before it was complete.
+    Truncated,
+    /// The answer cannot be understood.
+    Decode,
+    /// A budget of ours is used up.
+    BudgetExceeded,
+    /// The provider has failed too often lately and is left alone for a while.
+    CircuitOpen,
+    /// Whoever asked has gone.
+    Cancelled,
+    /// The settings are wrong or incomplete.
+    Config,
+}
+
+impl Error {
+    /// An error of a kind, with a message for the log.
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            provider: None,
+            status: None,
+            code: None,
+            retry_after: None,
+            source: None,
+        }))
+    }
+
+    /// Names the provider.
+    #[must_use]
+    pub fn with_provider(mut self, provider: impl Into<String>) -> Self {
+        self.0.provider = Some(provider.into());
+        self
+    }
+
+    /// Adds the status of the provider's answer.
+    #[must_use]
+    pub fn with_status(mut self, status: u16) -> Self {
+        self.0.status = Some(status);
+        self
+    }
+
+    /// Adds the provider's own code for the error.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.0.code = Some(code.into());
+        self
+    }
+
+    /// Adds how long the provider wants to be left alone.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The class of the failure.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What happened, in the provider's words where it has any.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The provider that failed, where one was involved.
+    pub fn provider(&self) -> Option<&str> {
+        self.0.provider.as_deref()
+    }
+
+    /// The status of the provider's answer, where there was one.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// The provider's own code for the error, for example `context_length_exceeded`.
+    pub fn code(&self) -> Option<&str> {
+        self.0.code.as_deref()
+    }
+
+    /// How long the provider wants to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Tells whether the same request may succeed if it is sent again.
+    pub fn is_retryable(&self) -> bool {
+        use ErrorKind::{Overloaded, RateLimit, Server, Timeout, Transport};
+        matches!(
+            self.0.kind,
+            Overloaded | RateLimit | Server | Timeout | Transport
+        )
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(provider) = &self.0.provider {
+            write!(f, "{provider}: ")?;
+        }
+        f.write_str(&self.0.message)?;
+        if let Some(status) = self.0.status {
+            write!(f, " (status {status})")?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+inventory::submit! { ErrorClass(|error| error.downcast_ref::<Error>().map(public)) }
+
+/// What a client of our own service is told when the model behind it fails.
+fn public(error: &Error) -> base::Error {
+    use base::ErrorKind as Public;
+    let (kind, sentence) = match error.kind() {
+        ErrorKind::RateLimit
+        | ErrorKind::Quota
+        | ErrorKind::Overloaded
+        | ErrorKind::CircuitOpen => (
+            Public::Unavailable,
+            "The model is not available at the moment.",
+        ),
+        ErrorKind::Timeout => (Public::GatewayTimeout, "The model did not answer in time."),
+        ErrorKind::ContextLength => (
+            Public::PayloadTooLarge,
+            "The conversation is longer than the model can read.",
+        ),
+        ErrorKind::ContentFilter => (
+            Public::Unprocessable,
+            "The model's provider refuses this content.",
+        ),
+        ErrorKind::BudgetExceeded => (
+            Public::TooManyRequests,
+            "The budget for this request is used up.",
+        ),
+        ErrorKind::Truncated => (
+            Public::BadGateway,
+            "The model's answer ended before it was complete.",
+        ),
+        ErrorKind::Cancelled => (Public::ClientClosed, "The request was cancelled."),
+        ErrorKind::Config => (Public::Internal, Public::Internal.sentence()),
+        ErrorKind::Auth
+        | ErrorKind::Transport
+        | ErrorKind::Server
+        | ErrorKind::InvalidRequest
+        | ErrorKind::Decode => (Public::BadGateway, "The model could not be asked."),
+    };
+    let public = base::Error::new(kind, sentence);
+    match error.retry_after() {
+        Some(wait) => public.with_retry_after(wait),
+        None => public,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_told_the_kind_and_not_the_words() {
+        let error = Error::new(ErrorKind::RateLimit, "org-123 used 9 of 9")
+            .with_retry_after(Duration::from_secs(3));
+        let public = base::Error::from(error);
+        assert_eq!(public.status(), 503);
+        assert_eq!(public.retry_after(), Some(Duration::from_secs(3)));
+        assert!(!public.message().contains("org-123"));
+        assert!(public.to_string().contains("org-123"));
+        assert_eq!(
+            public.downcast_ref::<Error>().unwrap().kind(),
+            ErrorKind::RateLimit
+        );
+    }
+}

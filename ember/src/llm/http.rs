@@ -1,0 +1,357 @@
+use super::adapter::{Adapter, EventDecoder};
+use super::chat::{ChatRequest, ChatResponse, Dropped};
+use super::error::{Error, ErrorKind};
+use super::provider::{Provider, ProviderConfig, Timeouts};
+use super::stream::{ChatEvent, ChatStream};
+use super::transport::{Transport, WireBody, json_request, late};
+use crate::base::sse::{Decoder, Frame};
+use futures_core::Stream;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// A provider that is reached over HTTP, through the adapter for its interface.
+pub struct HttpProvider<A> {
+    adapter: A,
+    transport: Transport,
+    base_url: String,
+    headers: HeaderMap,
+    model: String,
+    timeouts: Timeouts,
+}
+
+impl<A: Adapter> HttpProvider<A> {
+    /// A provider at an address, which a path such as `/chat/completions` is appended to.
+    ///
+    /// # Errors
+    /// When the key cannot stand in a header.
+    pub fn new(adapter: A, base_url: &str, config: &ProviderConfig) -> Result<Self, Error> {
+        let headers = match &config.api_key {
+            Some(key) => adapter.authorize(key)?,
+            None => HeaderMap::new(),
+        };
+        let base_url = config
+            .base_url
+            .as_deref()
+            .unwrap_or(base_url)
+            .trim_end_matches('/')
+            .to_owned();
+        let (model, timeouts) = (config.model.clone(), config.timeouts);
+        Ok(Self {
+            adapter,
+            transport: Transport::new(timeouts),
+            base_url,
+            headers,
+            model,
+            timeouts,
+        })
+    }
+
+    fn request(
+        &self,
+        request: &ChatRequest,
+        stream: bool,
+    ) -> Result<(http::Request<Vec<u8>>, Vec<Dropped>), Error> {
+        let model = request.model.as_deref().unwrap_or(&self.model);
+        if model.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "no model is named: neither by the request nor by the settings",
+            ));
+        }
+        let encoded = self.adapter.encode(request, model, stream)?;
+        let url = format!("{}{}", self.base_url, encoded.path);
+        let mut http = json_request(&url, self.headers.clone(), encoded.body)?;
+        let accept = if stream {
+            "text/event-stream"
+        } else {
+            "application/json"
+        };
+        http.headers_mut()
+            .insert(ACCEPT, HeaderValue::from_static(accept));
+        Ok((http, encoded.dropped))
+    }
+
+    async fn try_chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
+        let (request, dropped) = self.request(request, false)?;
+        let (head, body) = self.transport.exchange(request).await?.into_parts();
+        if !head.status.is_success() {
+            return Err(self
+                .adapter
+                .failure(head.status.as_u16(), &head.headers, &body));
+        }
+        let mut response = self.adapter.decode(&body)?;
+        response.dropped = dropped;
+        Ok(response)
+    }
+
+    async fn try_stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
+        let started = Instant::now();
+        let (request, dropped) = self.request(request, true)?;
+        let (head, body) = self.transport.open(request).await?.into_parts();
+        if !head.status.is_success() {
+            let body = body.collect_failure().await?;
+            return Err(self
+                .adapter
+                .failure(head.status.as_u16(), &head.headers, &body));
+        }
+        if is_json(&head.headers) {
+            // A server that does not stream answers all at once.
+            let mut response = self
+                .adapter
+                .decode(&body.collect(self.timeouts.total).await?)?;
+            response.dropped = dropped;
+            return Ok(response.into_stream());
+        }
+        Ok(ChatStream::new(EventStream {
+            body,
+            frames: Decoder::new(),
+            decoder: self.adapter.decoder(),
+            ready: dropped.into_iter().map(ChatEvent::Dropped).collect(),
+            failure: None,
+            ended: false,
+            patience: Patience::new(self.timeouts, started),
+            provider: self.adapter.name().to_owned(),
+        }))
+    }
+}
+
+impl<A: Adapter> Provider for HttpProvider<A> {
+    fn name(&self) -> &str {
+        self.adapter.name()
+    }
+
+    async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
+        self.try_chat(request)
+            .await
+            .map_err(|error| error.with_provider(self.adapter.name()))
+    }
+
+    async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
+        self.try_stream(request)
+            .await
+            .map_err(|error| error.with_provider(self.adapter.name()))
+    }
+}
+
+impl<A: fmt::Debug> fmt::Debug for HttpProvider<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpProvider")
+            .field("adapter", &self.adapter)
+            .field("base_url", &self.base_url)
+            .field("model", &self.model)
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    media_type
+        .trim_start()
+        .to_ascii_lowercase()
+        .starts_with("application/json")
+}
+
+/// The events of a streamed answer, from bytes to vocabulary.
+struct EventStream<D> {
+    body: WireBody,
+    frames: Decoder,
+    decoder: D,
+    /// Events that one read has brought and nobody has taken yet.
+    ready: VecDeque<ChatEvent>,
+    /// How the stream broke, to be told after what is ready.
+    failure: Option<Error>,
+    ended: bool,
+    patience: Patience,
+    provider: String,
+}
+
+impl<D: EventDecoder> Stream for EventStream<D> {
+    type Item = Result<ChatEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                if matches!(event, ChatEvent::Finish(_)) {
+                    self.release(context);
+                }
+                return Poll::Ready(Some(Ok(event)));
+            }
+            if let Some(error) = self.failure.take() {
+                return Poll::Ready(Some(Err(error.with_provider(&self.provider))));
+            }
+            if self.ended {
+                return Poll::Ready(None);
+            }
+            match self.body.poll_data(context) {
+                Poll::Ready(Some(Ok(bytes))) => self.read(&bytes),
+                Poll::Ready(Some(Err(error))) => self.end(Err(error)),
+                Poll::Ready(None) => self.end(Ok(())),
+                Poll::Pending => {
+                    let complete = self.decoder.is_complete();
+                    let error = ready!(self.patience.poll(complete, context));
+                    self.end(Err(error));
+                }
+            }
+        }
+    }
+}
+
+impl<D: EventDecoder> EventStream<D> {
+    fn read(&mut self, bytes: &[u8]) {
+        let Self {
+            frames,
+            decoder,
+            ready,
+            failure,
+            patience,
+            ..
+        } = self;
+        patience.note_bytes();
+        let outcome = frames.decode(bytes, |frame| {
+            let finished = matches!(ready.back(), Some(ChatEvent::Finish(_)));
+            if let Frame::Event { data, .. } = frame
+                && !finished
+                && failure.is_none()
+            {
+                patience.note_event();
+                *failure = decoder.event(data, ready).err();
+            }
+        });
+        if let Err(error) = outcome {
+            failure.get_or_insert_with(|| Error::new(ErrorKind::Decode, error.to_string()));
+        }
+        self.ended |=
+            self.failure.is_some() || matches!(self.ready.back(), Some(ChatEvent::Finish(_)));
+    }
+
+    /// No more bytes will come. An answer that lacks nothing but formalities is complete.
+    fn end(&mut self, outcome: Result<(), Error>) {
+        self.ended = true;
+        let frames = std::mem::take(&mut self.frames);
+        self.failure = match outcome {
+            Err(error) if !self.decoder.is_complete() => Some(error),
+            _ => self
+                .decoder
+                .end(frames.finish().as_deref(), &mut self.ready)
+                .err(),
+        };
+    }
+
+    /// Reads the last bytes if they are there already, so that the connection can be used again.
+    fn release(&mut self, context: &mut Context<'_>) {
+        for _ in 0..4 {
+            if !matches!(self.body.poll_data(context), Poll::Ready(Some(Ok(_)))) {
+                return;
+            }
+        }
+    }
+}
+
+/// How long the stream may still be silent.
+struct Patience {
+    timeouts: Timeouts,
+    deadline: Instant,
+    last: Instant,
+    begun: bool,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// How long formalities may take after a complete answer.
+const FORMALITIES: Duration = Duration::from_secs(2);
+
+impl Patience {
+    fn new(timeouts: Timeouts, started: Instant) -> Self {
+        Self {
+            timeouts,
+            deadline: started + timeouts.total,
+            last: Instant::now(),
+            begun: false,
+            timer: None,
+        }
+    }
+
+    fn note_bytes(&mut self) {
+        // Until the first event, only that counts: comments could keep a stream alive for ever.
+        if self.begun {
+            self.last = Instant::now();
+        }
+    }
+
+    fn note_event(&mut self) {
+        if !self.begun {
+            self.begun = true;
+            self.last = Instant::now();
+        }
+    }
+
+    /// Is ready with an error when the time is up.
+    fn poll(&mut self, complete: bool, context: &mut Context<'_>) -> Poll<Error> {
+        let (limit, what) = match (complete, self.begun) {
+            (true, _) => (FORMALITIES, "the end of the stream"),
+            (false, true) => (self.timeouts.gap, "the next event"),
+            (false, false) => (self.timeouts.first_event, "the first event"),
+        };
+        let due = (self.last + limit).min(self.deadline);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+        if timer.deadline() != due {
+            timer.as_mut().reset(due);
+        }
+        timer
+            .as_mut()
+            .poll(context)
+            .map(|()| match due == self.deadline {
+                true => late(self.timeouts.total, "the end of the answer"),
+                false => late(limit, what),
+            })
+    }
+}
+
+#[cfg(feature = "openai")]
+mod openai {
+    use super::{HttpProvider, ProviderConfig};
+    use crate::base::Location;
+    use crate::llm::adapter::openai::OpenAi;
+    use crate::llm::error::Error;
+    use crate::llm::provider::ProviderDescriptor;
+
+    impl HttpProvider<OpenAi> {
+        /// OpenAI, or a server that is compatible with it.
+        ///
+        /// # Errors
+        /// When the key cannot stand in a header.
+        pub fn openai(config: &ProviderConfig) -> Result<Self, Error> {
+            Self::new(
+                OpenAi::named(config.provider.clone()),
+                "https://api.openai.com/v1",
+                config,
+            )
+        }
+    }
+
+    impl TryFrom<ProviderConfig> for HttpProvider<OpenAi> {
+        type Error = Error;
+
+        fn try_from(config: ProviderConfig) -> Result<Self, Error> {
+            Self::openai(&config)
+        }
+    }
+
+    inventory::submit! {
+        ProviderDescriptor::new::<HttpProvider<OpenAi>>(
+            "openai",
+            Location { module: module_path!(), file: file!(), line: line!() },
+        )
+        .api_key_env("OPENAI_API_KEY")
+        .model_env("OPENAI_MODEL")
+        .base_url_env("OPENAI_BASE_URL")
+        .default_model("gpt-5-mini")
+    }
+}

@@ -1,0 +1,43 @@
+//! Talks to models; never names a web type.
+//!
+//! Read it in this order: the vocabulary ([`Message`], [`Usage`], [`Error`], [`Tool`],
+//! [`ChatRequest`], [`ChatEvent`]), the adapters that translate it to each provider's
+//! interface and back, the transport and the [`Provider`], and the [`Client`] in front of
+//! them. A stream is the same conversation as a unary call: folding one gives the other.
+
+mod message;
+mod estimate;
+mod usage;
+mod error;
+pub mod tool;
+mod chat;
+mod stream;
+pub mod adapter;
+#[cfg(feature = "transport")]
+mod transport;
+mod provider;
+#[cfg(feature = "transport")]
+mod http;
+mod fake;
+mod tool_loop;
+mod client;
+mod session;
+
+pub use chat::{
+    ChatRequest, ChatResponse, Dropped, Finish, FinishReason, ResponseFormat, ToolChoice,
+};
+pub use client::{Client, Prompt};
+pub use error::{Error, ErrorKind};
+pub use estimate::estimate_tokens;
+pub use fake::{FakeProvider, FakeReply};
+#[cfg(feature = "transport")]
+pub use http::HttpProvider;
+pub use message::{
+    Media, MediaSource, Message, Opaque, Part, Reasoning, Role, Signature, Text, ToolCall,
+    ToolResult,
+};
+pub use provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor, Timeouts};
+pub use session::{MemorySessionStore, SessionStore, Sessions, Turn};
+pub use stream::{Accumulator, ChatEvent, ChatStream, TextStream};
+pub use tool::{Tool, ToolError, ToolRegistry};
+pub use usage::Usage;

@@ -1,0 +1,508 @@
+use super::chat::{ChatResponse, Dropped, Finish, mark_truncated};
+use super::error::{Error, ErrorKind};
+use super::message::{Message, Part, Reasoning, Role, Signature, ToolCall, ToolResult};
+use super::usage::Usage;
+use futures_core::Stream;
+use futures_util::StreamExt;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// One step of an answer that arrives bit by bit.
+///
+/// Text, reasoning and refusals arrive as pieces; pieces of one kind that follow each other
+/// belong to one part, until [`PartEnd`](ChatEvent::PartEnd) closes it.
+#[doc(alias = "LLMStreamChunk")]
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ChatEvent {
+    /// The provider has begun to answer.
+    Start {
+        /// Its id of the answer.
+        id: Option<String>,
+        /// The model, in its words.
+        model: Option<String>,
+    },
+    /// A piece of text.
+    Text(String),
+    /// A piece of reasoning.
+    Reasoning(String),
+    /// A piece of a refusal.
+    Refusal(String),
+    /// The open part ends.
+    PartEnd {
+        /// The provider's mark on it.
+        signature: Option<Signature>,
+    },
+    /// A call begins.
+    ToolCallStart {
+        /// Which call of the answer.
+        index: usize,
+        /// What the result will refer to.
+        id: String,
+        /// Which tool.
+        name: String,
+    },
+    /// A piece of a call's arguments.
+    ToolCallDelta {
+        /// Which call of the answer.
+        index: usize,
+        /// The piece, which is no JSON by itself.
+        arguments: String,
+    },
+    /// A part that arrives whole.
+    Part(Part),
+    /// The tokens that this answer has used so far: a snapshot, not a difference.
+    Usage(Usage),
+    /// What the provider could not be told.
+    Dropped(Dropped),
+    /// A tool has answered. The model goes on with that.
+    ToolResult(ToolResult),
+    /// A turn has ended in calls, whose results have been told; another turn begins.
+    StepEnd,
+    /// The answer has ended. Nothing follows.
+    Finish(Finish),
+}
+
+/// An answer that arrives bit by bit.
+///
+/// It ends in exactly one way: with [`ChatEvent::Finish`], or with an error. A provider that
+/// stops without either has been cut off, and that is an error as well
+/// ([`ErrorKind::Truncated`]). Dropping the stream closes the connection to the provider.
+///
+/// ```
+/// # use ember::llm::{ChatEvent, Client, FakeProvider};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), ember::llm::Error> {
+/// let client = Client::new(FakeProvider::new().text("Hello there"));
+/// let mut stream = client.stream("Hi").await?;
+/// let mut text = String::new();
+/// while let Some(event) = stream.next().await {
+///     if let ChatEvent::Text(piece) = event? {
+///         text += &piece;
+///     }
+/// }
+/// assert_eq!(text, "Hello there");
+/// # Ok(()) }
+/// ```
+pub struct ChatStream {
+    events: Option<Pin<Box<dyn Stream<Item = Result<ChatEvent, Error>> + Send>>>,
+}
+
+impl ChatStream {
+    /// Wraps a stream of events, and sees to it that it ends in exactly one way.
+    pub fn new(events: impl Stream<Item = Result<ChatEvent, Error>> + Send + 'static) -> Self {
+        Self {
+            events: Some(Box::pin(events)),
+        }
+    }
+
+    /// Waits for the next event; `None` after the end.
+    ///
+    /// # Cancel safety
+    /// No event is lost if the future is dropped.
+    pub async fn next(&mut self) -> Option<Result<ChatEvent, Error>> {
+        StreamExt::next(self).await
+    }
+
+    /// Waits for the end, and puts the answer together.
+    ///
+    /// # Errors
+    /// When the stream ends in one.
+    pub async fn collect(mut self) -> Result<ChatResponse, Error> {
+        let mut accumulator = Accumulator::new();
+        while let Some(event) = self.next().await {
+            accumulator.push(&event?);
+        }
+        accumulator.finish()
+    }
+
+    /// The pieces of text alone.
+    pub fn into_text(self) -> TextStream {
+        TextStream(self)
+    }
+}
+
+impl Stream for ChatStream {
+    type Item = Result<ChatEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(events) = &mut self.events else {
+            return Poll::Ready(None);
+        };
+        let item = ready!(events.as_mut().poll_next(context)).unwrap_or_else(|| Err(truncated()));
+        if matches!(item, Ok(ChatEvent::Finish(_)) | Err(_)) {
+            // Nothing follows, and nothing keeps the connection.
+            self.events = None;
+        }
+        Poll::Ready(Some(item))
+    }
+}
+
+impl From<ChatResponse> for ChatStream {
+    /// An answer that is whole, as a stream.
+    fn from(response: ChatResponse) -> Self {
+        Self::new(futures_util::stream::iter(
+            events_of(response).into_iter().map(Ok),
+        ))
+    }
+}
+
+impl ChatResponse {
+    /// The answer as a stream, for providers that only know whole answers.
+    pub fn into_stream(self) -> ChatStream {
+        self.into()
+    }
+}
+
+impl fmt::Debug for ChatStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatStream")
+            .field("ended", &self.events.is_none())
+            .finish()
+    }
+}
+
+/// The pieces of text of an answer; an answer that breaks ends in an error.
+#[derive(Debug)]
+pub struct TextStream(ChatStream);
+
+impl TextStream {
+    /// Waits for the next piece; `None` after the end.
+    ///
+    /// # Cancel safety
+    /// No piece is lost if the future is dropped.
+    pub async fn next(&mut self) -> Option<Result<String, Error>> {
+        StreamExt::next(self).await
+    }
+}
+
+impl Stream for TextStream {
+    type Item = Result<String, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match ready!(self.0.poll_next_unpin(context)) {
+                Some(Ok(ChatEvent::Text(text))) => return Poll::Ready(Some(Ok(text))),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+/// Puts an answer together from its events: folding a stream gives what the unary call gives.
+#[derive(Debug, Default)]
+pub struct Accumulator {
+    id: Option<String>,
+    model: Option<String>,
+    content: Vec<Part>,
+    /// Whether the last part may still grow.
+    open: bool,
+    /// Where the calls of this turn stand in the content.
+    calls: Vec<(usize, usize)>,
+    results: Vec<ToolResult>,
+    steps: Vec<Message>,
+    usage: Option<Usage>,
+    dropped: Vec<Dropped>,
+    finish: Option<Finish>,
+}
+
+impl Accumulator {
+    /// An accumulator that has seen nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in the next event.
+    pub fn push(&mut self, event: &ChatEvent) {
+        match event {
+            ChatEvent::Start { id, model } => {
+                self.id = id.clone().or(self.id.take());
+                self.model = model.clone().or(self.model.take());
+            }
+            ChatEvent::Text(piece) => match self.open_part() {
+                Some(Part::Text(text)) => text.text.push_str(piece),
+                _ => self.grow(Part::text(piece.as_str())),
+            },
+            ChatEvent::Reasoning(piece) => match self.open_part() {
+                Some(Part::Reasoning(reasoning)) => reasoning.text.push_str(piece),
+                _ => self.grow(Part::Reasoning(Reasoning::new(piece.as_str()))),
+            },
+            ChatEvent::Refusal(piece) => match self.open_part() {
+                Some(Part::Refusal(text)) => text.push_str(piece),
+                _ => self.grow(Part::Refusal(piece.clone())),
+            },
+            ChatEvent::PartEnd { signature } => {
+                match self.open_part() {
+                    Some(Part::Text(text)) => {
+                        text.signature = signature.clone().or(text.signature.take())
+                    }
+                    Some(Part::Reasoning(reasoning)) => {
+                        reasoning.signature = signature.clone().or(reasoning.signature.take());
+                    }
+                    _ => {}
+                }
+                self.open = false;
+            }
+            ChatEvent::ToolCallStart { index, id, name } => {
+                self.calls.push((*index, self.content.len()));
+                self.whole(Part::ToolCall(ToolCall::new(
+                    id.as_str(),
+                    name.as_str(),
+                    "",
+                )));
+            }
+            ChatEvent::ToolCallDelta { index, arguments } => {
+                let place = self
+                    .calls
+                    .iter()
+                    .rev()
+                    .find(|(known, _)| known == index)
+                    .map(|(_, place)| *place);
+                if let Some(Part::ToolCall(call)) =
+                    place.and_then(|place| self.content.get_mut(place))
+                {
+                    call.arguments.push_str(arguments);
+                }
+            }
+            ChatEvent::Part(part) => self.whole(part.clone()),
+            ChatEvent::Usage(snapshot) => self.usage.get_or_insert_default().update(snapshot),
+            ChatEvent::Dropped(dropped) => self.dropped.push(dropped.clone()),
+            ChatEvent::ToolResult(result) => self.results.push(result.clone()),
+            ChatEvent::StepEnd => self.end_step(),
+            ChatEvent::Finish(finish) => self.finish = Some(finish.clone()),
+        }
+    }
+
+    /// The answer, once its stream has ended.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Truncated`] when no [`ChatEvent::Finish`] was among the events.
+    pub fn finish(mut self) -> Result<ChatResponse, Error> {
+        let finish = self.finish.take().ok_or_else(truncated)?;
+        mark_truncated(&mut self.content, &finish.reason);
+        Ok(ChatResponse {
+            id: self.id,
+            model: self.model,
+            message: Message::new(Role::Assistant, self.content),
+            finish,
+            usage: self.usage,
+            steps: self.steps,
+            dropped: self.dropped,
+        })
+    }
+
+    /// Tells whether the answer has ended.
+    pub fn is_finished(&self) -> bool {
+        self.finish.is_some()
+    }
+
+    /// What the usage is so far.
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
+    fn open_part(&mut self) -> Option<&mut Part> {
+        if self.open {
+            self.content.last_mut()
+        } else {
+            None
+        }
+    }
+
+    fn grow(&mut self, part: Part) {
+        self.content.push(part);
+        self.open = true;
+    }
+
+    fn whole(&mut self, part: Part) {
+        self.content.push(part);
+        self.open = false;
+    }
+
+    fn end_step(&mut self) {
+        self.steps.push(Message::new(
+            Role::Assistant,
+            std::mem::take(&mut self.content),
+        ));
+        self.steps
+            .push(Message::tool_results(std::mem::take(&mut self.results)));
+        self.calls.clear();
+        self.open = false;
+    }
+}
+
+fn truncated() -> Error {
+    Error::new(
+        ErrorKind::Truncated,
+        "the answer ended before it was complete",
+    )
+}
+
+/// Turns an answer that is whole into the events that would have brought it.
+fn events_of(response: ChatResponse) -> Vec<ChatEvent> {
+    let mut events = vec![ChatEvent::Start {
+        id: response.id,
+        model: response.model,
+    }];
+    events.extend(response.dropped.into_iter().map(ChatEvent::Dropped));
+    for (index, part) in response.message.content.into_iter().enumerate() {
+        match part {
+            Part::ToolCall(ToolCall {
+                id,
+                name,
+                arguments,
+                signature: None,
+                ..
+            }) => {
+                events.push(ChatEvent::ToolCallStart { index, id, name });
+                events.push(ChatEvent::ToolCallDelta { index, arguments });
+            }
+            part => events.push(ChatEvent::Part(part)),
+        }
+    }
+    events.extend(response.usage.map(ChatEvent::Usage));
+    events.push(ChatEvent::Finish(response.finish));
+    events
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::chat::FinishReason;
+    use futures_util::stream;
+
+    fn text(piece: &str) -> Result<ChatEvent, Error> {
+        Ok(ChatEvent::Text(piece.to_owned()))
+    }
+
+    fn finish(reason: FinishReason) -> Result<ChatEvent, Error> {
+        Ok(ChatEvent::Finish(reason.into()))
+    }
+
+    async fn all(events: Vec<Result<ChatEvent, Error>>) -> Vec<Result<ChatEvent, ErrorKind>> {
+        let stream = ChatStream::new(stream::iter(events));
+        stream
+            .map(|item| item.map_err(|error| error.kind()))
+            .collect()
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_in_exactly_one_way() {
+        let stop = ChatEvent::Finish(FinishReason::Stop.into());
+        assert_eq!(
+            all(vec![finish(FinishReason::Stop), text("late")]).await,
+            [Ok(stop)]
+        );
+        let cut = all(vec![text("a")]).await;
+        assert_eq!(
+            cut,
+            [Ok(ChatEvent::Text("a".into())), Err(ErrorKind::Truncated)]
+        );
+        let broken = vec![
+            Err(Error::new(ErrorKind::Transport, "reset")),
+            finish(FinishReason::Stop),
+        ];
+        assert_eq!(all(broken).await, [Err(ErrorKind::Transport)]);
+    }
+
+    #[tokio::test]
+    async fn pieces_of_a_kind_make_one_part() {
+        let signature = Some(Signature::new("x", "s"));
+        let events = vec![
+            Ok(ChatEvent::Reasoning("h".into())),
+            Ok(ChatEvent::Reasoning("m".into())),
+            Ok(ChatEvent::PartEnd {
+                signature: signature.clone(),
+            }),
+            text("a"),
+            text("b"),
+            Ok(ChatEvent::PartEnd { signature: None }),
+            text("c"),
+            Ok(ChatEvent::ToolCallStart {
+                index: 0,
+                id: "1".into(),
+                name: "f".into(),
+            }),
+            Ok(ChatEvent::ToolCallStart {
+                index: 1,
+                id: "2".into(),
+                name: "g".into(),
+            }),
+            Ok(ChatEvent::ToolCallDelta {
+                index: 0,
+                arguments: "{\"a\"".into(),
+            }),
+            Ok(ChatEvent::ToolCallDelta {
+                index: 1,
+                arguments: "{}".into(),
+            }),
+            Ok(ChatEvent::ToolCallDelta {
+                index: 0,
+                arguments: ":1}".into(),
+            }),
+            finish(FinishReason::ToolCalls),
+        ];
+        let response = ChatStream::new(stream::iter(events))
+            .collect()
+            .await
+            .unwrap();
+        assert_eq!(
+            response.message.content,
+            [
+                Part::Reasoning(Reasoning {
+                    text: "hm".into(),
+                    signature
+                }),
+                Part::text("ab"),
+                Part::text("c"),
+                Part::ToolCall(ToolCall::new("1", "f", "{\"a\":1}")),
+                Part::ToolCall(ToolCall::new("2", "g", "{}")),
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn calls_of_a_cut_turn_are_truncated() {
+        let events = vec![
+            Ok(ChatEvent::ToolCallStart {
+                index: 0,
+                id: "1".into(),
+                name: "f".into(),
+            }),
+            Ok(ChatEvent::ToolCallDelta {
+                index: 0,
+                arguments: "{}".into(),
+            }),
+            finish(FinishReason::Length),
+        ];
+        let response = ChatStream::new(stream::iter(events))
+            .collect()
+            .await
+            .unwrap();
+        assert_eq!(response.message.tool_calls().count(), 1);
+        assert_eq!(response.tool_calls().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_answer_survives_being_streamed() {
+        let content = [
+            Part::text("a"),
+            Part::ToolCall(ToolCall::new("1", "f", "{}")),
+            Part::text("b"),
+        ];
+        let mut response =
+            ChatResponse::new(Message::new(Role::Assistant, content), FinishReason::Stop);
+        response.usage = Some(Usage::new(3, 4));
+        let events = events_of(response.clone()).into_iter().map(Ok);
+        assert_eq!(
+            ChatStream::new(stream::iter(events))
+                .collect()
+                .await
+                .unwrap(),
+            response
+        );
+    }
+}

@@ -1,0 +1,261 @@
+use super::{Arguments, Parameters, ToolDescriptor, ToolError};
+use crate::base::Location;
+use crate::base::schema::{Dialect, Schema};
+use crate::llm::error::{Error, ErrorKind};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A call of a tool at work; it ends in the text that the model reads.
+pub type ToolFuture = Pin<Box<dyn Future<Output = Result<String, ToolError>> + Send>>;
+
+/// A function that a model may call.
+///
+/// ```
+/// use ember::llm::tool::{ParameterSchema, Tool};
+///
+/// let tool = Tool::new(
+///     "double",
+///     "Doubles a number.",
+///     ParameterSchema::object([ParameterSchema::new("n", "integer", "The number.")]),
+///     |arguments| async move {
+///         let n = arguments["n"].as_i64().ok_or(ember::ToolError::new("`n` must be an integer"))?;
+///         Ok(2 * n)
+///     },
+/// )?;
+/// assert_eq!(tool.name(), "double");
+/// # Ok::<(), ember::llm::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Tool(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    description: String,
+    parameters: Schema,
+    call: Call,
+    options: ToolOptions,
+    location: Option<Location>,
+}
+
+enum Call {
+    Plain(fn(Arguments) -> ToolFuture),
+    Shared(Box<dyn Fn(Arguments) -> ToolFuture + Send + Sync>),
+    /// The tool runs elsewhere: the calls go back to whoever asked.
+    Declared,
+}
+
+/// The options of a tool, as its attribute sets them.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ToolOptions {
+    /// How long a call may take; the client's limit where there is none.
+    pub timeout: Option<Duration>,
+}
+
+impl ToolOptions {
+    /// Sets how long a call may take.
+    pub fn timeout(&mut self, limit: Duration) -> &mut Self {
+        self.timeout = Some(limit);
+        self
+    }
+}
+
+impl Tool {
+    /// A tool from its parts; the function gets the arguments as a JSON object.
+    ///
+    /// # Errors
+    /// When the name is not 1 to 64 letters, digits, `_` or `-`, which is what providers accept.
+    pub fn new<F, Fut, T>(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        parameters: impl Into<Schema>,
+        function: F,
+    ) -> Result<Self, Error>
+    where
+        F: Fn(Value) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, ToolError>> + Send + 'static,
+        T: Serialize,
+    {
+        let call = Call::Shared(Box::new(move |arguments| {
+            let work = function(arguments.into_value());
+            Box::pin(async move { Ok(to_text(&work.await?)?) })
+        }));
+        Self::checked(name.into(), description.into(), parameters.into(), call)
+    }
+
+    /// A tool that runs elsewhere: the model may call it, and the calls go back to whoever asked.
+    ///
+    /// # Errors
+    /// As [`Tool::new`].
+    pub fn declared(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        parameters: impl Into<Schema>,
+    ) -> Result<Self, Error> {
+        Self::checked(
+            name.into(),
+            description.into(),
+            parameters.into(),
+            Call::Declared,
+        )
+    }
+
+    fn checked(
+        name: String,
+        description: String,
+        parameters: Schema,
+        call: Call,
+    ) -> Result<Self, Error> {
+        if !is_name(&name) {
+            let message = format!(
+                "`{name}` cannot be the name of a tool: 1 to 64 letters, digits, `_` or `-` can"
+            );
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let options = ToolOptions::default();
+        Ok(Self(Arc::new(Inner {
+            name,
+            description,
+            parameters,
+            call,
+            options,
+            location: None,
+        })))
+    }
+
+    /// The tool that a macro described.
+    pub(crate) fn of(descriptor: &ToolDescriptor) -> Self {
+        let mut parameters = Parameters::default();
+        (descriptor.parameters)(&mut parameters);
+        let mut options = ToolOptions::default();
+        (descriptor.options)(&mut options);
+        Self(Arc::new(Inner {
+            name: descriptor.name.to_owned(),
+            description: descriptor.description.to_owned(),
+            parameters: parameters.finish(),
+            call: Call::Plain(descriptor.call),
+            options,
+            location: Some(descriptor.location),
+        }))
+    }
+
+    /// The name that the model calls.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What the tool does.
+    pub fn description(&self) -> &str {
+        &self.0.description
+    }
+
+    /// The schema of the arguments.
+    pub fn parameters(&self) -> &Schema {
+        &self.0.parameters
+    }
+
+    /// The options.
+    pub fn options(&self) -> &ToolOptions {
+        &self.0.options
+    }
+
+    /// Where its function stands, if a macro made it.
+    pub fn location(&self) -> Option<Location> {
+        self.0.location
+    }
+
+    /// Tells whether calls run here, rather than go back to whoever asked.
+    pub fn runs_here(&self) -> bool {
+        !matches!(self.0.call, Call::Declared)
+    }
+
+    /// Runs the function. There is no time limit here; [`ToolRegistry::execute`](super::ToolRegistry::execute) has one.
+    ///
+    /// # Errors
+    /// What the function reports, or what is wrong with the arguments.
+    pub async fn call(&self, arguments: Value) -> Result<String, ToolError> {
+        let arguments = Arguments::new(arguments)?;
+        match &self.0.call {
+            Call::Plain(function) => function(arguments).await,
+            Call::Shared(function) => function(arguments).await,
+            Call::Declared => Err(ToolError::new("this tool does not run here")),
+        }
+    }
+
+    /// The tool as OpenAI's chat completions describe it.
+    pub fn to_openai_spec(&self) -> Value {
+        let parameters = self.parameters().lower(Dialect::OpenAi).schema;
+        json!({
+            "type": "function",
+            "function": {"name": self.name(), "description": self.description(), "parameters": parameters},
+        })
+    }
+
+    /// The tool as Anthropic's messages describe it.
+    pub fn to_anthropic_spec(&self) -> Value {
+        let schema = self.parameters().lower(Dialect::Anthropic).schema;
+        json!({"name": self.name(), "description": self.description(), "input_schema": schema})
+    }
+}
+
+/// What providers accept as the name of a tool.
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+}
+
+/// A result as the model reads it: text as it is, everything else as JSON.
+pub(crate) fn to_text<T: Serialize>(value: &T) -> serde_json::Result<String> {
+    Ok(match serde_json::to_value(value)? {
+        Value::String(text) => text,
+        value => value.to_string(),
+    })
+}
+
+impl PartialEq for Tool {
+    /// Tools are equal if a model cannot tell them apart.
+    fn eq(&self, other: &Self) -> bool {
+        let face = |tool: &Self| {
+            (
+                tool.name().to_owned(),
+                tool.description().to_owned(),
+                tool.parameters().clone(),
+            )
+        };
+        Arc::ptr_eq(&self.0, &other.0) || face(self) == face(other)
+    }
+}
+
+impl fmt::Debug for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tool")
+            .field("name", &self.0.name)
+            .field("parameters", &self.0.parameters)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_what_every_provider_accepts() {
+        assert!(is_name("get_weather-2") && is_name(&"a".repeat(64)));
+        assert!(!is_name("") && !is_name("a.b") && !is_name("ä") && !is_name(&"a".repeat(65)));
+    }
+
+    #[test]
+    fn text_stays_text_and_the_rest_is_json() {
+        assert_eq!(to_text(&"hi").unwrap(), "hi");
+        assert_eq!(to_text(&vec![1, 2]).unwrap(), "[1,2]");
+        assert_eq!(to_text(&()).unwrap(), "null");
+    }
+}

@@ -1,0 +1,284 @@
+use super::{Tool, ToolDescriptor};
+use crate::base::{Registry, Scope};
+use crate::llm::error::{Error, ErrorKind};
+use crate::llm::message::{ToolCall, ToolResult};
+use futures_util::FutureExt as _;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The tools that a model may call, by name.
+///
+/// ```
+/// use ember::llm::{ToolCall, ToolRegistry};
+/// use ember::prelude::*;
+///
+/// /// Adds two numbers.
+/// #[tool]
+/// async fn add(a: i64, b: i64) -> i64 {
+///     a + b
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let tools = ToolRegistry::of([add {}]).unwrap();
+/// let result = tools.execute(&ToolCall::new("call_1", "add", r#"{"a": 2, "b": 3}"#)).await;
+/// assert_eq!(result.content, "5");
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct ToolRegistry(Arc<Tools>);
+
+#[derive(Debug, Clone)]
+struct Tools {
+    tools: Vec<Tool>,
+    by_name: HashMap<String, usize>,
+    time_limit: Duration,
+}
+
+impl Default for Tools {
+    fn default() -> Self {
+        Self {
+            tools: Vec::new(),
+            by_name: HashMap::new(),
+            time_limit: ToolRegistry::DEFAULT_TIME_LIMIT,
+        }
+    }
+}
+
+impl ToolRegistry {
+    /// How long a call may take unless the tool or the registry says otherwise: 30 s.
+    pub const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(30);
+
+    /// A registry without tools.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A registry of given tools.
+    ///
+    /// # Errors
+    /// When two have the same name.
+    pub fn of<T: Into<Tool>>(tools: impl IntoIterator<Item = T>) -> Result<Self, Error> {
+        let mut registry = Self::new();
+        tools
+            .into_iter()
+            .try_for_each(|tool| registry.register(tool))?;
+        Ok(registry)
+    }
+
+    /// The annotated tools of a scope. Of two with the same name, the first by place is taken;
+    /// the start-up check of an application reports both.
+    pub fn collect(scope: &Scope) -> Self {
+        let mut registry = Self::new();
+        for descriptor in Registry::<ToolDescriptor>::collect(scope).iter() {
+            // A name that is taken is left to the start-up check.
+            let _ = registry.register(Tool::of(descriptor));
+        }
+        registry
+    }
+
+    /// Adds a tool.
+    ///
+    /// # Errors
+    /// When there is one of that name already.
+    pub fn register(&mut self, tool: impl Into<Tool>) -> Result<(), Error> {
+        let tool = tool.into();
+        let tools = Arc::make_mut(&mut self.0);
+        if tools.by_name.contains_key(tool.name()) {
+            let message = format!("there are two tools of the name `{}`", tool.name());
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        tools
+            .by_name
+            .insert(tool.name().to_owned(), tools.tools.len());
+        tools.tools.push(tool);
+        Ok(())
+    }
+
+    /// Sets how long a call may take, for tools that do not say it themselves.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        Arc::make_mut(&mut self.0).time_limit = limit;
+        self
+    }
+
+    /// Returns the tool of a name.
+    pub fn get(&self, name: &str) -> Option<&Tool> {
+        self.0.by_name.get(name).map(|index| &self.0.tools[*index])
+    }
+
+    /// The tools, in the order in which they were added.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Tool> {
+        self.0.tools.iter()
+    }
+
+    /// Tells whether there is no tool.
+    pub fn is_empty(&self) -> bool {
+        self.0.tools.is_empty()
+    }
+
+    /// The tools as OpenAI's chat completions describe them.
+    pub fn to_openai_specs(&self) -> Vec<Value> {
+        self.iter().map(Tool::to_openai_spec).collect()
+    }
+
+    /// The tools as Anthropic's messages describe them.
+    pub fn to_anthropic_specs(&self) -> Vec<Value> {
+        self.iter().map(Tool::to_anthropic_spec).collect()
+    }
+
+    /// Runs a call.
+    ///
+    /// Whatever goes wrong, an unknown name, bad arguments, a failure, a panic or the time
+    /// limit, comes back as a result that the model can read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the function where it waits.
+    pub async fn execute(&self, call: &ToolCall) -> ToolResult {
+        match self.try_execute(call).await {
+            Ok(content) => ToolResult::new(call, content),
+            Err(message) => {
+                tracing::debug!(tool = call.name, message, "a tool call failed");
+                ToolResult::error(call, message)
+            }
+        }
+    }
+
+    async fn try_execute(&self, call: &ToolCall) -> Result<String, String> {
+        let tool = self
+            .get(&call.name)
+            .ok_or_else(|| self.unknown(&call.name))?;
+        if call.truncated {
+            return Err("the call was cut off before it was complete".to_owned());
+        }
+        let arguments = call
+            .parse()
+            .map_err(|error| format!("the arguments are not valid JSON: {error}"))?;
+        let limit = tool.options().timeout.unwrap_or(self.0.time_limit);
+        match timeout(limit, AssertUnwindSafe(tool.call(arguments)).catch_unwind()).await {
+            Ok(Ok(outcome)) => outcome.map_err(|error| error.message().to_owned()),
+            Ok(Err(_)) => {
+                tracing::error!(tool = call.name, "a tool panicked");
+                Err("the tool failed".to_owned())
+            }
+            Err(_) => Err(format!(
+                "the tool did not answer within {} seconds",
+                limit.as_secs_f64()
+            )),
+        }
+    }
+
+    fn unknown(&self, name: &str) -> String {
+        let nearest = self
+            .iter()
+            .map(Tool::name)
+            .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
+        match nearest {
+            Some(nearest) => format!("there is no tool `{name}`; did you mean `{nearest}`?"),
+            None => format!("there is no tool `{name}`"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::tool::{ParameterSchema, ToolError};
+    use serde_json::json;
+
+    fn tool<Fut>(name: &str, function: impl Fn(Value) -> Fut + Send + Sync + 'static) -> Tool
+    where
+        Fut: Future<Output = Result<Value, ToolError>> + Send + 'static,
+    {
+        let parameters =
+            ParameterSchema::object([ParameterSchema::new("n", "integer", "A number.")]);
+        Tool::new(name, "For tests.", parameters, function).unwrap()
+    }
+
+    async fn run(tools: &ToolRegistry, name: &str, arguments: &str) -> (String, bool) {
+        let result = tools.execute(&ToolCall::new("c1", name, arguments)).await;
+        assert_eq!(
+            (result.call_id.as_str(), result.name.as_str()),
+            ("c1", name)
+        );
+        (result.content, result.is_error)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_goes_wrong_is_told_to_the_model() {
+        let tools = ToolRegistry::of([
+            tool("echo", |arguments| async { Ok(arguments) }),
+            tool("fail", |_| async { Err(ToolError::new("out of order")) }),
+            tool("panic", |_| async { panic!("secret") }),
+            tool("hang", |_| std::future::pending()),
+        ])
+        .unwrap();
+        assert_eq!(
+            run(&tools, "echo", r#"{"n":1}"#).await,
+            (r#"{"n":1}"#.into(), false)
+        );
+        assert_eq!(run(&tools, "fail", "").await, ("out of order".into(), true));
+        assert_eq!(
+            run(&tools, "panic", "{}").await,
+            ("the tool failed".into(), true)
+        );
+        assert_eq!(
+            run(&tools, "hang", "{}").await,
+            ("the tool did not answer within 30 seconds".into(), true)
+        );
+        assert_eq!(
+            run(&tools, "ecco", "{}").await,
+            ("there is no tool `ecco`; did you mean `echo`?".into(), true)
+        );
+        assert!(
+            run(&tools, "echo", "{\"n\":")
+                .await
+                .0
+                .starts_with("the arguments are not valid JSON")
+        );
+        assert!(
+            run(&tools, "echo", "[]")
+                .await
+                .0
+                .contains("must be a JSON object")
+        );
+    }
+
+    #[test]
+    fn a_name_is_taken_once() {
+        let mut tools =
+            ToolRegistry::of([tool("echo", |arguments| async { Ok(arguments) })]).unwrap();
+        let again = tool("echo", |arguments| async { Ok(arguments) });
+        assert!(
+            tools
+                .register(again)
+                .unwrap_err()
+                .to_string()
+                .contains("`echo`")
+        );
+    }
+
+    #[test]
+    fn specs_are_what_the_providers_document() {
+        let tools = ToolRegistry::of([tool("echo", |arguments| async { Ok(arguments) })]).unwrap();
+        let schema = json!({
+            "type": "object",
+            "properties": {"n": {"type": "integer", "description": "A number."}},
+            "required": ["n"],
+            "additionalProperties": false,
+        });
+        assert_eq!(
+            tools.to_openai_specs(),
+            [json!({"type": "function", "function": {
+                "name": "echo", "description": "For tests.", "parameters": schema,
+            }})]
+        );
+        assert_eq!(
+            tools.to_anthropic_specs(),
+            [json!({"name": "echo", "description": "For tests.", "input_schema": schema})]
+        );
+    }
+}

@@ -1,0 +1,237 @@
+//! Model, tools, model: until there is an answer.
+//!
+//! One round is a turn of the model and the results of the tools that it called. The unary and
+//! the streamed loop share the step from one round to the next, so that they cannot differ.
+
+use super::chat::{ChatRequest, ChatResponse, FinishReason};
+use super::error::Error;
+use super::message::{Message, ToolCall, ToolResult};
+use super::provider::{BoxProvider, Provider};
+use super::stream::{Accumulator, ChatEvent, ChatStream};
+use super::tool::{Tool, ToolRegistry};
+use super::usage::Usage;
+use futures_core::Stream;
+use futures_util::future::join_all;
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// Answers all at once.
+pub(super) async fn complete(
+    provider: &BoxProvider,
+    request: ChatRequest,
+    max_rounds: usize,
+) -> Result<ChatResponse, Error> {
+    let mut rounds = Rounds::new(request, max_rounds)?;
+    loop {
+        let mut response = provider.chat(&rounds.request).await?;
+        response.usage = rounds.count(response.usage);
+        match rounds.next_step(&mut response) {
+            Step::Over => {
+                response.steps = rounds.steps;
+                return Ok(response);
+            }
+            Step::Run(calls) => {
+                let results = run(&rounds.tools, &calls).await;
+                rounds.go_on(response.message, results);
+            }
+        }
+    }
+}
+
+/// Answers bit by bit: one stream, however many rounds it takes.
+pub(super) async fn stream(
+    provider: &BoxProvider,
+    request: ChatRequest,
+    max_rounds: usize,
+) -> Result<ChatStream, Error> {
+    if !request.tools.iter().any(Tool::runs_here) {
+        // There will be one round: the provider's stream is the whole.
+        return provider.stream(&request).await;
+    }
+    let rounds = Rounds::new(request, max_rounds)?;
+    let first = provider.stream(&rounds.request).await?;
+    Ok(ChatStream::new(LoopStream {
+        provider: provider.clone(),
+        state: State::Reading(first, Accumulator::new()),
+        rounds,
+        ready: VecDeque::new(),
+        first_index: 0,
+        next_index: 0,
+    }))
+}
+
+/// What has happened so far.
+struct Rounds {
+    /// Shared with the call that is under way, and changed only between calls.
+    request: Arc<ChatRequest>,
+    tools: ToolRegistry,
+    max_rounds: usize,
+    rounds: usize,
+    steps: Vec<Message>,
+    usage: Option<Usage>,
+}
+
+enum Step {
+    Over,
+    Run(Vec<ToolCall>),
+}
+
+impl Rounds {
+    fn new(request: ChatRequest, max_rounds: usize) -> Result<Self, Error> {
+        let tools = ToolRegistry::of(request.tools.iter().cloned())?;
+        Ok(Self {
+            request: Arc::new(request),
+            tools,
+            max_rounds,
+            rounds: 0,
+            steps: Vec::new(),
+            usage: None,
+        })
+    }
+
+    /// Adds the usage of a turn to that of the turns before.
+    fn count(&mut self, usage: Option<Usage>) -> Option<Usage> {
+        self.usage = match (self.usage, usage) {
+            (Some(before), Some(turn)) => Some(before + turn),
+            (before, turn) => before.or(turn),
+        };
+        self.usage
+    }
+
+    /// Decides what follows on a turn. Calls of tools that run elsewhere go back to whoever asked.
+    fn next_step(&self, response: &mut ChatResponse) -> Step {
+        let calls: Vec<_> = response.tool_calls().cloned().collect();
+        let elsewhere = |call: &ToolCall| {
+            self.tools
+                .get(&call.name)
+                .is_some_and(|tool| !tool.runs_here())
+        };
+        if calls.is_empty() || self.tools.is_empty() || calls.iter().any(elsewhere) {
+            return Step::Over;
+        }
+        if self.rounds + 1 >= self.max_rounds {
+            response.finish.reason = FinishReason::ToolLimit;
+            return Step::Over;
+        }
+        Step::Run(calls)
+    }
+
+    /// Puts a turn and its results into the conversation.
+    fn go_on(&mut self, turn: Message, results: Vec<ToolResult>) {
+        self.rounds += 1;
+        let messages = [turn, Message::tool_results(results)];
+        self.steps.extend(messages.iter().cloned());
+        Arc::make_mut(&mut self.request).messages.extend(messages);
+    }
+}
+
+/// Runs the calls of one turn at the same time; the results are in the order of the calls.
+async fn run(tools: &ToolRegistry, calls: &[ToolCall]) -> Vec<ToolResult> {
+    join_all(calls.iter().map(|call| tools.execute(call))).await
+}
+
+struct LoopStream {
+    provider: BoxProvider,
+    state: State,
+    rounds: Rounds,
+    ready: VecDeque<ChatEvent>,
+    /// What is added to the provider's number of a call, so that the numbers of all rounds differ.
+    first_index: usize,
+    next_index: usize,
+}
+
+enum State {
+    Reading(ChatStream, Accumulator),
+    Running(Pin<Box<dyn Future<Output = (Message, Vec<ToolResult>)> + Send>>),
+    Opening(Pin<Box<dyn Future<Output = Result<ChatStream, Error>> + Send>>),
+    Over,
+}
+
+impl Stream for LoopStream {
+    type Item = Result<ChatEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(event)));
+            }
+            match &mut self.state {
+                State::Reading(stream, accumulator) => {
+                    let Some(item) = ready!(Pin::new(stream).poll_next(context)) else {
+                        return Poll::Ready(None);
+                    };
+                    let event = item?;
+                    accumulator.push(&event);
+                    match event {
+                        ChatEvent::Finish(_) => self.end_turn()?,
+                        event => {
+                            let event = self.renumbered(event);
+                            return Poll::Ready(Some(Ok(event)));
+                        }
+                    }
+                }
+                State::Running(work) => {
+                    let (turn, results) = ready!(work.as_mut().poll(context));
+                    self.ready
+                        .extend(results.iter().cloned().map(ChatEvent::ToolResult));
+                    self.ready.push_back(ChatEvent::StepEnd);
+                    self.rounds.go_on(turn, results);
+                    self.first_index = self.next_index;
+                    let (provider, request) = (self.provider.clone(), self.rounds.request.clone());
+                    self.state =
+                        State::Opening(Box::pin(async move { provider.stream(&request).await }));
+                }
+                State::Opening(work) => {
+                    let stream = ready!(work.as_mut().poll(context))?;
+                    self.state = State::Reading(stream, Accumulator::new());
+                }
+                State::Over => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl LoopStream {
+    /// A turn of the model is complete: either the answer is, or tools run.
+    fn end_turn(&mut self) -> Result<(), Error> {
+        let State::Reading(_, accumulator) = std::mem::replace(&mut self.state, State::Over) else {
+            return Ok(());
+        };
+        let mut response = accumulator.finish()?;
+        self.rounds.count(response.usage);
+        match self.rounds.next_step(&mut response) {
+            Step::Over => self.ready.push_back(ChatEvent::Finish(response.finish)),
+            Step::Run(calls) => {
+                let tools = self.rounds.tools.clone();
+                self.state = State::Running(Box::pin(async move {
+                    let results = run(&tools, &calls).await;
+                    (response.message, results)
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    /// The event as it stands in the whole: calls of all rounds are counted through, and the
+    /// usage is that of all rounds.
+    fn renumbered(&mut self, event: ChatEvent) -> ChatEvent {
+        match event {
+            ChatEvent::ToolCallStart { index, id, name } => {
+                let index = self.first_index + index;
+                self.next_index = self.next_index.max(index + 1);
+                ChatEvent::ToolCallStart { index, id, name }
+            }
+            ChatEvent::ToolCallDelta { index, arguments } => ChatEvent::ToolCallDelta {
+                index: self.first_index + index,
+                arguments,
+            },
+            ChatEvent::Usage(usage) => ChatEvent::Usage(match self.rounds.usage {
+                Some(before) => before + usage,
+                None => usage,
+            }),
+            event => event,
+        }
+    }
+}

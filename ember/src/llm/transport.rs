@@ -1,0 +1,250 @@
+//! One HTTP exchange.
+//!
+//! reqwest stands behind this file and is named nowhere else.
+
+use super::error::{Error, ErrorKind};
+use super::provider::Timeouts;
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::BodyExt as _;
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Sends requests, and keeps connections for the next ones.
+///
+/// Each thread has a pool of its own: Ember's workers each run a runtime, and a connection
+/// whose other half lives in another worker would stall with it.
+pub(crate) struct Transport {
+    pools: Mutex<HashMap<ThreadId, reqwest::Client>>,
+    timeouts: Timeouts,
+}
+
+/// The largest number of pools; threads come and go, and their pools with them.
+const MAX_POOLS: usize = 256;
+
+/// How much of an answer that tells of a failure is read, in bytes.
+const FAILURE_LIMIT: usize = 64 << 10;
+
+/// How long the rest of such an answer may take.
+const FAILURE_WAIT: Duration = Duration::from_secs(10);
+
+/// How much of an answer that arrives whole is read, in bytes.
+const ANSWER_LIMIT: usize = 64 << 20;
+
+impl Transport {
+    pub(crate) fn new(timeouts: Timeouts) -> Self {
+        Self {
+            pools: Mutex::default(),
+            timeouts,
+        }
+    }
+
+    /// Sends a request whose answer arrives whole, and reads it.
+    pub(crate) async fn exchange(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<Bytes>, Error> {
+        within(self.timeouts.total, "an answer", async {
+            let (head, body) = self.send(request).await?.into_parts();
+            let body = match head.status.is_success() {
+                true => read_all(body).await?,
+                false => read_some(body, FAILURE_LIMIT).await?,
+            };
+            Ok(Response::from_parts(head, body))
+        })
+        .await
+    }
+
+    /// Sends a request whose answer is streamed. The future is ready when its headers are there.
+    pub(crate) async fn open(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<Response<WireBody>, Error> {
+        let limit = self.timeouts.headers.min(self.timeouts.total);
+        let response = within(limit, "the beginning of an answer", self.send(request)).await?;
+        Ok(response.map(WireBody))
+    }
+
+    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<reqwest::Body>, Error> {
+        let request = reqwest::Request::try_from(request).map_err(|error| {
+            Error::new(
+                ErrorKind::Config,
+                "the address of the provider is not usable",
+            )
+            .with_source(error)
+        })?;
+        let response = self
+            .client()?
+            .execute(request)
+            .await
+            .map_err(|error| failed(error, "the request failed"))?;
+        Ok(response.into())
+    }
+
+    /// The pool of this thread.
+    fn client(&self) -> Result<reqwest::Client, Error> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let thread = thread::current().id();
+        if let Some(client) = pools.get(&thread) {
+            return Ok(client.clone());
+        }
+        if pools.len() >= MAX_POOLS {
+            pools.clear();
+        }
+        let client = connect(self.timeouts.connect)?;
+        pools.insert(thread, client.clone());
+        Ok(client)
+    }
+}
+
+fn connect(limit: Duration) -> Result<reqwest::Client, Error> {
+    // An application that has chosen a provider of cryptography keeps it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .connect_timeout(limit)
+        // A key must not follow a redirect to another host, and no provider redirects.
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("ember/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| {
+            Error::new(ErrorKind::Config, "no HTTP client can be made").with_source(error)
+        })
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The body of an answer as it arrives. Dropping it closes the connection.
+pub(crate) struct WireBody(reqwest::Body);
+
+impl WireBody {
+    /// Polls for the next bytes; `None` at the end.
+    pub(crate) fn poll_data(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Error>>> {
+        loop {
+            let frame = match http_body::Body::poll_frame(Pin::new(&mut self.0), context) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(Some(frame)) => frame,
+            };
+            match frame {
+                Err(error) => return Poll::Ready(Some(Err(cut(error)))),
+                Ok(frame) => match frame.into_data() {
+                    Ok(data) => return Poll::Ready(Some(Ok(data))),
+                    // Trailers are no data.
+                    Err(_) => continue,
+                },
+            }
+        }
+    }
+
+    /// Reads the rest of an answer that tells of a failure, as far as it is of interest.
+    pub(crate) async fn collect_failure(self) -> Result<Bytes, Error> {
+        within(
+            FAILURE_WAIT,
+            "the rest of an answer",
+            read_some(self.0, FAILURE_LIMIT),
+        )
+        .await
+    }
+
+    /// Reads the rest of an answer that was expected as a stream and came whole.
+    pub(crate) async fn collect(self, limit: Duration) -> Result<Bytes, Error> {
+        within(limit, "the rest of an answer", read_all(self.0)).await
+    }
+}
+
+/// Reads a body, which must not be larger than any answer is.
+async fn read_all(body: reqwest::Body) -> Result<Bytes, Error> {
+    let bytes = read_some(body, ANSWER_LIMIT + 1).await?;
+    match bytes.len() > ANSWER_LIMIT {
+        true => Err(Error::new(
+            ErrorKind::Decode,
+            format!("the answer is larger than {ANSWER_LIMIT} bytes"),
+        )),
+        false => Ok(bytes),
+    }
+}
+
+/// Reads so many bytes of a body; the rest is left.
+async fn read_some(mut body: reqwest::Body, limit: usize) -> Result<Bytes, Error> {
+    let mut bytes = BytesMut::new();
+    while bytes.len() < limit
+        && let Some(frame) = body.frame().await
+    {
+        if let Ok(data) = frame.map_err(cut)?.into_data() {
+            bytes.extend_from_slice(&data[..data.len().min(limit - bytes.len())]);
+        }
+    }
+    Ok(bytes.freeze())
+}
+
+async fn within<T>(
+    limit: Duration,
+    what: &str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match timeout(limit, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(late(limit, what)),
+    }
+}
+
+/// A time limit of ours was reached.
+pub(crate) fn late(limit: Duration, what: &str) -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        format!("{what} did not come within {} seconds", limit.as_secs_f64()),
+    )
+}
+
+fn failed(error: reqwest::Error, what: &'static str) -> Error {
+    let kind = if error.is_timeout() {
+        ErrorKind::Timeout
+    } else {
+        ErrorKind::Transport
+    };
+    // The address may hold a key in its query.
+    Error::new(kind, what).with_source(error.without_url())
+}
+
+/// The connection broke in the middle of an answer.
+fn cut(error: reqwest::Error) -> Error {
+    Error::new(
+        ErrorKind::Truncated,
+        "the connection broke before the answer was complete",
+    )
+    .with_source(error.without_url())
+}
+
+/// A request with a JSON body.
+pub(crate) fn json_request(
+    url: &str,
+    headers: HeaderMap,
+    body: Vec<u8>,
+) -> Result<Request<Vec<u8>>, Error> {
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(url)
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(body)
+        .map_err(|error| {
+            Error::new(ErrorKind::Config, format!("`{url}` is not an address")).with_source(error)
+        });
+    let mut request = request?;
+    request.headers_mut().extend(headers);
+    Ok(request)
+}
