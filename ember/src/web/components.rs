@@ -1,0 +1,141 @@
+use http::Extensions;
+use std::any::{TypeId, type_name};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// What an application provides to its handlers: one value of each type.
+///
+/// Filled before the start and never changed after it, so that a look-up takes no lock.
+#[derive(Clone, Default)]
+pub struct Components {
+    values: Extensions,
+    provided: Vec<Need>,
+}
+
+impl Components {
+    /// Provides a value; one of the same type that was there before is replaced and returned.
+    pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) -> Option<Component<T>> {
+        self.insert_shared(Arc::new(value))
+    }
+
+    /// Provides a value that is shared with others.
+    pub fn insert_shared<T: Send + Sync + 'static>(
+        &mut self,
+        value: Arc<T>,
+    ) -> Option<Component<T>> {
+        let replaced = self.values.insert(Component(value));
+        if replaced.is_none() {
+            self.provided.push(Need::of::<T>());
+        }
+        replaced
+    }
+
+    /// Returns the value of a type.
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&Component<T>> {
+        self.values.get()
+    }
+
+    /// Tells whether a need is met.
+    pub fn meets(&self, need: Need) -> bool {
+        self.provided.contains(&need)
+    }
+
+    /// The types that are provided.
+    pub fn provided(&self) -> impl Iterator<Item = Need> {
+        self.provided.iter().copied()
+    }
+}
+
+impl fmt::Debug for Components {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set()
+            .entries(self.provided.iter().map(|need| need.name))
+            .finish()
+    }
+}
+
+/// A value that the application provides, shared by all handlers.
+///
+/// As an argument of a handler it is found by its type. A type that nobody provides is
+/// reported when the application starts, with the routes that need it.
+///
+/// ```
+/// use ember::prelude::*;
+///
+/// struct Db { name: &'static str }
+///
+/// #[get("/db")]
+/// async fn db_name(db: Component<Db>) -> &'static str {
+///     db.name
+/// }
+///
+/// let app = ember::app!().component(Db { name: "tasks" });
+/// # app.build().unwrap();
+/// ```
+#[derive(Debug)]
+pub struct Component<T: ?Sized>(pub Arc<T>);
+
+impl<T: ?Sized> Clone for Component<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: ?Sized> Deref for Component<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// A type that must be provided before the application can start.
+#[derive(Clone, Copy)]
+pub struct Need {
+    id: TypeId,
+    name: &'static str,
+}
+
+impl Need {
+    /// The need for a value of type `T`.
+    pub fn of<T: ?Sized + 'static>() -> Self {
+        Self {
+            id: TypeId::of::<T>(),
+            name: type_name::<T>(),
+        }
+    }
+
+    /// The name of the type, with its path.
+    pub fn type_name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl PartialEq for Need {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Need {}
+
+impl fmt::Debug for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_found_by_type() {
+        let mut components = Components::default();
+        assert!(components.insert(7_u32).is_none());
+        assert_eq!(*components.insert(8_u32).unwrap().0, 7);
+        assert_eq!(**components.get::<u32>().unwrap(), 8);
+        assert!(components.meets(Need::of::<u32>()) && !components.meets(Need::of::<u64>()));
+    }
+}

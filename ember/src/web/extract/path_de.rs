@@ -1,0 +1,334 @@
+//! Reading parameters of a path with `serde`.
+
+use serde::de::value::{CowStrDeserializer, MapDeserializer, SeqDeserializer, UnitDeserializer};
+use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
+use std::borrow::Cow;
+use std::fmt;
+
+/// Why a parameter does not fit, as one public sentence.
+#[derive(Debug)]
+pub(super) struct PathError(String);
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for PathError {}
+
+impl de::Error for PathError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self(format!("The path does not fit: {message}."))
+    }
+}
+
+/// One parameter: text that is parsed into what the type asks for.
+#[derive(Clone, Copy)]
+pub(super) struct ValueDeserializer<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl<'a> ValueDeserializer<'a> {
+    pub(super) fn new(name: &'a str, text: &'a str) -> Self {
+        Self { name, text }
+    }
+
+    fn misfit(self, reason: impl fmt::Display) -> PathError {
+        PathError(format!(
+            "The path parameter `{}` does not fit: {reason}.",
+            self.name
+        ))
+    }
+
+    /// Puts the name of the parameter before what a visitor complains of.
+    fn named<T>(self, outcome: Result<T, de::value::Error>) -> Result<T, PathError> {
+        outcome.map_err(|error| self.misfit(error))
+    }
+
+    fn owned(self) -> CowStrDeserializer<'static, de::value::Error> {
+        Cow::<'static, str>::Owned(self.text.to_owned()).into_deserializer()
+    }
+}
+
+macro_rules! parsed {
+    ($($method:ident => $visit:ident($type:ty);)*) => {$(
+        fn $method<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, PathError> {
+            match self.text.parse::<$type>() {
+                Ok(value) => self.named(visitor.$visit(value)),
+                Err(error) => Err(self.misfit(format_args!("`{}` is no {}: {error}", self.text, stringify!($type)))),
+            }
+        }
+    )*};
+}
+
+impl<'a> Deserializer<'a> for ValueDeserializer<'a> {
+    type Error = PathError;
+
+    parsed! {
+        deserialize_bool => visit_bool(bool);
+        deserialize_i8 => visit_i8(i8);
+        deserialize_i16 => visit_i16(i16);
+        deserialize_i32 => visit_i32(i32);
+        deserialize_i64 => visit_i64(i64);
+        deserialize_i128 => visit_i128(i128);
+        deserialize_u8 => visit_u8(u8);
+        deserialize_u16 => visit_u16(u16);
+        deserialize_u32 => visit_u32(u32);
+        deserialize_u64 => visit_u64(u64);
+        deserialize_u128 => visit_u128(u128);
+        deserialize_f32 => visit_f32(f32);
+        deserialize_f64 => visit_f64(f64);
+        deserialize_char => visit_char(char);
+    }
+
+    fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, PathError> {
+        self.named(visitor.visit_str(self.text))
+    }
+
+    fn deserialize_option<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, PathError> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'a>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, PathError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'a>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, PathError> {
+        self.named(self.owned().deserialize_enum(name, variants, visitor))
+    }
+
+    forward_to_deserialize_any! {
+        <V: Visitor<'a>>
+        str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+impl<'a> IntoDeserializer<'a, PathError> for ValueDeserializer<'a> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+/// All parameters of a path, with their names.
+pub(super) struct ParamsDeserializer<'a> {
+    params: &'a [(&'a str, Cow<'a, str>)],
+}
+
+impl<'a> ParamsDeserializer<'a> {
+    pub(super) fn new(params: &'a [(&'a str, Cow<'a, str>)]) -> Self {
+        Self { params }
+    }
+
+    fn values(&self) -> impl Iterator<Item = ValueDeserializer<'a>> {
+        self.params
+            .iter()
+            .map(|(name, text)| ValueDeserializer::new(name, text))
+    }
+
+    fn only(&self) -> Result<ValueDeserializer<'a>, PathError> {
+        let count = self.params.len();
+        let only = self.values().next().filter(|_| count == 1);
+        only.ok_or_else(|| {
+            de::Error::custom(format_args!(
+                "a single value is wanted and there are {count} parameters"
+            ))
+        })
+    }
+}
+
+macro_rules! single {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, PathError> {
+            self.only()?.$method(visitor)
+        }
+    )*};
+}
+
+impl<'a> Deserializer<'a> for ParamsDeserializer<'a> {
+    type Error = PathError;
+
+    single! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+        deserialize_f32 deserialize_f64 deserialize_char deserialize_str deserialize_string
+        deserialize_bytes deserialize_byte_buf deserialize_option deserialize_identifier
+    }
+
+    fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, PathError> {
+        match self.params {
+            [_] => self.only()?.deserialize_any(visitor),
+            _ => self.deserialize_map(visitor),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, PathError> {
+        visitor.visit_seq(SeqDeserializer::new(self.values()))
+    }
+
+    fn deserialize_tuple<V: Visitor<'a>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, PathError> {
+        if length != self.params.len() {
+            let count = self.params.len();
+            return Err(de::Error::custom(format_args!(
+                "{length} values are wanted and there are {count} parameters"
+            )));
+        }
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'a>>(
+        self,
+        _: &'static str,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, PathError> {
+        self.deserialize_tuple(length, visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'a>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, PathError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'a>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, PathError> {
+        self.only()?.deserialize_enum(name, variants, visitor)
+    }
+
+    fn deserialize_unit<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, PathError> {
+        UnitDeserializer::new().deserialize_unit(visitor)
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'a>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, PathError> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, PathError> {
+        let pairs = self.values().map(|value| (value.name, value));
+        visitor.visit_map(MapDeserializer::new(pairs))
+    }
+
+    fn deserialize_struct<V: Visitor<'a>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, PathError> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, PathError> {
+        self.deserialize_unit(visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum Color {
+        Red,
+        Blue,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Id(u32);
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Place {
+        user: String,
+        id: u64,
+    }
+
+    fn one<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
+        T::deserialize(ValueDeserializer::new("id", text)).map_err(|error| error.to_string())
+    }
+
+    fn all<'a, T: Deserialize<'a>>(params: &'a [(&'a str, Cow<'a, str>)]) -> Result<T, String> {
+        T::deserialize(ParamsDeserializer::new(params)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_value_becomes_what_the_type_asks_for() {
+        assert_eq!(one("7"), Ok(7_u8));
+        assert_eq!(one("7"), Ok("7".to_owned()));
+        assert_eq!(one("-1.5"), Ok(-1.5_f64));
+        assert_eq!(one("true"), Ok(true));
+        assert_eq!(one("blue"), Ok(Color::Blue));
+        assert_eq!(one("7"), Ok(Id(7)));
+        assert_eq!(one("::1"), Ok("::1".parse::<std::net::IpAddr>().unwrap()));
+        assert_eq!(one("7"), Ok(Some(7_i64)));
+    }
+
+    #[test]
+    fn a_misfit_is_told_by_name() {
+        let error = one::<u8>("300").unwrap_err();
+        assert_eq!(
+            error,
+            "The path parameter `id` does not fit: `300` is no u8: number too large to fit in target type."
+        );
+        assert!(
+            one::<Color>("green")
+                .unwrap_err()
+                .contains("unknown variant `green`")
+        );
+        assert!(one::<std::net::IpAddr>("x").unwrap_err().contains("`id`"));
+    }
+
+    #[test]
+    fn parameters_fill_tuples_structs_and_single_values() {
+        let params = [("user", Cow::from("ann")), ("id", Cow::from("7"))];
+        assert_eq!(all(&params), Ok(("ann".to_owned(), 7_u64)));
+        assert_eq!(
+            all(&params),
+            Ok(Place {
+                user: "ann".into(),
+                id: 7
+            })
+        );
+        assert_eq!(all(&params), Ok(vec!["ann".to_owned(), "7".to_owned()]));
+        assert_eq!(all(&params[1..]), Ok(7_u64));
+        assert_eq!(all(&params[1..]), Ok(Id(7)));
+        assert!(
+            all::<u64>(&params)
+                .unwrap_err()
+                .contains("there are 2 parameters")
+        );
+        assert!(
+            all::<(u64,)>(&params)
+                .unwrap_err()
+                .contains("1 values are wanted")
+        );
+    }
+}

@@ -1,0 +1,45 @@
+//! What runs around handlers.
+//!
+//! A [`Middleware`] sees a request before the handler and the response after it. It is a
+//! plain `async fn` on `&self`. The refused alternative is tower's `Service` as the only form:
+//! `poll_ready` and its cloning infect every author, for a back-pressure that a server has in
+//! its connections already.
+
+mod next;
+
+pub use next::Next;
+pub(crate) use next::{BoxMiddleware, Terminus};
+
+use super::request::Request;
+use super::response::Response;
+use std::future::Future;
+
+/// Something that runs around the handlers of an application.
+///
+/// ```
+/// use ember::prelude::*;
+///
+/// struct Stamp;
+///
+/// impl Middleware for Stamp {
+///     async fn handle(&self, request: Request, next: Next<'_>) -> Response {
+///         if request.headers().contains_key("x-blocked") {
+///             return Error::forbidden("This client is blocked.").into_response();
+///         }
+///         let mut response = next.run(request).await;
+///         response.headers_mut().insert("x-stamp", http::HeaderValue::from_static("seen"));
+///         response
+///     }
+/// }
+///
+/// let app = ember::app!().middleware(Stamp);
+/// # app.build().unwrap();
+/// # use ember::http;
+/// ```
+///
+/// An error of the handler has become a response when it comes back here, so that what is
+/// added to responses, such as headers, is added to errors as well.
+pub trait Middleware: Send + Sync + 'static {
+    /// Answers a request, usually by letting the [`Next`] one answer.
+    fn handle(&self, request: Request, next: Next<'_>) -> impl Future<Output = Response> + Send;
+}

@@ -1,0 +1,289 @@
+use super::body::Body;
+use super::components::Component;
+use super::response::Response;
+use super::state::{AppState, RouteEntry};
+use crate::base::Error;
+use http::{Extensions, HeaderMap, HeaderName, Method, Uri, Version};
+use percent_encoding::percent_decode_str;
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A request on its way to a handler: the head, and the body that is still to be read.
+///
+/// Everything that [`RequestParts`] tells can be asked of the request as well.
+///
+/// ```
+/// use ember::prelude::*;
+///
+/// #[post("/echo")]
+/// async fn echo(request: Request) -> ember::Result<String> {
+///     let method = request.method().clone();
+///     let body = request.into_body().collect().await?;
+///     Ok(format!("{method} with {} bytes", body.len()))
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Request {
+    parts: RequestParts,
+    body: Body,
+}
+
+impl Request {
+    /// Takes apart head and body.
+    pub fn into_parts(self) -> (RequestParts, Body) {
+        (self.parts, self.body)
+    }
+
+    /// Puts a request together again.
+    pub fn from_parts(parts: RequestParts, body: Body) -> Self {
+        Self { parts, body }
+    }
+
+    /// Returns the head.
+    pub fn parts(&self) -> &RequestParts {
+        &self.parts
+    }
+
+    /// Returns the head, to change it.
+    pub fn parts_mut(&mut self) -> &mut RequestParts {
+        &mut self.parts
+    }
+
+    /// Returns the body, and forgets the head.
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
+    /// Replaces the body by what `change` makes of it.
+    #[must_use]
+    pub fn map_body(self, change: impl FnOnce(Body) -> Body) -> Self {
+        Self {
+            parts: self.parts,
+            body: change(self.body),
+        }
+    }
+
+    /// Turns the request into one of the `http` crate. What belongs to the application is lost.
+    pub fn into_http(self) -> http::Request<Body> {
+        http::Request::from_parts(self.parts.head, self.body)
+    }
+}
+
+impl Deref for Request {
+    type Target = RequestParts;
+
+    fn deref(&self) -> &RequestParts {
+        &self.parts
+    }
+}
+
+impl DerefMut for Request {
+    fn deref_mut(&mut self) -> &mut RequestParts {
+        &mut self.parts
+    }
+}
+
+/// A request outside of any application, as tests of extractors and middleware need it.
+impl<B: Into<Body>> From<http::Request<B>> for Request {
+    fn from(request: http::Request<B>) -> Self {
+        let (head, body) = request.into_parts();
+        Self {
+            parts: RequestParts::new(head, Arc::default(), Match::default(), None),
+            body: body.into(),
+        }
+    }
+}
+
+/// The head of a request, with what the application knows about it.
+#[derive(Debug, Clone)]
+pub struct RequestParts {
+    head: http::request::Parts,
+    state: Arc<AppState>,
+    matched: Match,
+    remote: Option<SocketAddr>,
+    changes: Option<ResponseChanges>,
+}
+
+/// What extractors want to be done to the response, shared between the request and whoever has the response.
+#[derive(Clone, Default)]
+pub(crate) struct ResponseChanges(Arc<Mutex<Vec<ResponseChange>>>);
+
+type ResponseChange = Box<dyn FnOnce(&mut Response) + Send>;
+
+impl ResponseChanges {
+    pub(crate) fn apply(&self, response: &mut Response) {
+        let changes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        changes.into_iter().for_each(|change| change(response));
+    }
+}
+
+impl fmt::Debug for ResponseChanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseChanges")
+    }
+}
+
+/// Which route a path leads to, and where its parameters stand in it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Match {
+    /// An index into [`AppState::routes`].
+    pub(crate) route: Option<u32>,
+    /// Start and end of each parameter in the path.
+    pub(crate) parameters: SmallVec<[(u16, u16); 4]>,
+}
+
+impl RequestParts {
+    pub(crate) fn new(
+        head: http::request::Parts,
+        state: Arc<AppState>,
+        matched: Match,
+        remote: Option<SocketAddr>,
+    ) -> Self {
+        Self {
+            head,
+            state,
+            matched,
+            remote,
+            changes: None,
+        }
+    }
+
+    /// Lets extractors change the response, whose owner applies the changes.
+    pub(crate) fn share_changes(&mut self) -> ResponseChanges {
+        self.changes.get_or_insert_default().clone()
+    }
+
+    /// Changes the response, once there is one; errors are responses, too.
+    ///
+    /// For extractors that hand something back to the client, such as an id or a cookie. Such an
+    /// extractor says so with [`Operation::touches_response`](super::Operation::touches_response)
+    /// in its `describe`; without that, as in a request made by hand, nobody has the response and
+    /// nothing is done.
+    pub fn on_response(&mut self, change: impl FnOnce(&mut Response) + Send + 'static) {
+        match &self.changes {
+            Some(changes) => changes
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(Box::new(change)),
+            None => tracing::warn!(
+                "a change of a response was asked for where `touches_response` was not said"
+            ),
+        }
+    }
+
+    /// Returns the method.
+    pub fn method(&self) -> &Method {
+        &self.head.method
+    }
+
+    /// Returns the target of the request, as the client sent it.
+    pub fn uri(&self) -> &Uri {
+        &self.head.uri
+    }
+
+    /// Returns the path, still percent-encoded.
+    pub fn path(&self) -> &str {
+        self.head.uri.path()
+    }
+
+    /// Returns what follows the `?` of the target, still percent-encoded.
+    pub fn query(&self) -> Option<&str> {
+        self.head.uri.query()
+    }
+
+    /// Returns the version of HTTP.
+    pub fn version(&self) -> Version {
+        self.head.version
+    }
+
+    /// Returns the headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// Returns the headers, to change them.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.head.headers
+    }
+
+    /// Returns a header's text; `None` where it is absent or not visible ASCII.
+    pub fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
+        self.head.headers.get(name.into())?.to_str().ok()
+    }
+
+    /// Returns what middleware has left for those behind it.
+    pub fn extensions(&self) -> &Extensions {
+        &self.head.extensions
+    }
+
+    /// Returns what is left for those behind, to add to it.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.head.extensions
+    }
+
+    /// Returns the address of the peer, if the request came over TCP.
+    ///
+    /// Behind a proxy it is the proxy's.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.remote
+    }
+
+    /// Returns a component of the application.
+    pub fn component<T: Send + Sync + 'static>(&self) -> Option<&Component<T>> {
+        self.state.components.get()
+    }
+
+    /// Returns the route that answers, unless none matched.
+    pub fn route(&self) -> Option<&RouteEntry> {
+        self.matched
+            .route
+            .and_then(|index| self.state.routes.get(index as usize))
+    }
+
+    /// Returns what is shared by all requests of the application.
+    pub fn state(&self) -> &Arc<AppState> {
+        &self.state
+    }
+
+    /// Returns a parameter of the path, decoded; `None` if the route has none of that name.
+    ///
+    /// # Errors
+    /// Status 400 when the parameter is not UTF-8.
+    pub fn param(&self, name: &str) -> Result<Option<Cow<'_, str>>, Error> {
+        let position = self
+            .route()
+            .and_then(|route| route.parameters.iter().position(|known| known == name));
+        position
+            .and_then(|index| self.raw_param(index))
+            .map(|raw| decode(name, raw))
+            .transpose()
+    }
+
+    /// Returns the path's parameters in order, decoded, with their names.
+    ///
+    /// # Errors
+    /// As [`RequestParts::param`], for each.
+    pub fn params(&self) -> impl ExactSizeIterator<Item = Result<(&str, Cow<'_, str>), Error>> {
+        let names = self.route().map_or(&[][..], |route| &route.parameters[..]);
+        names.iter().enumerate().map(|(index, name)| {
+            let raw = self.raw_param(index).unwrap_or_default();
+            decode(name, raw).map(|value| (name.as_str(), value))
+        })
+    }
+
+    fn raw_param(&self, index: usize) -> Option<&str> {
+        let (start, end) = *self.matched.parameters.get(index)?;
+        self.path().get(usize::from(start)..usize::from(end))
+    }
+}
+
+fn decode<'a>(name: &str, raw: &'a str) -> Result<Cow<'a, str>, Error> {
+    percent_decode_str(raw)
+        .decode_utf8()
+        .map_err(|_| Error::bad_request(format!("The path parameter `{name}` is not UTF-8.")))
+}

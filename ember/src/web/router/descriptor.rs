@@ -1,0 +1,99 @@
+use super::RouteOptions;
+use crate::base::{Descriptor, Location};
+use crate::web::handler::HandlerFn;
+use crate::web::operation::Operation;
+use std::borrow::Cow;
+use std::fmt;
+
+/// What `#[get]` and its siblings leave behind: plain data and plain functions.
+#[non_exhaustive]
+pub struct RouteDescriptor {
+    /// The name of the function.
+    pub name: &'static str,
+    /// The methods, in capitals.
+    pub methods: &'static [&'static str],
+    /// The path, as it stands in the attribute.
+    pub path: &'static str,
+    /// The doc comment of the function.
+    pub docs: &'static str,
+    /// Where the function stands.
+    pub location: Location,
+    pub(crate) handle: HandlerFn,
+    pub(crate) describe: fn(&mut Operation),
+    pub(crate) options: fn(&mut RouteOptions),
+}
+
+/// A function that is a route: the type of the function's own name that a route attribute makes.
+///
+/// It lets a route be mounted by hand: `Ember::new().route(hello {})`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no route",
+    note = "annotate the function with `#[get(…)]` or a sibling, or make one by hand with `Route::get(…)`"
+)]
+pub trait RouteItem {
+    /// The route as data.
+    const ROUTE: RouteDescriptor;
+
+    /// Answers a request.
+    fn handle(request: crate::web::Request) -> crate::web::HandlerFuture;
+
+    /// Tells what the function needs and answers.
+    fn describe(operation: &mut Operation);
+
+    /// Evaluates the options of the attribute.
+    fn options(options: &mut RouteOptions) {
+        let _ = options;
+    }
+}
+
+impl RouteDescriptor {
+    /// Puts a descriptor together, for the macros.
+    #[doc(hidden)]
+    pub const fn new<R: RouteItem>(
+        name: &'static str,
+        methods: &'static [&'static str],
+        path: &'static str,
+        docs: &'static str,
+        location: Location,
+    ) -> Self {
+        Self {
+            name,
+            methods,
+            path,
+            docs,
+            location,
+            handle: R::handle,
+            describe: R::describe,
+            options: R::options,
+        }
+    }
+}
+
+inventory::collect!(RouteDescriptor);
+
+impl Descriptor for RouteDescriptor {
+    const KIND: &'static str = "route";
+
+    fn key(&self) -> Cow<'static, str> {
+        format!("{} {}", self.methods.join("|"), self.path).into()
+    }
+
+    fn location(&self) -> Location {
+        self.location
+    }
+
+    fn all() -> impl Iterator<Item = &'static Self> {
+        inventory::iter::<Self>()
+    }
+}
+
+impl fmt::Debug for RouteDescriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouteDescriptor")
+            .field("name", &self.name)
+            .field("methods", &self.methods)
+            .field("path", &self.path)
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
+}

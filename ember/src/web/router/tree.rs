@@ -1,0 +1,235 @@
+use super::RoutePath;
+use super::path::Segment;
+use crate::web::request::Match;
+use http::Method;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+
+/// What becomes of a path that differs from a route only by the slash at its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrailingSlash {
+    /// It is another path: 404 unless it has a route of its own.
+    #[default]
+    Strict,
+    /// The client is sent to the path of the route (308, so that method and body are kept).
+    Redirect,
+    /// The route answers to both.
+    Clone,
+}
+
+/// The routes by the segments of their paths.
+///
+/// A literal goes before a parameter and a parameter before the rest of a path; where a
+/// choice leads nowhere, the next one is tried.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    root: Node,
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    literals: HashMap<Box<str>, Node>,
+    parameter: Option<Box<Node>>,
+    rest: Option<Leaf>,
+    leaf: Option<Leaf>,
+}
+
+/// The routes of one path, by method.
+#[derive(Debug, Default)]
+pub(crate) struct Leaf {
+    routes: Vec<(Method, u32)>,
+}
+
+type Parameters = SmallVec<[(u16, u16); 4]>;
+
+impl Tree {
+    /// Puts a route in. What was there for the same method is returned and stays.
+    pub(crate) fn insert(
+        &mut self,
+        path: &RoutePath,
+        method: &Method,
+        route: u32,
+    ) -> Result<(), u32> {
+        let mut node = &mut self.root;
+        for segment in path.segments() {
+            node = match segment {
+                Segment::Literal(text) => node.literals.entry(text.as_str().into()).or_default(),
+                Segment::Parameter(_) => node.parameter.get_or_insert_default(),
+                Segment::Rest(_) => return node.rest.get_or_insert_default().insert(method, route),
+            };
+        }
+        node.leaf.get_or_insert_default().insert(method, route)
+    }
+
+    /// Finds the routes of a path, and where its parameters stand in it.
+    pub(crate) fn find(&self, path: &str) -> Option<(&Leaf, Match)> {
+        let mut parameters = Parameters::new();
+        // `*` and an authority are no paths.
+        if !path.starts_with('/') {
+            return None;
+        }
+        let leaf = self.root.find(path, 1, &mut parameters)?;
+        Some((
+            leaf,
+            Match {
+                route: None,
+                parameters,
+            },
+        ))
+    }
+}
+
+impl Node {
+    /// `start` is where the next segment begins; one past the end when there is none.
+    fn find(&self, path: &str, start: usize, parameters: &mut Parameters) -> Option<&Leaf> {
+        if start > path.len() {
+            return self.leaf.as_ref();
+        }
+        let rest = &path[start..];
+        let end = start + memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len());
+        let segment = &path[start..end];
+        if let Some(node) = self.literals.get(segment)
+            && let Some(leaf) = node.find(path, end + 1, parameters)
+        {
+            return Some(leaf);
+        }
+        if let Some(node) = &self.parameter
+            && !segment.is_empty()
+        {
+            parameters.push(range(start, end)?);
+            if let Some(leaf) = node.find(path, end + 1, parameters) {
+                return Some(leaf);
+            }
+            parameters.pop();
+        }
+        let leaf = self.rest.as_ref().filter(|_| !rest.is_empty())?;
+        parameters.push(range(start, path.len())?);
+        Some(leaf)
+    }
+}
+
+/// A range within a path; a path that is longer than 64 KiB has none (hyper refuses it before).
+fn range(start: usize, end: usize) -> Option<(u16, u16)> {
+    Some((start.try_into().ok()?, end.try_into().ok()?))
+}
+
+impl Leaf {
+    fn insert(&mut self, method: &Method, route: u32) -> Result<(), u32> {
+        match self.route(method) {
+            Some(earlier) => Err(earlier),
+            None => {
+                self.routes.push((method.clone(), route));
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns the route of a method.
+    pub(crate) fn route(&self, method: &Method) -> Option<u32> {
+        self.routes
+            .iter()
+            .find(|(known, _)| known == method)
+            .map(|(_, route)| *route)
+    }
+
+    /// The methods that are answered, with those that follow from others.
+    pub(crate) fn allowed(&self) -> Vec<&Method> {
+        let mut methods: Vec<_> = self.routes.iter().map(|(method, _)| method).collect();
+        let implied = [
+            (Method::GET, &Method::HEAD),
+            (Method::OPTIONS, &Method::OPTIONS),
+        ];
+        for (by, method) in implied {
+            if (methods.contains(&&by) || by == Method::OPTIONS) && !methods.contains(&method) {
+                methods.push(method);
+            }
+        }
+        methods.sort_by_key(|method| method.as_str());
+        methods
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(paths: &[&str]) -> Tree {
+        let mut tree = Tree::default();
+        for (index, path) in paths.iter().enumerate() {
+            tree.insert(&path.parse().unwrap(), &Method::GET, index as u32)
+                .unwrap();
+        }
+        tree
+    }
+
+    #[track_caller]
+    fn check(tree: &Tree, path: &str, route: Option<u32>, parameters: &[&str]) {
+        let found = tree.find(path);
+        assert_eq!(
+            found
+                .as_ref()
+                .and_then(|(leaf, _)| leaf.route(&Method::GET)),
+            route,
+            "{path}"
+        );
+        let ranges = found.map(|(_, found)| found.parameters).unwrap_or_default();
+        let texts: Vec<_> = ranges
+            .iter()
+            .map(|(start, end)| &path[usize::from(*start)..usize::from(*end)])
+            .collect();
+        assert_eq!(texts, parameters, "{path}");
+    }
+
+    #[test]
+    fn literals_go_before_parameters_and_parameters_before_the_rest() {
+        let tree = tree(&[
+            "/",
+            "/tasks",
+            "/tasks/new",
+            "/tasks/{id}",
+            "/tasks/{id}/log",
+            "/tasks/{*rest}",
+            "/{a}/new/x",
+        ]);
+        check(&tree, "/", Some(0), &[]);
+        check(&tree, "/tasks", Some(1), &[]);
+        check(&tree, "/tasks/new", Some(2), &[]);
+        check(&tree, "/tasks/7", Some(3), &["7"]);
+        check(&tree, "/tasks/7/log", Some(4), &["7"]);
+        check(&tree, "/tasks/7/other/9", Some(5), &["7/other/9"]);
+        check(&tree, "/tasks/new/x", Some(5), &["new/x"]);
+        check(&tree, "/other/new/x", Some(6), &["other"]);
+        check(&tree, "/other/new/y", None, &[]);
+    }
+
+    #[test]
+    fn a_choice_that_leads_nowhere_is_taken_back() {
+        let tree = tree(&["/a/{x}/c/d", "/{y}/b/c/e", "/{*all}"]);
+        check(&tree, "/a/b/c/d", Some(0), &["b"]);
+        check(&tree, "/a/b/c/e", Some(1), &["a"]);
+        check(&tree, "/a/b/c/f", Some(2), &["a/b/c/f"]);
+        check(&tree, "/", None, &[]);
+    }
+
+    #[test]
+    fn slashes_count() {
+        let tree = tree(&["/a", "/b/", "/c/{x}"]);
+        check(&tree, "/a/", None, &[]);
+        check(&tree, "/b", None, &[]);
+        check(&tree, "/b/", Some(1), &[]);
+        check(&tree, "/c/", None, &[]);
+        check(&tree, "//a", None, &[]);
+        check(&tree, "*", None, &[]);
+    }
+
+    #[test]
+    fn a_method_has_one_route() {
+        let mut tree = tree(&["/a/{x}"]);
+        let path = "/a/{y}".parse().unwrap();
+        assert_eq!(tree.insert(&path, &Method::GET, 7), Err(0));
+        assert_eq!(tree.insert(&path, &Method::POST, 7), Ok(()));
+        let (leaf, _) = tree.find("/a/1").unwrap();
+        assert_eq!(leaf.allowed(), ["GET", "HEAD", "OPTIONS", "POST"]);
+    }
+}

@@ -1,0 +1,32 @@
+use super::components::Components;
+use crate::base::Location;
+use http::{Extensions, Method};
+use std::sync::Arc;
+
+/// What requests may know of their application: its components and its routes.
+///
+/// Made once at start-up, shared by all requests, and never changed.
+#[derive(Debug, Clone, Default)]
+pub struct AppState {
+    /// The values that handlers find by type.
+    pub components: Components,
+    /// The routes, in the order in which they are listed.
+    pub routes: Arc<[RouteEntry]>,
+}
+
+/// What is known of one route beside its handler.
+#[derive(Debug, Clone)]
+pub struct RouteEntry {
+    /// The methods it answers to.
+    pub methods: Vec<Method>,
+    /// Its path, as it was written.
+    pub path: String,
+    /// The names of the path's parameters, in order.
+    pub parameters: Vec<String>,
+    /// The name of its function.
+    pub name: String,
+    /// Where it stands, if a macro made it.
+    pub location: Option<Location>,
+    /// What the options of its attribute left for extractors and middleware, by type.
+    pub extensions: Extensions,
+}
