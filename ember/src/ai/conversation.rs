@@ -1,0 +1,428 @@
+use super::extract::component;
+use super::route::AiOptions;
+use super::token_limits::Reservation;
+use super::token_stream::{DONE, TokenStream};
+use crate::base::sse::Event;
+use crate::base::{Error, ErrorKind, random_id};
+use crate::llm::{
+    Accumulator, ChatEvent, ChatRequest, ChatResponse, ChatStream, Client, FinishReason, Message,
+    Part, Role, Sessions, Turn, estimate_tokens,
+};
+use crate::web::extract::FromRequestParts;
+use crate::web::{Operation, Principal, RequestParts};
+use futures_core::Stream;
+use http::HeaderName;
+use http::header::HeaderValue;
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// The header that names a conversation, in requests and responses.
+pub const CONVERSATION_ID: HeaderName = HeaderName::from_static("x-conversation-id");
+
+/// How long a turn waits for an earlier one of the same conversation.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a streamed answer is held back for its first token, so that a failure before it can
+/// still be a status. A model that thinks longer gets its 200, and comments until it speaks.
+const HOLD: Duration = Duration::from_secs(10);
+
+/// One turn of a conversation with a model, with everything that was said before it.
+///
+/// As an argument of an `#[ai_route]` it is the conversation that the header
+/// `x-conversation-id` names; without the header a new one begins, and its id is in the
+/// response. An id is random; under authentication it is worth nothing to anybody but the
+/// [`Principal`] it was issued to.
+///
+/// The conversation is held while the turn lasts: turns follow one another. A turn that fails
+/// or that the client abandons leaves no trace. Of a turn with tools, the question and the final
+/// answer are remembered.
+///
+/// ```
+/// use ember::prelude::*;
+///
+/// #[ai_route("/chat")]
+/// async fn chat(mut conversation: ConversationContext, body: String) -> ember::Result<TokenStream> {
+///     conversation.system("You are terse.");
+///     conversation.trim(8_000);
+///     conversation.stream(body).await
+/// }
+/// ```
+pub struct ConversationContext {
+    id: String,
+    turn: Turn,
+    messages: Vec<Message>,
+    /// How many of the messages are in the store as they are here; `None` when they differ.
+    stored: Option<usize>,
+    client: Client,
+    options: AiOptions,
+}
+
+impl FromRequestParts for ConversationContext {
+    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+        let id = match parts.headers().get(CONVERSATION_ID) {
+            Some(id) => checked_id(id)?,
+            None => random_id()?,
+        };
+        let options = parts
+            .route()
+            .and_then(|route| route.extensions.get::<AiOptions>())
+            .cloned()
+            .unwrap_or_default();
+        let limiter = options.limiter.clone();
+        let header = HeaderValue::from_str(&id)?;
+        parts.on_response(move |response| {
+            response.headers_mut().insert(CONVERSATION_ID, header);
+            if let Some(limiter) = limiter {
+                limiter.write_headers(response);
+            }
+        });
+        let sessions: Sessions = component(parts)?;
+        let client = component(parts)?;
+        // A principal's ids are a space of their own, which nobody else's id leads into.
+        let key = match parts.extensions().get::<Principal>() {
+            Some(principal) => format!("principal/{}:{principal}/{id}", principal.id.len()),
+            None => format!("anonymous/{id}"),
+        };
+        let (turn, history) = sessions.begin(&key, PATIENCE).await?;
+        let messages = history.to_vec();
+        Ok(Self {
+            id,
+            turn,
+            stored: Some(messages.len()),
+            messages,
+            client,
+            options,
+        })
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation
+            .needs::<Client>()
+            .needs::<Sessions>()
+            .touches_response();
+    }
+}
+
+/// An id that a client sends: what we issue, or any other word of up to 128 characters.
+fn checked_id(id: &HeaderValue) -> Result<String, Error> {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte);
+    match id.to_str() {
+        Ok(id) if (1..=128).contains(&id.len()) && id.as_bytes().iter().all(is_word) => {
+            Ok(id.to_owned())
+        }
+        _ => Err(Error::bad_request(
+            "`x-conversation-id` must be 1 to 128 letters, digits, `-`, `_`, `.` or `:`.",
+        )),
+    }
+}
+
+impl ConversationContext {
+    /// The id of the conversation.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What was said so far, the system message first.
+    pub fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    /// Adds a message. It is remembered when the turn succeeds, or with [`save`](Self::save).
+    pub fn add(&mut self, message: Message) {
+        self.messages.push(message);
+    }
+
+    /// Adds a message of plain text.
+    pub fn add_message(&mut self, role: Role, text: impl Into<String>) {
+        match role {
+            Role::System => self.system(text),
+            role => self.add(Message::new(role, [Part::text(text)])),
+        }
+    }
+
+    /// Sets the instructions of the conversation, in place of those there were.
+    pub fn system(&mut self, text: impl Into<String>) {
+        let system = Message::system(text);
+        if self.messages.first() == Some(&system) {
+            return;
+        }
+        self.messages.retain(|message| message.role != Role::System);
+        self.messages.insert(0, system);
+        self.stored = None;
+    }
+
+    /// Forgets everything that was said, the system message as well.
+    pub fn clear(&mut self) {
+        self.messages.clear();
+        self.stored = None;
+    }
+
+    /// Estimates how many tokens the conversation has.
+    pub fn estimate_tokens(&self) -> u64 {
+        self.messages.iter().map(Message::estimate_tokens).sum()
+    }
+
+    /// Forgets the oldest turns until the conversation has at most so many tokens, by estimate.
+    ///
+    /// The system message stays, and so does the latest turn. Turns go as a whole, with the
+    /// results of their tools.
+    pub fn trim(&mut self, budget: u64) {
+        let first = usize::from(
+            self.messages
+                .first()
+                .is_some_and(|message| message.role == Role::System),
+        );
+        while self.estimate_tokens() > budget {
+            let next_turn = |message: &Message| message.role == Role::User;
+            let Some(second) = self.messages.iter().skip(first + 1).position(next_turn) else {
+                return;
+            };
+            self.messages.drain(first..first + 1 + second);
+            self.stored = None;
+        }
+    }
+
+    /// Remembers the messages as they are now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn save(&mut self) -> Result<(), Error> {
+        match self.stored {
+            Some(stored) if stored == self.messages.len() => return Ok(()),
+            Some(stored) => self.turn.commit(self.messages[stored..].to_vec()).await?,
+            None => self.turn.replace(self.messages.clone()).await?,
+        }
+        self.stored = Some(self.messages.len());
+        Ok(())
+    }
+
+    /// Asks the model, waits for its answer, and remembers both.
+    ///
+    /// # Errors
+    /// Whatever keeps the model from a complete answer; the turn is then as if it had not been.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection to the provider; nothing is remembered.
+    pub async fn ask(&mut self, message: impl Into<String>) -> Result<String, Error> {
+        let (request, mut reservation) = self.request(message)?;
+        let question = request.messages[self.messages.len()..].to_vec();
+        let response = self.client.complete(request).await?;
+        if let (Some(reservation), Some(usage)) = (&mut reservation, &response.usage) {
+            reservation.used(usage);
+        }
+        let answer = finished(response)?;
+        let text = spoken(&answer);
+        let before = self.messages.len();
+        self.messages.extend(question);
+        self.messages.push(answer);
+        if let Err(error) = self.save().await {
+            self.messages.truncate(before);
+            return Err(error);
+        }
+        Ok(text)
+    }
+
+    /// Asks the model, and streams its answer. Both are remembered when the answer is complete.
+    ///
+    /// The future is ready with the first token, so that a failure before it has a status of its
+    /// own; of a model that thinks for more than ten seconds it does not wait for the end of that.
+    ///
+    /// # Errors
+    /// Whatever keeps the answer from beginning; later failures are told in the stream.
+    ///
+    /// # Cancel safety
+    /// Dropping the future or the stream closes the connection to the provider; nothing is
+    /// remembered.
+    pub async fn stream(mut self, message: impl Into<String>) -> Result<TokenStream, Error> {
+        let (request, reservation) = self.request(message)?;
+        self.messages
+            .extend_from_slice(&request.messages[self.messages.len()..]);
+        let mut answer = self.client.stream(request).await?;
+        let ready = first_token(&mut answer).await?;
+        Ok(TokenStream::of_events(Answering {
+            ready,
+            accumulator: Accumulator::new(),
+            state: State::Reading {
+                answer,
+                conversation: Box::new(self),
+            },
+            reservation,
+        }))
+    }
+
+    /// The request of this turn, and the tokens that are set aside for it.
+    fn request(
+        &self,
+        message: impl Into<String>,
+    ) -> Result<(ChatRequest, Option<Reservation>), Error> {
+        let question = Message::user(message);
+        let mut request = ChatRequest::new(self.messages.iter().cloned().chain([question]));
+        request.tools.clone_from(&self.options.tools);
+        request.model.clone_from(&self.options.model);
+        let reservation = self
+            .options
+            .limiter
+            .as_ref()
+            .map(|limiter| limiter.reserve(&mut request))
+            .transpose()?;
+        Ok((request, reservation))
+    }
+}
+
+impl fmt::Debug for ConversationContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConversationContext")
+            .field("id", &self.id)
+            .field("messages", &self.messages.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The answer as it is remembered, if it is one: without the calls that led to it.
+fn finished(response: ChatResponse) -> Result<Message, Error> {
+    let refused = response.message.refusal().is_some();
+    let sentence = match response.finish.reason {
+        FinishReason::Stop | FinishReason::Other(_) => None,
+        FinishReason::ContentFilter if refused => None,
+        FinishReason::ContentFilter => Some("The model's provider withheld the answer."),
+        FinishReason::Length => Some("The answer was cut at its limit of tokens."),
+        FinishReason::ToolLimit => Some("The model called tools too often."),
+        _ => Some("The model did not finish its answer."),
+    };
+    match sentence {
+        Some(sentence) => Err(Error::new(ErrorKind::BadGateway, sentence)),
+        None => Ok(response.message),
+    }
+}
+
+/// What the model says to its reader, be it an answer or a refusal.
+fn spoken(message: &Message) -> String {
+    let text = message.text();
+    match message.refusal() {
+        Some(refusal) if text.is_empty() => refusal.into_owned(),
+        _ => text.into_owned(),
+    }
+}
+
+/// Waits for the first event that the reader gets to see, and returns all up to it.
+async fn first_token(answer: &mut ChatStream) -> Result<VecDeque<ChatEvent>, Error> {
+    let deadline = Instant::now() + HOLD;
+    let mut events = VecDeque::new();
+    while let Ok(Some(event)) = timeout_at(deadline, answer.next()).await {
+        let event = event?;
+        let seen = matches!(
+            event,
+            ChatEvent::Text(_) | ChatEvent::Refusal(_) | ChatEvent::Finish(_)
+        );
+        events.push_back(event);
+        if seen {
+            break;
+        }
+    }
+    Ok(events)
+}
+
+/// An answer on its way to the reader.
+struct Answering {
+    /// Events that have arrived and are not passed on yet.
+    ready: VecDeque<ChatEvent>,
+    accumulator: Accumulator,
+    state: State,
+    reservation: Option<Reservation>,
+}
+
+enum State {
+    Reading {
+        answer: ChatStream,
+        conversation: Box<ConversationContext>,
+    },
+    /// The answer is complete and is being remembered; only then the reader is told.
+    Saving(Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>),
+    Over,
+}
+
+impl Stream for Answering {
+    type Item = Result<Event, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            let event = match &mut this.state {
+                State::Over => return Poll::Ready(None),
+                State::Saving(save) => {
+                    let outcome = ready!(save.as_mut().poll(context));
+                    this.state = State::Over;
+                    return Poll::Ready(Some(outcome.map(|()| DONE)));
+                }
+                State::Reading { answer, .. } => match this.ready.pop_front() {
+                    Some(event) => Some(Ok(event)),
+                    None => ready!(Pin::new(answer).poll_next(context)),
+                },
+            };
+            match event.transpose() {
+                Ok(Some(event)) => {
+                    if let Some(token) = this.take(event) {
+                        return Poll::Ready(Some(Ok(Event::data(token))));
+                    }
+                }
+                // The stream itself sees to it that an end is either a finish or an error.
+                Ok(None) => this.state = State::Over,
+                Err(error) => return Poll::Ready(Some(Err(this.give_up(error.into())))),
+            }
+            if let State::Reading { .. } = &this.state
+                && this.accumulator.is_finished()
+                && let Err(error) = this.save()
+            {
+                return Poll::Ready(Some(Err(this.give_up(error))));
+            }
+        }
+    }
+}
+
+impl Answering {
+    /// Takes in an event; returns what the reader gets to see of it.
+    fn take(&mut self, event: ChatEvent) -> Option<String> {
+        self.accumulator.push(&event);
+        match event {
+            ChatEvent::Text(text) | ChatEvent::Refusal(text) => {
+                if let Some(reservation) = &mut self.reservation {
+                    reservation.answered(estimate_tokens(&text));
+                }
+                Some(text)
+            }
+            ChatEvent::Usage(usage) => {
+                if let Some(reservation) = &mut self.reservation {
+                    reservation.used(&usage);
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Begins to remember the answer.
+    fn save(&mut self) -> Result<(), Error> {
+        let answer = finished(std::mem::take(&mut self.accumulator).finish()?)?;
+        // What was used is known now; the next turn need not wait for the store.
+        self.reservation = None;
+        if let State::Reading {
+            mut conversation, ..
+        } = std::mem::replace(&mut self.state, State::Over)
+        {
+            conversation.messages.push(answer);
+            self.state = State::Saving(Box::pin(async move { conversation.save().await }));
+        }
+        Ok(())
+    }
+
+    /// Ends the turn as if it had not been.
+    fn give_up(&mut self, error: Error) -> Error {
+        self.state = State::Over;
+        self.reservation = None;
+        error
+    }
+}

@@ -1,0 +1,42 @@
+use super::token_limits::{Limiter, TokenLimits};
+use crate::base::Clock;
+use crate::llm::Tool;
+use crate::web::RouteOptions;
+
+/// What an `#[ai_route]` says of its model: tools, the model itself, and limits.
+#[derive(Debug, Clone, Default)]
+pub struct AiOptions {
+    pub(super) tools: Vec<Tool>,
+    pub(super) model: Option<String>,
+    pub(super) limiter: Option<Limiter>,
+}
+
+impl AiOptions {
+    /// The options of a route, to set them.
+    pub fn of(options: &mut RouteOptions) -> &mut Self {
+        options.extension_mut()
+    }
+
+    /// Lets the model call these tools.
+    pub fn tools(&mut self, tools: impl IntoIterator<Item = Tool>) -> &mut Self {
+        self.tools.extend(tools);
+        self
+    }
+
+    /// Asks this model.
+    pub fn model(&mut self, model: impl Into<String>) -> &mut Self {
+        self.model = Some(model.into());
+        self
+    }
+
+    /// Bounds the tokens that the route uses.
+    pub fn token_limits(&mut self, limits: TokenLimits) -> &mut Self {
+        self.limiter = Some(Limiter::new(limits, &Clock::system()));
+        self
+    }
+
+    /// The tools that the model may call.
+    pub fn all_tools(&self) -> &[Tool] {
+        &self.tools
+    }
+}

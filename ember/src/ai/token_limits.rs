@@ -1,0 +1,302 @@
+use crate::base::{Clock, Error, ErrorKind};
+use crate::llm::{ChatRequest, Usage};
+use crate::store::TokenBucket;
+use crate::web::Response;
+use http::HeaderValue;
+use http::header::HeaderName;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many tokens a route may use.
+///
+/// Before a call its prompt and answer are estimated and reserved; after it, what was really
+/// used is settled, also when the answer was cut off or abandoned. What is refused is answered
+/// with 429, `Retry-After` and `RateLimit-*`.
+///
+/// ```
+/// use ember::TokenLimits;
+///
+/// let limits = TokenLimits::per_minute(60_000).max_prompt_tokens(4_096).max_completion_tokens(2_048);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenLimits {
+    /// In any minute, prompts and answers together.
+    pub tokens_per_minute: Option<u64>,
+    /// In any day, prompts and answers together.
+    pub tokens_per_day: Option<u64>,
+    /// In one prompt, the history included. Estimated.
+    pub max_prompt_tokens: Option<u64>,
+    /// In one answer.
+    pub max_completion_tokens: Option<u64>,
+}
+
+impl TokenLimits {
+    /// So many tokens a minute.
+    pub const fn per_minute(tokens: u64) -> Self {
+        Self::new().tokens_per_minute(tokens)
+    }
+
+    /// So many tokens a day.
+    pub const fn per_day(tokens: u64) -> Self {
+        Self::new().tokens_per_day(tokens)
+    }
+
+    /// No limit at all.
+    pub const fn new() -> Self {
+        Self {
+            tokens_per_minute: None,
+            tokens_per_day: None,
+            max_prompt_tokens: None,
+            max_completion_tokens: None,
+        }
+    }
+
+    /// Limits the tokens of any minute.
+    #[must_use]
+    pub const fn tokens_per_minute(mut self, tokens: u64) -> Self {
+        self.tokens_per_minute = Some(tokens);
+        self
+    }
+
+    /// Limits the tokens of any day.
+    #[must_use]
+    pub const fn tokens_per_day(mut self, tokens: u64) -> Self {
+        self.tokens_per_day = Some(tokens);
+        self
+    }
+
+    /// Limits the tokens of one prompt.
+    #[must_use]
+    pub const fn max_prompt_tokens(mut self, tokens: u64) -> Self {
+        self.max_prompt_tokens = Some(tokens);
+        self
+    }
+
+    /// Limits the tokens of one answer.
+    #[must_use]
+    pub const fn max_completion_tokens(mut self, tokens: u64) -> Self {
+        self.max_completion_tokens = Some(tokens);
+        self
+    }
+}
+
+/// Limits at work: the buckets that calls draw from.
+#[derive(Debug, Clone)]
+pub(super) struct Limiter(Arc<Buckets>);
+
+#[derive(Debug)]
+struct Buckets {
+    limits: TokenLimits,
+    /// The limit, the seconds it is for, and what is left of it.
+    buckets: Vec<(u64, u64, TokenBucket)>,
+}
+
+const MINUTE: u64 = 60;
+const DAY: u64 = 24 * 60 * MINUTE;
+
+/// What an answer is taken to need when nothing bounds it.
+const TYPICAL_ANSWER: u64 = 256;
+
+impl Limiter {
+    pub(super) fn new(limits: TokenLimits, clock: &Clock) -> Self {
+        let wanted = [
+            (limits.tokens_per_minute, MINUTE),
+            (limits.tokens_per_day, DAY),
+        ];
+        let buckets = wanted.into_iter().filter_map(|(limit, seconds)| {
+            let limit = limit?;
+            #[expect(clippy::cast_precision_loss, reason = "budgets stay far below 2^53")]
+            let bucket = TokenBucket::new(limit as f64, limit as f64 / seconds as f64);
+            Some((limit, seconds, bucket.clock(clock.clone())))
+        });
+        Self(Arc::new(Buckets {
+            limits,
+            buckets: buckets.collect(),
+        }))
+    }
+
+    /// Bounds a request, and reserves what it is expected to use.
+    pub(super) fn reserve(&self, request: &mut ChatRequest) -> Result<Reservation, Error> {
+        let Buckets { limits, buckets } = &*self.0;
+        let prompt = request
+            .messages
+            .iter()
+            .map(crate::llm::Message::estimate_tokens)
+            .sum();
+        let most = [limits.max_prompt_tokens]
+            .into_iter()
+            .chain(buckets.iter().map(|bucket| Some(bucket.0)));
+        if let Some(most) = most.flatten().find(|most| prompt > *most) {
+            let message = format!(
+                "The conversation has about {prompt} tokens, and at most {most} are allowed."
+            );
+            return Err(Error::payload_too_large(message));
+        }
+        if let Some(most) = limits.max_completion_tokens {
+            request.max_tokens = Some(request.max_tokens.map_or(most, |asked| asked.min(most)));
+        }
+        let estimate = prompt + request.max_tokens.unwrap_or(TYPICAL_ANSWER);
+        let mut reservation = Reservation {
+            limiter: self.clone(),
+            prompt,
+            answered: 0,
+            held: Vec::new(),
+        };
+        for (limit, _, bucket) in buckets {
+            // No call may be refused for ever because its answer could be long.
+            let amount = estimate.min(*limit);
+            match bucket.try_consume(amount) {
+                Ok(()) => reservation.held.push(amount),
+                Err(wait) => {
+                    // What an earlier bucket gave goes back in full.
+                    reservation.prompt = 0;
+                    return Err(refusal(wait));
+                }
+            }
+        }
+        Ok(reservation)
+    }
+
+    /// Tells the client what is left of the tightest budget.
+    pub(super) fn write_headers(&self, response: &mut Response) {
+        let tightest = self
+            .0
+            .buckets
+            .iter()
+            .min_by_key(|(_, _, bucket)| bucket.available());
+        let Some((limit, seconds, bucket)) = tightest else {
+            return;
+        };
+        let reset = bucket
+            .until_full()
+            .as_secs()
+            .saturating_add(1)
+            .min(*seconds);
+        // The names of draft-ietf-httpapi-ratelimit-headers-06, which most clients know.
+        for (name, value) in [
+            ("ratelimit-limit", *limit),
+            ("ratelimit-remaining", bucket.available()),
+            ("ratelimit-reset", reset),
+        ] {
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(name), HeaderValue::from(value));
+        }
+    }
+}
+
+fn refusal(wait: Duration) -> Error {
+    Error::new(
+        ErrorKind::TooManyRequests,
+        "The budget of tokens is used up for now.",
+    )
+    .with_retry_after(wait)
+}
+
+/// Tokens that are set aside for a call, and settled when this is dropped.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    limiter: Limiter,
+    /// What the call is taken to have used, as far as nothing better is known.
+    prompt: u64,
+    answered: u64,
+    /// What was taken from each bucket.
+    held: Vec<u64>,
+}
+
+impl Reservation {
+    /// The provider has said what was used so far.
+    pub(super) fn used(&mut self, usage: &Usage) {
+        self.prompt = usage.total_input();
+        self.answered = usage.total_output();
+    }
+
+    /// So much of the answer has arrived, by our estimate. What the provider says later replaces it.
+    pub(super) fn answered(&mut self, tokens: u64) {
+        self.answered = self.answered.saturating_add(tokens);
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let used = self.prompt + self.answered;
+        for ((_, _, bucket), held) in self.limiter.0.buckets.iter().zip(&self.held) {
+            bucket.settle(*held, used);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::{ManualClock, secs};
+    use crate::llm::Message;
+
+    fn request(tokens: usize) -> ChatRequest {
+        // Four tokens are counted for the message itself.
+        ChatRequest::new([Message::user("x".repeat((tokens - 4) * 4))]).max_tokens(10_u64)
+    }
+
+    fn left(limiter: &Limiter) -> Vec<u64> {
+        limiter
+            .0
+            .buckets
+            .iter()
+            .map(|bucket| bucket.2.available())
+            .collect()
+    }
+
+    #[test]
+    fn an_estimate_is_reserved_and_settled() {
+        let hands = ManualClock::new();
+        let limits = TokenLimits::per_minute(100).tokens_per_day(1000);
+        let limiter = Limiter::new(limits, &hands.clock());
+        let mut first = limiter.reserve(&mut request(50)).unwrap();
+        assert_eq!(left(&limiter), [40, 940]);
+        let refused = limiter.reserve(&mut request(50)).unwrap_err();
+        assert_eq!(
+            (refused.status().as_u16(), refused.retry_after()),
+            (429, Some(secs(12)))
+        );
+        assert_eq!(left(&limiter), [40, 940], "a refused call takes nothing");
+        first.used(&Usage::new(45, 20));
+        drop(first);
+        assert_eq!(left(&limiter), [35, 935]);
+    }
+
+    #[test]
+    fn a_call_that_is_refused_by_the_second_bucket_takes_nothing_from_the_first() {
+        let hands = ManualClock::new();
+        let limiter = Limiter::new(
+            TokenLimits::per_minute(100).tokens_per_day(70),
+            &hands.clock(),
+        );
+        let held = limiter.reserve(&mut request(30)).unwrap();
+        assert!(limiter.reserve(&mut request(30)).is_err());
+        assert_eq!(left(&limiter), [60, 30]);
+        drop(held);
+    }
+
+    #[test]
+    fn an_abandoned_answer_costs_what_had_arrived() {
+        let hands = ManualClock::new();
+        let limiter = Limiter::new(TokenLimits::per_minute(100), &hands.clock());
+        let mut reservation = limiter.reserve(&mut request(50)).unwrap();
+        reservation.answered(3);
+        drop(reservation);
+        assert_eq!(left(&limiter), [47]);
+    }
+
+    #[test]
+    fn one_request_is_bounded() {
+        let limits = TokenLimits::new()
+            .max_prompt_tokens(20)
+            .max_completion_tokens(5);
+        let limiter = Limiter::new(limits, &Clock::system());
+        assert_eq!(limiter.reserve(&mut request(21)).unwrap_err().status(), 413);
+        let mut fitting = request(20);
+        limiter.reserve(&mut fitting).unwrap();
+        assert_eq!(fitting.max_tokens, Some(5));
+    }
+}
