@@ -1,0 +1,154 @@
+//! The command line of every application.
+
+use super::ember::Ember;
+use super::launch::LaunchError;
+use super::ready::Ready;
+use crate::base::{Error, Finding, Result};
+use crate::llm::tool::Tool;
+use std::str::FromStr;
+
+const HELP: &str = "\
+Usage: [COMMAND]
+
+Commands:
+  (none)                            serve until interrupted
+  routes                            print the route table
+  tools [--format openai|anthropic] print the tools with the JSON Schema of their arguments
+  check                             print every problem that keeps the application from starting
+
+Options:
+  -h, --help                        print this
+
+Variables: EMBER_HOST (127.0.0.1), EMBER_PORT (8000), EMBER_WORKERS (one for each processor),
+EMBER_LOG (info; off, error, warn, info, debug, trace), LLM_PROVIDER (openai) and its provider's own.";
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Command {
+    Serve,
+    Routes,
+    Tools(Format),
+    Check,
+    Help,
+}
+
+/// Whose way of describing tools is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    OpenAi,
+    Anthropic,
+}
+
+/// Does what the command line asks for.
+pub(super) fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
+    match Command::parse(arguments)? {
+        Command::Serve => app.build()?.run(),
+        Command::Help => {
+            println!("{HELP}");
+            Ok(())
+        }
+        Command::Routes => print(app, |ready| ready.route_table()),
+        Command::Tools(format) => print(app, |ready| {
+            let spec = match format {
+                Format::OpenAi => Tool::to_openai_spec,
+                Format::Anthropic => Tool::to_anthropic_spec,
+            };
+            let specs: Vec<_> = ready.tools().iter().map(spec).collect();
+            format!("{:#}\n", serde_json::Value::Array(specs))
+        }),
+        Command::Check => {
+            let ready = app.build()?;
+            let (routes, tools) = (
+                ready.site().state().routes.len(),
+                ready.tools().iter().len(),
+            );
+            println!("no problem was found: {routes} routes, {tools} tools");
+            if let Some(model) = &ready.model {
+                println!("provider: {}", model.note);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Prints what can be printed even of an application that cannot start, and then why it cannot.
+fn print(app: Ember, text: impl FnOnce(&Ready) -> String) -> Result {
+    let (ready, findings): (Ready, Vec<Finding>) = app.check();
+    print!("{}", text(&ready));
+    Ok(LaunchError::unless_empty(findings)?)
+}
+
+impl Command {
+    fn parse(arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let arguments: Vec<_> = arguments.collect();
+        let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+        Ok(match words[..] {
+            [] => Self::Serve,
+            ["-h" | "--help" | "help"] => Self::Help,
+            ["routes"] => Self::Routes,
+            ["check"] => Self::Check,
+            ["tools"] => Self::Tools(Format::OpenAi),
+            ["tools", "--format", format] => Self::Tools(format.parse()?),
+            ["tools", option] if option.starts_with("--format=") => {
+                Self::Tools(option["--format=".len()..].parse()?)
+            }
+            _ => {
+                return Err(Error::bad_request(format!(
+                    "`{}` is no command.\n\n{HELP}",
+                    words.join(" ")
+                )));
+            }
+        })
+    }
+}
+
+impl FromStr for Format {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "openai" => Ok(Self::OpenAi),
+            "anthropic" => Ok(Self::Anthropic),
+            _ => Err(Error::bad_request(format!(
+                "`{text}` is no format of tools; `openai` and `anthropic` are"
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command> {
+        Command::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn commands_are_understood() {
+        assert_eq!(parse("").unwrap(), Command::Serve);
+        assert_eq!(parse("--help").unwrap(), Command::Help);
+        assert_eq!(parse("routes").unwrap(), Command::Routes);
+        assert_eq!(parse("tools").unwrap(), Command::Tools(Format::OpenAi));
+        assert_eq!(
+            parse("tools --format anthropic").unwrap(),
+            Command::Tools(Format::Anthropic)
+        );
+        assert_eq!(
+            parse("tools --format=openai").unwrap(),
+            Command::Tools(Format::OpenAi)
+        );
+        assert!(
+            parse("tools --format cobol")
+                .unwrap_err()
+                .message()
+                .contains("`cobol`")
+        );
+        assert!(
+            parse("rotues")
+                .unwrap_err()
+                .message()
+                .contains("`rotues` is no command")
+        );
+    }
+}

@@ -1,0 +1,19 @@
+//! Puts an application together: collect, check, serve.
+//!
+//! [`Ember`] collects what the macros and the program itself provide, checks all of it at once,
+//! and becomes a [`Ready`] application or a [`LaunchError`] that names every problem. Nothing
+//! that is knowable at start-up is left to the first request.
+
+mod launch;
+mod model;
+mod ready;
+mod ember;
+mod listing;
+#[cfg(feature = "server")]
+mod command;
+#[cfg(feature = "server")]
+mod serve;
+
+pub use ember::Ember;
+pub use launch::LaunchError;
+pub use ready::Ready;

@@ -1,0 +1,165 @@
+//! Listening, until somebody says stop.
+
+use super::ready::Ready;
+use crate::base::{Env, Error, Result};
+use crate::web::server::{Server, ServerHandle, ServerLimits};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Where and how an application listens.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Settings {
+    pub(super) host: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) workers: Option<usize>,
+    pub(super) limits: ServerLimits,
+}
+
+impl Settings {
+    /// Fills in from the environment what the program has left open.
+    pub(super) fn or_env(mut self, env: &Env) -> Self {
+        self.host = self.host.or_else(|| env.var("EMBER_HOST"));
+        self.port = self.port.or_else(|| env.parse_if("EMBER_PORT", |_| true));
+        self.workers = self
+            .workers
+            .or_else(|| env.parse_if("EMBER_WORKERS", |workers| *workers > 0));
+        self
+    }
+
+    fn address(&self) -> Result<SocketAddr> {
+        let host = self.host.as_deref().unwrap_or("127.0.0.1");
+        let port = self.port.unwrap_or(8000);
+        let addresses = (host, port).to_socket_addrs();
+        let first = addresses.map(|mut addresses| addresses.next());
+        first.ok().flatten().ok_or_else(|| {
+            Error::bad_request(format!(
+                "`{host}` is no address to listen on; see EMBER_HOST"
+            ))
+        })
+    }
+}
+
+impl Ready {
+    /// Binds the address of the settings, prints what is served there, and serves until SIGINT or SIGTERM.
+    ///
+    /// At the first signal requests may finish within [`ServerLimits::shutdown`]; a second one ends
+    /// them at once.
+    ///
+    /// # Errors
+    /// When the address is taken or not allowed.
+    pub fn run(self) -> Result {
+        log_to_terminal();
+        let address = self.settings.address()?;
+        let handle = self.server().bind(address).map_err(|error| {
+            Error::bad_request(format!("{address} cannot be listened on")).with_source(error)
+        })?;
+        print!("{}", self.banner(handle.address()));
+        until_told(handle)
+    }
+
+    /// Serves on a listener that is bound already, and returns at once.
+    ///
+    /// # Errors
+    /// When the listener cannot be used.
+    pub fn serve(&self, listener: TcpListener) -> Result<ServerHandle> {
+        Ok(self.server().serve(listener)?)
+    }
+
+    fn server(&self) -> Server {
+        let server = Server::new(self.site.clone()).limits(self.settings.limits.clone());
+        match self.settings.workers {
+            Some(workers) => server.workers(workers),
+            None => server,
+        }
+    }
+
+    /// What is printed at the start.
+    fn banner(&self, address: SocketAddr) -> String {
+        let name = self.scope.modules().next().unwrap_or("an application");
+        let provider = self
+            .model
+            .as_ref()
+            .map(|model| format!("\nprovider: {}", model.note))
+            .unwrap_or_default();
+        let routes = self.route_table().replace('\n', "\n  ");
+        format!(
+            "Ember serves {name} on http://{address}{provider}\n  {}\n",
+            routes.trim_end()
+        )
+    }
+}
+
+/// Prints the log to the terminal, unless the program has set up logging itself.
+fn log_to_terminal() {
+    let level = Env::process().parse("EMBER_LOG", LevelFilter::INFO);
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    let _ = log.try_init();
+}
+
+/// Waits for a signal, and then for the end.
+fn until_told(handle: ServerHandle) -> Result {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        signals.next().await;
+        tracing::info!("stopping: requests may finish");
+        let stop = handle.stop();
+        stop.gracefully();
+        let (ended, end) = oneshot::channel();
+        std::thread::spawn(move || {
+            handle.join();
+            let _ = ended.send(());
+        });
+        tokio::select! {
+            _ = end => {}
+            () = signals.next() => stop.within(Duration::ZERO),
+        }
+        Ok(())
+    })
+}
+
+/// What tells a server to stop.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}

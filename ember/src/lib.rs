@@ -1,0 +1,95 @@
+//! Ember: services that talk to language models, declared by annotated functions.
+//!
+//! Annotate functions; the macros turn them into route tables, JSON schemas and registry entries
+//! at compile time; `cargo run` serves them. One crate to depend on, no wiring.
+//!
+//! ```no_run
+//! use ember::prelude::*;
+//!
+//! /// Adds two numbers.
+//! #[tool]
+//! async fn add(a: i64, b: i64) -> i64 {
+//!     a + b
+//! }
+//!
+//! /// Talks with a user, remembers the conversation, and can add.
+//! #[ai_route("/v1/chat", tools = [add])]
+//! async fn chat(conversation: ConversationContext, message: String) -> ember::Result<TokenStream> {
+//!     conversation.stream(message).await
+//! }
+//!
+//! fn main() -> ember::Result {
+//!     ember::app!().run()
+//! }
+//! ```
+//!
+//! # The house
+//!
+//! A module uses only what stands above it on this list.
+//!
+//! - [`base`]: errors, time, settings, the registry, JSON Schema, event streams. Knows nobody.
+//! - [`store`]: what is kept, counted and locked.
+//! - [`llm`]: talks to models; never names a web type.
+//! - [`web`]: serves HTTP; never names a model.
+//! - [`ai`]: routes that talk to models; knows both.
+//! - [`app`]: collects, checks, serves.
+//! - [`testing`]: calls an application without a socket, and plays the model.
+//!
+//! # Features
+//!
+//! - `server` (default): listens on sockets, understands the command line, logs to the terminal.
+//! - `openai` (default): talks to OpenAI and to whatever is compatible with it.
+
+pub mod base;
+pub mod store;
+pub mod llm;
+pub mod web;
+pub mod ai;
+pub mod app;
+pub mod testing;
+#[doc(hidden)]
+pub mod __private;
+
+// Public types come from these crates as well, so that a program needs no dependency of its own for them.
+pub use {bytes, http};
+
+pub use ai::{ConversationContext, TokenLimits, TokenStream, sse_stream};
+pub use app::{Ember, LaunchError, Ready};
+pub use base::sse::Event;
+pub use base::{Env, Error, ErrorKind, JsonSchema, Problem, Result, Schema};
+pub use llm::ToolError;
+pub use web::cache::TtlCache;
+pub use web::extract::{Form, FromRequest, FromRequestParts, Path, Query};
+pub use web::middleware::{Middleware, Next};
+pub use web::response::{Html, IntoResponse, Json, Redirect, Response, Sse};
+pub use web::{Body, Component, Principal, Request, Route, TrailingSlash};
+
+pub use ember_macros::JsonSchema;
+#[doc = include_str!("docs/ai_route.md")]
+pub use ember_macros::ai_route;
+#[doc = include_str!("docs/provider.md")]
+pub use ember_macros::provider;
+#[doc = include_str!("docs/tool.md")]
+pub use ember_macros::tool;
+#[doc = include_str!("docs/route.md")]
+pub use ember_macros::{delete, get, head, options, patch, post, put, route};
+
+/// Everything that a program with routes and tools usually names.
+pub mod prelude {
+    pub use crate::ai::{ConversationContext, TokenLimits, TokenStream, sse_stream};
+    pub use crate::base::clock::{millis, secs};
+    pub use crate::base::sse::Event;
+    pub use crate::base::{Error, ErrorKind};
+    pub use crate::llm::{Client, Message, Role, ToolError};
+    pub use crate::web::cache::TtlCache;
+    pub use crate::web::extract::{Form, FromRequestParts, Path, Query};
+    pub use crate::web::middleware::{Middleware, Next};
+    pub use crate::web::response::{Html, IntoResponse, Json, Redirect, Response, Sse};
+    pub use crate::web::{Body, Component, Request};
+    pub use crate::{
+        Ember, JsonSchema, ai_route, delete, get, head, options, patch, post, provider, put, route,
+        tool,
+    };
+    pub use bytes::Bytes;
+    pub use http::{HeaderMap, Method, StatusCode, Uri};
+}
