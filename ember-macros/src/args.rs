@@ -1,0 +1,159 @@
+//! The arguments of an attribute: perhaps a text first, then options, `key = value`.
+
+use crate::diag::{Sink, nearest};
+use crate::keys;
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::ext::IdentExt as _;
+use syn::parse::{ParseStream, Parser as _};
+use syn::{Expr, Ident, LitStr, Path, Token, parse_quote};
+
+/// The arguments of an attribute as they were written.
+pub(crate) struct Args {
+    /// The text that comes first.
+    pub(crate) text: Option<LitStr>,
+    pub(crate) options: Vec<Opt>,
+    /// How the `ember` crate is called.
+    pub(crate) ember: Path,
+}
+
+/// An option: `key = value`.
+pub(crate) struct Opt {
+    pub(crate) key: Ident,
+    pub(crate) value: Expr,
+}
+
+impl Args {
+    /// Reads the arguments of the attribute `name`, which understands these keys and `crate`.
+    pub(crate) fn parse(name: &str, known: &[&str], tokens: TokenStream, sink: &Sink) -> Self {
+        let mut args = Self {
+            text: None,
+            options: Vec::new(),
+            ember: parse_quote!(::ember),
+        };
+        let parser = |input: ParseStream<'_>| {
+            if input.peek(LitStr) {
+                args.text = Some(input.parse()?);
+                args.separator(input)?;
+            }
+            while !input.is_empty() {
+                args.option(name, known, input, sink)?;
+                args.separator(input)?;
+            }
+            Ok(())
+        };
+        if let Err(error) = parser.parse2(tokens) {
+            sink.push(error);
+        }
+        args
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a step of the parser")]
+    fn separator(&self, input: ParseStream<'_>) -> syn::Result<()> {
+        if !input.is_empty() {
+            input.parse::<Token![,]>()?;
+        }
+        Ok(())
+    }
+
+    fn option(
+        &mut self,
+        name: &str,
+        known: &[&str],
+        input: ParseStream<'_>,
+        sink: &Sink,
+    ) -> syn::Result<()> {
+        let key = input.call(Ident::parse_any)?;
+        input.parse::<Token![=]>()?;
+        if key == keys::CRATE {
+            self.ember = input.call(Path::parse_mod_style)?;
+            return Ok(());
+        }
+        let value = input.parse()?;
+        if !known.iter().any(|known| key == known) {
+            sink.at(&key, unknown(name, known, &key.to_string()));
+        } else if let Some(earlier) = self.options.iter().find(|option| option.key == key) {
+            sink.at(&key, format!("the option `{key}` is set twice"));
+            sink.at(&earlier.key, format!("`{key}` is set here first"));
+        } else {
+            self.options.push(Opt { key, value });
+        }
+        Ok(())
+    }
+
+    /// Takes the value of an option.
+    pub(crate) fn take(&mut self, key: &str) -> Option<Expr> {
+        let index = self.options.iter().position(|option| option.key == key)?;
+        Some(self.options.remove(index).value)
+    }
+
+    /// Takes the value of an option that must be a text.
+    pub(crate) fn take_text(&mut self, key: &str, sink: &Sink) -> Option<LitStr> {
+        let value = self.take(key)?;
+        match syn::parse2(quote!(#value)) {
+            Ok(text) => Some(text),
+            Err(_) => {
+                sink.at(
+                    &value,
+                    format!("the value of `{key}` must be a text in quotes"),
+                );
+                None
+            }
+        }
+    }
+}
+
+fn unknown(name: &str, known: &[&str], key: &str) -> String {
+    let hint = match nearest(key, known) {
+        Some(nearest) => format!("; did you mean `{nearest}`?"),
+        None => String::new(),
+    };
+    let all: Vec<_> = known
+        .iter()
+        .chain([&keys::CRATE])
+        .map(|known| format!("`{known}`"))
+        .collect();
+    format!(
+        "`#[{name}]` has no option `{key}`{hint} (its options are {})",
+        all.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn errors(tokens: &str) -> String {
+        let sink = Sink::new();
+        Args::parse("get", &["cache", "methods"], tokens.parse().unwrap(), &sink);
+        sink.finish()
+            .err()
+            .map(|tokens| tokens.to_string())
+            .unwrap_or_default()
+    }
+
+    #[test]
+    fn text_and_options_are_read() {
+        let sink = Sink::new();
+        let tokens = r#""/a", cache = f(1, 2), crate = ::flame::inner,"#.parse().unwrap();
+        let mut args = Args::parse("get", &["cache"], tokens, &sink);
+        sink.finish().unwrap();
+        assert_eq!(args.text.as_ref().unwrap().value(), "/a");
+        let value = args.take("cache").unwrap();
+        let ember = &args.ember;
+        assert_eq!(quote!(#ember).to_string(), ":: flame :: inner");
+        assert_eq!(quote!(#value).to_string(), "f (1 , 2)");
+        assert!(args.take("cache").is_none());
+    }
+
+    #[test]
+    fn unknown_and_repeated_options_are_mistakes() {
+        assert!(errors(r#""/a", cahce = 1"#).contains("did you mean `cache`?"));
+        assert!(
+            errors(r#""/a", colour = 1"#).contains("its options are `cache`, `methods`, `crate`")
+        );
+        let twice = errors(r#""/a", cache = 1, cache = 2"#);
+        assert!(twice.contains("`cache` is set twice") && twice.contains("is set here first"));
+        assert!(errors(r#""/a" cache = 1"#).contains("expected `,`"));
+    }
+}

@@ -1,0 +1,23 @@
+//! The words that attributes understand, each in one place.
+
+/// Another path to the `ember` crate, for a dependency that was renamed. Understood everywhere.
+pub(crate) const CRATE: &str = "crate";
+
+pub(crate) const CACHE: &str = "cache";
+pub(crate) const METHODS: &str = "methods";
+
+pub(crate) const MODEL: &str = "model";
+pub(crate) const TOKEN_LIMITS: &str = "token_limits";
+pub(crate) const TOOLS: &str = "tools";
+
+pub(crate) const DESCRIPTION: &str = "description";
+pub(crate) const NAME: &str = "name";
+pub(crate) const TIMEOUT: &str = "timeout";
+
+pub(crate) const API_KEY_ENV: &str = "api_key_env";
+pub(crate) const BASE_URL_ENV: &str = "base_url_env";
+pub(crate) const DEFAULT_MODEL: &str = "default_model";
+pub(crate) const MODEL_ENV: &str = "model_env";
+
+/// The attribute of a tool's argument that gives its default.
+pub(crate) const DEFAULT: &str = "default";

@@ -1,0 +1,75 @@
+//! The attributes of the `ember` framework; see its documentation for what they do.
+//!
+//! Each macro is a pipeline of four types: tokens, an `Ast` as the user wrote it, a `Checked`
+//! form in which nothing can be wrong any more, and tokens again. Mistakes are collected in a
+//! [`Sink`](diag::Sink) and reported together, each at the tokens that are to blame; the user's
+//! own item is emitted even then, so that one mistake makes one message. What is emitted is
+//! short, and calls `ember::__private` for everything else.
+
+mod diag;
+mod keys;
+mod args;
+mod doc;
+mod path;
+mod sig;
+mod paths;
+mod fallback;
+mod route;
+mod ai_route;
+mod tool;
+mod provider;
+mod schema;
+#[cfg(test)]
+mod golden;
+
+use proc_macro::TokenStream;
+
+macro_rules! route_attributes {
+    ($($name:ident $method:literal;)*) => {$(
+        #[doc = concat!("A route that answers to ", $method, ". See `ember::", stringify!($name), "`.")]
+        #[proc_macro_attribute]
+        pub fn $name(attribute: TokenStream, item: TokenStream) -> TokenStream {
+            route::attribute(route::Kind::Method(stringify!($name), $method), attribute.into(), item.into()).into()
+        }
+    )*};
+}
+
+route_attributes! {
+    get "GET";
+    post "POST";
+    put "PUT";
+    patch "PATCH";
+    delete "DELETE";
+    head "HEAD";
+    options "OPTIONS";
+}
+
+/// A route that answers to several methods. See `ember::route`.
+#[proc_macro_attribute]
+pub fn route(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    route::attribute(route::Kind::Any, attribute.into(), item.into()).into()
+}
+
+/// A route that talks to a model. See `ember::ai_route`.
+#[proc_macro_attribute]
+pub fn ai_route(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    ai_route::attribute(attribute.into(), item.into()).into()
+}
+
+/// A function that a model may call. See `ember::tool`.
+#[proc_macro_attribute]
+pub fn tool(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    tool::attribute(attribute.into(), item.into()).into()
+}
+
+/// A provider that `LLM_PROVIDER` can name. See `ember::provider`.
+#[proc_macro_attribute]
+pub fn provider(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    provider::attribute(attribute.into(), item.into()).into()
+}
+
+/// The JSON Schema of a type. See `ember::JsonSchema`.
+#[proc_macro_derive(JsonSchema, attributes(ember, schemars, serde, validate, garde))]
+pub fn json_schema(item: TokenStream) -> TokenStream {
+    schema::derive(item.into()).into()
+}

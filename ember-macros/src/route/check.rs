@@ -1,0 +1,223 @@
+use super::ast::{Ast, Kind};
+use crate::args::Args;
+use crate::diag::{Sink, nearest};
+use crate::path::{self, Parameter};
+use crate::sig::{Argument, Function, last_segment};
+use crate::{doc, keys};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens as _, quote};
+use syn::{Expr, Ident, LitStr, Path, Type};
+
+/// A route in which nothing is wrong that a macro can see.
+pub(super) struct Checked {
+    pub(super) ember: Path,
+    pub(super) path: LitStr,
+    pub(super) methods: Vec<String>,
+    pub(super) docs: String,
+    pub(super) inputs: Vec<Input>,
+    pub(super) settings: Vec<Setting>,
+}
+
+/// An argument, and where it comes from.
+pub(super) enum Input {
+    /// The parameter of the path that has its name.
+    Path { parameter: String, ty: Type },
+    /// The head of the request.
+    Head(Type),
+    /// The whole request: the last extractor.
+    Last(Type),
+}
+
+/// An option that is set when the application is built.
+pub(super) struct Setting {
+    /// What it is set on: the options of the route, or what the AI wing keeps there.
+    pub(super) on: TokenStream,
+    pub(super) method: Ident,
+    pub(super) value: TokenStream,
+}
+
+const METHODS: &[&str] = &[
+    "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE",
+];
+
+/// Types that give a handler the whole path, parameters included.
+const WHOLE_PATH: &[&str] = &["Path", "Request", "RequestParts"];
+
+impl Checked {
+    pub(super) fn check(ast: Ast, function: &Function, sink: &Sink) -> Option<Self> {
+        let Ast { kind, mut args } = ast;
+        let what = if matches!(kind, Kind::Ai) {
+            "an AI route"
+        } else {
+            "a route"
+        };
+        function.check_async(what, sink);
+        let arguments = function.check(what, sink);
+        let methods = methods(kind, &mut args, sink);
+        let settings = settings(kind, &mut args, sink);
+        let Some(path) = args.text else {
+            let example = format!("a route needs a path first: `#[{}(\"/…\")]`", kind.name());
+            sink.at_span(Span::call_site(), example);
+            return None;
+        };
+        let parameters = path::parse(&path, sink);
+        let inputs = inputs(parameters, arguments, sink);
+        let docs = doc::text(&function.attributes);
+        Some(Self {
+            ember: args.ember,
+            path,
+            methods,
+            docs,
+            inputs,
+            settings,
+        })
+    }
+}
+
+/// Sorts the arguments: those named like a parameter of the path, and the extractors.
+fn inputs(mut parameters: Vec<Parameter>, arguments: Vec<Argument>, sink: &Sink) -> Vec<Input> {
+    let whole_path = arguments
+        .iter()
+        .filter_map(|argument| last_segment(&argument.ty));
+    let whole_path = whole_path
+        .into_iter()
+        .any(|ty| WHOLE_PATH.iter().any(|known| ty == known));
+    let names: Vec<_> = arguments
+        .iter()
+        .filter_map(|argument| argument.name.as_ref().map(Ident::to_string))
+        .collect();
+    let mut inputs: Vec<_> = arguments
+        .into_iter()
+        .map(|argument| input(&mut parameters, argument))
+        .collect();
+    if let Some(last) = inputs
+        .iter_mut()
+        .rfind(|input| matches!(input, Input::Head(_)))
+        && let Input::Head(ty) = last
+    {
+        *last = Input::Last(ty.clone());
+    }
+    for Parameter { name, span } in parameters.iter().filter(|_| !whole_path) {
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let hint = match nearest(name, &names) {
+            Some(near) => format!("is the argument `{near}` meant, or is an argument missing?"),
+            None => format!("add `{name}: …`, or `Path<…>` for all parameters"),
+        };
+        sink.at_span(
+            *span,
+            format!("no argument takes the parameter `{name}` of the path; {hint}"),
+        );
+    }
+    inputs
+}
+
+fn input(parameters: &mut Vec<Parameter>, argument: Argument) -> Input {
+    let position = argument.name.and_then(|name| {
+        let name = name.to_string();
+        // A leading underscore says that the function does not use the value.
+        let unused = name.strip_prefix('_');
+        parameters
+            .iter()
+            .position(|known| known.name == name || unused == Some(&known.name))
+    });
+    match position {
+        Some(position) => Input::Path {
+            parameter: parameters.remove(position).name,
+            ty: argument.ty,
+        },
+        None => Input::Head(argument.ty),
+    }
+}
+
+fn methods(kind: Kind, args: &mut Args, sink: &Sink) -> Vec<String> {
+    let listed = args.take(keys::METHODS);
+    match (kind, listed) {
+        (Kind::Method(_, method), _) => vec![method.to_owned()],
+        (_, Some(listed)) => listed_methods(&listed, sink),
+        (Kind::Ai, None) => vec!["POST".to_owned()],
+        (Kind::Any, None) => {
+            sink.at_span(
+                Span::call_site(),
+                "`#[route]` needs its methods: `methods = [GET, POST]`",
+            );
+            Vec::new()
+        }
+    }
+}
+
+/// `[GET, POST]`, or the same in quotes.
+fn listed_methods(listed: &Expr, sink: &Sink) -> Vec<String> {
+    let Expr::Array(array) = listed else {
+        sink.at(
+            listed,
+            "methods are listed in brackets: `methods = [GET, POST]`",
+        );
+        return Vec::new();
+    };
+    if array.elems.is_empty() {
+        sink.at(array, "a route needs at least one method");
+    }
+    let mut methods: Vec<String> = Vec::new();
+    for element in &array.elems {
+        let text = element.to_token_stream().to_string();
+        let method = text.trim_matches('"').to_owned();
+        if !METHODS.contains(&method.as_str()) {
+            let hint = nearest(&method.to_uppercase(), METHODS)
+                .map(|near| format!("; did you mean `{near}`?"));
+            sink.at(
+                element,
+                format!("`{method}` is no method{}", hint.unwrap_or_default()),
+            );
+        } else if methods.contains(&method) {
+            sink.at(element, format!("the method `{method}` is listed twice"));
+        } else {
+            methods.push(method);
+        }
+    }
+    methods
+}
+
+fn settings(kind: Kind, args: &mut Args, sink: &Sink) -> Vec<Setting> {
+    let options = std::mem::take(&mut args.options);
+    let settings = options.into_iter().filter_map(|option| {
+        let on = match kind {
+            Kind::Ai => quote!(__ember::AiOptions::of(options)),
+            _ => quote!(options),
+        };
+        let value = match option.key == keys::TOOLS {
+            true => tools(&option.value, sink)?,
+            false => option.value.into_token_stream(),
+        };
+        Some(Setting {
+            on,
+            method: option.key,
+            value,
+        })
+    });
+    settings.collect()
+}
+
+/// `[get_weather, …]`: the types of the functions' names, which the compiler looks up.
+fn tools(listed: &Expr, sink: &Sink) -> Option<TokenStream> {
+    let Expr::Array(array) = listed else {
+        sink.at(
+            listed,
+            "tools are listed in brackets: `tools = [get_weather]`",
+        );
+        return None;
+    };
+    let mut tools = Vec::new();
+    for element in &array.elems {
+        match element {
+            Expr::Path(path) if path.qself.is_none() => {
+                let path = &path.path;
+                tools.push(quote!(__ember::Tool::from(<#path as __ember::ToolItem>::TOOL)));
+            }
+            other => sink.at(
+                other,
+                "a tool is named by its function: `tools = [get_weather]`",
+            ),
+        }
+    }
+    Some(quote!([#(#tools),*]))
+}

@@ -1,0 +1,135 @@
+use super::check::{Checked, Input};
+use crate::paths::{in_block, location, name_type};
+use crate::sig::Function;
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::Ident;
+use syn::spanned::Spanned as _;
+
+/// Emits the function as it is, the type of its name, and its descriptor.
+pub(super) fn expand(route: &Checked, function: &Function) -> TokenStream {
+    let name = function.name();
+    let name_type = name_type(&function.visibility, name);
+    let (path, methods, docs) = (&route.path, &route.methods, &route.docs);
+    let title = name.to_string();
+    let location = location(name);
+    let handle = handle(route, function);
+    let describe = describe(route, function);
+    let options = options(route);
+    let block = in_block(
+        &route.ember,
+        quote! {
+            impl __ember::RouteItem for #name {
+                const ROUTE: __ember::RouteDescriptor =
+                    __ember::RouteDescriptor::new::<Self>(#title, &[#(#methods),*], #path, #docs, #location);
+                #handle
+                #describe
+                #options
+            }
+            __ember::inventory::submit! { <#name as __ember::RouteItem>::ROUTE }
+        },
+    );
+    quote!(#function #name_type #block)
+}
+
+/// Takes the arguments from the request, in their order, and calls the function.
+///
+/// Calls have the places of the user's tokens, so that messages point there. Variables are
+/// interpolated: the name of one that had the place of a `macro_rules!` would not be found.
+fn handle(route: &Checked, function: &Function) -> TokenStream {
+    let variable = format_ident!("request");
+    let names: Vec<Ident> = (0..route.inputs.len())
+        .map(|index| format_ident!("arg{index}"))
+        .collect();
+    let takes = route
+        .inputs
+        .iter()
+        .zip(&names)
+        .filter_map(|(input, name)| match input {
+            Input::Path { parameter, ty } => Some(
+                quote_spanned!(ty.span()=> let #name = __ember::path::<#ty>(&#variable, #parameter)?;),
+            ),
+            Input::Head(ty) => Some(
+                quote_spanned!(ty.span()=> let #name = __ember::head::<#ty, _>(&mut #variable).await?;),
+            ),
+            Input::Last(_) => None,
+        });
+    // The last extractor consumes the request, so it comes last whatever its place.
+    let last = route
+        .inputs
+        .iter()
+        .zip(&names)
+        .find_map(|(input, name)| match input {
+            Input::Last(ty) => Some(
+                quote_spanned!(ty.span()=> let #name = __ember::last::<#ty, _>(#variable).await?;),
+            ),
+            _ => None,
+        });
+    let needs_head = route
+        .inputs
+        .iter()
+        .any(|input| matches!(input, Input::Head(_)));
+    let request = match (needs_head, route.inputs.is_empty()) {
+        (true, _) => quote!(mut #variable),
+        (false, true) => quote!(_),
+        (false, false) => quote!(#variable),
+    };
+    let function_name = function.name();
+    let call = quote_spanned!(function_name.span()=> #function_name(#(#names),*).await);
+    let answer = match function.named_output() {
+        Some(ty) => quote_spanned!(ty.span()=> __ember::answer::<#ty>(#call)),
+        None => quote_spanned!(function.output().span()=> __ember::answer(#call)),
+    };
+    // What is not `Send` in the function is shown at its name.
+    quote_spanned! {function_name.span()=>
+        fn handle(#request: __ember::Request) -> __ember::HandlerFuture {
+            __ember::Box::pin(async move {
+                #(#takes)*
+                #last
+                #answer
+            })
+        }
+    }
+}
+
+/// Asks the types what they need; those that cannot tell are told of by `handle`.
+fn describe(route: &Checked, function: &Function) -> TokenStream {
+    let inputs = route.inputs.iter().filter_map(|input| match input {
+        Input::Path { .. } => None,
+        Input::Head(ty) | Input::Last(ty) => Some(ty),
+    });
+    let inputs: Vec<_> = inputs.collect();
+    let output = function.named_output();
+    let operation = match (inputs.is_empty(), output) {
+        (true, None) => quote!(_),
+        _ => quote!(operation),
+    };
+    let output = output.map(|ty| quote!((&&__ember::Output::<#ty>::NEW).describe(operation);));
+    quote! {
+        fn describe(#operation: &mut __ember::Operation) {
+            #[allow(unused_imports)]
+            use __ember::describe::*;
+            #((&&&__ember::Input::<#inputs>::NEW).describe(operation);)*
+            #output
+        }
+    }
+}
+
+/// Sets what the attribute says, when the application is built.
+fn options(route: &Checked) -> Option<TokenStream> {
+    let settings = &route.settings;
+    let settings: Vec<_> = settings
+        .iter()
+        .map(|setting| {
+            let (on, method, value) = (&setting.on, &setting.method, &setting.value);
+            quote!(#on.#method(#value);)
+        })
+        .collect();
+    (!settings.is_empty()).then(|| {
+        quote! {
+            fn options(options: &mut __ember::RouteOptions) {
+                #(#settings)*
+            }
+        }
+    })
+}

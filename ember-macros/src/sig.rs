@@ -1,0 +1,181 @@
+//! The function that an attribute stands on.
+
+use crate::diag::Sink;
+use proc_macro2::{TokenStream, TokenTree};
+use quote::{ToTokens, TokenStreamExt as _, quote};
+use syn::ext::IdentExt as _;
+use syn::parse::{Parse, ParseStream};
+use syn::{Attribute, FnArg, Ident, Pat, ReturnType, Signature, Type, Visibility};
+
+/// A function, with its body left unparsed: what is wrong in there is the compiler's to say.
+pub(crate) struct Function {
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) visibility: Visibility,
+    pub(crate) signature: Signature,
+    body: TokenStream,
+}
+
+/// An argument of a function.
+pub(crate) struct Argument {
+    /// Its name, where it has one.
+    pub(crate) name: Option<Ident>,
+    pub(crate) ty: Type,
+    /// The attributes on it, which the compiler does not see.
+    pub(crate) attributes: Vec<Attribute>,
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        let visibility = input.parse()?;
+        let signature = input.parse()?;
+        let body = match input.parse()? {
+            TokenTree::Group(body) if input.is_empty() => body.into_token_stream(),
+            other => {
+                return Err(syn::Error::new(
+                    other.span(),
+                    "a function with a body is expected here",
+                ));
+            }
+        };
+        Ok(Self {
+            attributes,
+            visibility,
+            signature,
+            body,
+        })
+    }
+}
+
+/// The function as the user wrote it, but for the attributes on its arguments, which only this macro knows.
+impl ToTokens for Function {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let mut signature = self.signature.clone();
+        for input in &mut signature.inputs {
+            if let FnArg::Typed(argument) = input {
+                argument.attrs.retain(|attribute| !is_ours(attribute));
+            }
+        }
+        tokens.append_all(&self.attributes);
+        self.visibility.to_tokens(tokens);
+        signature.to_tokens(tokens);
+        self.body.to_tokens(tokens);
+    }
+}
+
+fn is_ours(attribute: &Attribute) -> bool {
+    crate::doc::is_doc(attribute) || attribute.path().is_ident(crate::keys::DEFAULT)
+}
+
+impl Function {
+    pub(crate) fn name(&self) -> &Ident {
+        &self.signature.ident
+    }
+
+    /// The type of the result; `()` where none is written.
+    pub(crate) fn output(&self) -> TokenStream {
+        match &self.signature.output {
+            ReturnType::Default => quote!(()),
+            ReturnType::Type(_, ty) => ty.to_token_stream(),
+        }
+    }
+
+    /// The type of the result, if it is one that can be named.
+    pub(crate) fn named_output(&self) -> Option<&Type> {
+        match &self.signature.output {
+            ReturnType::Type(_, ty) if !mentions_impl(ty) => Some(ty),
+            _ => None,
+        }
+    }
+
+    /// Checks that this is a free function that can be called without a type being chosen, and
+    /// returns its arguments. `what` is the thing that it makes, for messages: "a route".
+    pub(crate) fn check(&self, what: &str, sink: &Sink) -> Vec<Argument> {
+        let signature = &self.signature;
+        if let Some(token) = &signature.constness {
+            sink.at(token, format!("{what} cannot be a `const` function"));
+        }
+        if !matches!(signature.safety, syn::Safety::Default) {
+            sink.at(
+                &signature.safety,
+                format!("{what} cannot be an `unsafe` function"),
+            );
+        }
+        if let Some(abi) = &signature.abi {
+            sink.at(abi, format!("{what} cannot be an `extern` function"));
+        }
+        if !signature.generics.params.is_empty() {
+            sink.at(
+                &signature.generics,
+                format!("{what} cannot be generic: nobody would choose its types"),
+            );
+        }
+        if let Some(variadic) = &signature.variadic {
+            sink.at(variadic, format!("{what} has a fixed number of arguments"));
+        }
+        let arguments = signature.inputs.iter().filter_map(|input| match input {
+            FnArg::Receiver(receiver) => {
+                sink.at(receiver, format!("{what} is a free function: it cannot take `self`"));
+                None
+            }
+            FnArg::Typed(argument) => {
+                if mentions_impl(&argument.ty) {
+                    sink.at(&argument.ty, "an argument needs a type that has a name, so `impl Trait` cannot stand here");
+                    return None;
+                }
+                let name = match &*argument.pat {
+                    Pat::Ident(pat) => Some(pat.ident.unraw()),
+                    _ => None,
+                };
+                let ty = (*argument.ty).clone();
+                Some(Argument { name, ty, attributes: argument.attrs.clone() })
+            }
+        });
+        arguments.collect()
+    }
+
+    /// Checks that the function is async.
+    pub(crate) fn check_async(&self, what: &str, sink: &Sink) {
+        if self.signature.asyncness.is_none() {
+            let message = format!(
+                "{what} is an async function: write `async fn {}`",
+                self.name()
+            );
+            sink.at(self.signature.fn_token, message);
+        }
+    }
+}
+
+fn mentions_impl(ty: &Type) -> bool {
+    let mut tokens: Vec<_> = ty.to_token_stream().into_iter().collect();
+    while let Some(token) = tokens.pop() {
+        match token {
+            TokenTree::Ident(ident) if ident == "impl" => return true,
+            TokenTree::Group(group) => tokens.extend(group.stream()),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The last segment of a path, if the type is one: `Path` of `ember::Path<u64>`.
+pub(crate) fn last_segment(ty: &Type) -> Option<&Ident> {
+    match ty {
+        Type::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
+        Type::Group(group) => last_segment(&group.elem),
+        Type::Paren(paren) => last_segment(&paren.elem),
+        _ => None,
+    }
+}
+
+/// Checks that an item is parsed as a function; what is no function is given back as it was, with the mistake.
+pub(crate) fn parse(item: TokenStream) -> Result<Function, TokenStream> {
+    syn::parse2(item.clone()).map_err(|error| {
+        let error = syn::Error::new(
+            error.span(),
+            format!("this attribute stands on a function: {error}"),
+        );
+        let error = error.into_compile_error();
+        quote!(#item #error)
+    })
+}

@@ -1,0 +1,19 @@
+/// The current weather in a city.
+///
+/// # Errors
+/// This is not for the model.
+#[tool]
+async fn get_weather(
+    /// Name of the city, for example "Paris".
+    city: String,
+    /// Unit of the temperature.
+    #[default(Unit::Celsius)]
+    unit: Unit,
+) -> Result<Weather, ToolError> {
+    weather(city, unit).await
+}
+
+#[tool(name = "now", description = "The time.", timeout = secs(1))]
+fn get_current_time() -> String {
+    time()
+}

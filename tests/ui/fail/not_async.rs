@@ -1,0 +1,8 @@
+use ember::prelude::*;
+
+#[get("/a")]
+fn blocking() -> &'static str {
+    "a"
+}
+
+fn main() {}

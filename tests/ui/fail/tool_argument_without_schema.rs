@@ -1,0 +1,15 @@
+use ember::prelude::*;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Place {
+    name: String,
+}
+
+/// Finds a place.
+#[tool]
+async fn find(place: Place) -> String {
+    place.name
+}
+
+fn main() {}
