@@ -1,0 +1,3 @@
+//! Lessons in Ember, one idea each. `cargo run --example NAME` runs one, without a network.
+//!
+//! - `chat`: a conversation that is streamed and remembered, with a tool; beside it a cached route.
