@@ -26,11 +26,7 @@ pub(crate) struct Opt {
 impl Args {
     /// Reads the arguments of the attribute `name`, which understands these keys and `crate`.
     pub(crate) fn parse(name: &str, known: &[&str], tokens: TokenStream, sink: &Sink) -> Self {
-        let mut args = Self {
-            text: None,
-            options: Vec::new(),
-            ember: parse_quote!(::ember),
-        };
+        let mut args = Self { text: None, options: Vec::new(), ember: parse_quote!(::ember) };
         let parser = |input: ParseStream<'_>| {
             if input.peek(LitStr) {
                 args.text = Some(input.parse()?);
@@ -93,10 +89,7 @@ impl Args {
         match syn::parse2(quote!(#value)) {
             Ok(text) => Some(text),
             Err(_) => {
-                sink.at(
-                    &value,
-                    format!("the value of `{key}` must be a text in quotes"),
-                );
+                sink.at(&value, format!("the value of `{key}` must be a text in quotes"));
                 None
             }
         }
@@ -108,15 +101,9 @@ fn unknown(name: &str, known: &[&str], key: &str) -> String {
         Some(nearest) => format!("; did you mean `{nearest}`?"),
         None => String::new(),
     };
-    let all: Vec<_> = known
-        .iter()
-        .chain([&keys::CRATE])
-        .map(|known| format!("`{known}`"))
-        .collect();
-    format!(
-        "`#[{name}]` has no option `{key}`{hint} (its options are {})",
-        all.join(", ")
-    )
+    let all: Vec<_> =
+        known.iter().chain([&keys::CRATE]).map(|known| format!("`{known}`")).collect();
+    format!("`#[{name}]` has no option `{key}`{hint} (its options are {})", all.join(", "))
 }
 
 #[cfg(test)]
@@ -126,10 +113,7 @@ mod tests {
     fn errors(tokens: &str) -> String {
         let sink = Sink::new();
         Args::parse("get", &["cache", "methods"], tokens.parse().unwrap(), &sink);
-        sink.finish()
-            .err()
-            .map(|tokens| tokens.to_string())
-            .unwrap_or_default()
+        sink.finish().err().map(|tokens| tokens.to_string()).unwrap_or_default()
     }
 
     #[test]

@@ -15,10 +15,7 @@ pub(crate) fn text(attributes: &[Attribute]) -> String {
 
 /// What a doc comment says before its first heading: what a model should read of it.
 pub(crate) fn before_heading(text: &str) -> String {
-    let lines: Vec<_> = text
-        .lines()
-        .take_while(|line| !line.starts_with('#'))
-        .collect();
+    let lines: Vec<_> = text.lines().take_while(|line| !line.starts_with('#')).collect();
     lines.join("\n").trim_end().to_owned()
 }
 
@@ -30,10 +27,7 @@ pub(crate) fn is_doc(attribute: &Attribute) -> bool {
 fn line(attribute: &Attribute) -> Option<String> {
     match &attribute.meta {
         Meta::NameValue(pair) if is_doc(attribute) => match &pair.value {
-            Expr::Lit(ExprLit {
-                lit: Lit::Str(text),
-                ..
-            }) => Some(text.value()),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
             _ => None,
         },
         _ => None,

@@ -14,10 +14,8 @@ use syn::{File, Item};
 #[test]
 fn expansions_are_as_they_were() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/expand");
-    let mut inputs: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut inputs: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     inputs.retain(|path| path.to_string_lossy().ends_with(".in.rs"));
     assert!(!inputs.is_empty());
     for input in inputs {

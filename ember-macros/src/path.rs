@@ -24,10 +24,7 @@ pub(crate) fn parse(literal: &LitStr, sink: &Sink) -> Vec<Parameter> {
     let bad = |char: char| matches!(char, '?' | '#') || char.is_control() || char.is_whitespace();
     if let Some((at, bad)) = text.char_indices().find(|(_, char)| bad(*char)) {
         refuse(
-            &Part {
-                text: &text[at..at + bad.len_utf8()],
-                at,
-            },
+            &Part { text: &text[at..at + bad.len_utf8()], at },
             &format!("{bad:?} cannot stand in a path"),
         );
     }
@@ -41,10 +38,7 @@ pub(crate) fn parse(literal: &LitStr, sink: &Sink) -> Vec<Parameter> {
         match read(text) {
             Ok(None) if text.is_empty() && !last => {
                 refuse(
-                    &Part {
-                        text: "/",
-                        at: part.at,
-                    },
+                    &Part { text: "/", at: part.at },
                     "a path has no empty segments: one `/` is too much",
                 );
             }
@@ -57,19 +51,15 @@ pub(crate) fn parse(literal: &LitStr, sink: &Sink) -> Vec<Parameter> {
             }
             Ok(Some((name, _))) => match parameters.iter().find(|known| known.name == name) {
                 Some(earlier) => {
-                    refuse(
-                        &part,
-                        &format!("the parameter `{name}` is written twice in the path"),
-                    );
+                    refuse(&part, &format!("the parameter `{name}` is written twice in the path"));
                     // Where the compiler cannot show parts of a literal, both would be the same place.
                     if part.has_own_span(literal) {
                         sink.at_span(earlier.span, format!("`{name}` is written here first"));
                     }
                 }
-                None => parameters.push(Parameter {
-                    name: name.to_owned(),
-                    span: part.span(literal),
-                }),
+                None => {
+                    parameters.push(Parameter { name: name.to_owned(), span: part.span(literal) })
+                }
             },
             Err(reason) => refuse(&part, &reason),
         }
@@ -79,10 +69,7 @@ pub(crate) fn parse(literal: &LitStr, sink: &Sink) -> Vec<Parameter> {
 
 /// Reads a segment: nothing for a literal, else the name and whether it takes all that follows.
 fn read(segment: &str) -> Result<Option<(&str, bool)>, String> {
-    let Some(inner) = segment
-        .strip_prefix('{')
-        .and_then(|text| text.strip_suffix('}'))
-    else {
+    let Some(inner) = segment.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
         return match segment.contains(['{', '}']) {
             true => Err(format!(
                 "`{segment}` is malformed: a parameter is a whole segment, like `{{name}}`"
@@ -90,9 +77,7 @@ fn read(segment: &str) -> Result<Option<(&str, bool)>, String> {
             false => Ok(None),
         };
     };
-    let (name, rest) = inner
-        .strip_prefix('*')
-        .map_or((inner, false), |name| (name, true));
+    let (name, rest) = inner.strip_prefix('*').map_or((inner, false), |name| (name, true));
     match syn::parse_str::<syn::Ident>(name) {
         Ok(_) => Ok(Some((name, rest))),
         Err(_) => Err(format!(
@@ -122,11 +107,7 @@ impl Part<'_> {
         // Escapes and raw quotes move the characters; a plain literal has them one quote further.
         let plain = token.to_string() == format!("\"{}\"", literal.value());
         let start = self.at + 1;
-        if plain {
-            token.subspan(start..start + self.text.len())
-        } else {
-            None
-        }
+        if plain { token.subspan(start..start + self.text.len()) } else { None }
     }
 }
 
@@ -138,10 +119,7 @@ mod tests {
         let sink = Sink::new();
         let parameters = parse(&LitStr::new(path, Span::call_site()), &sink);
         match sink.finish() {
-            Ok(()) => Ok(parameters
-                .into_iter()
-                .map(|parameter| parameter.name)
-                .collect()),
+            Ok(()) => Ok(parameters.into_iter().map(|parameter| parameter.name).collect()),
             Err(tokens) => Err(tokens.to_string()),
         }
     }

@@ -38,12 +38,7 @@ impl Parse for Function {
                 ));
             }
         };
-        Ok(Self {
-            attributes,
-            visibility,
-            signature,
-            body,
-        })
+        Ok(Self { attributes, visibility, signature, body })
     }
 }
 
@@ -96,10 +91,7 @@ impl Function {
             sink.at(token, format!("{what} cannot be a `const` function"));
         }
         if !matches!(signature.safety, syn::Safety::Default) {
-            sink.at(
-                &signature.safety,
-                format!("{what} cannot be an `unsafe` function"),
-            );
+            sink.at(&signature.safety, format!("{what} cannot be an `unsafe` function"));
         }
         if let Some(abi) = &signature.abi {
             sink.at(abi, format!("{what} cannot be an `extern` function"));
@@ -137,10 +129,7 @@ impl Function {
     /// Checks that the function is async.
     pub(crate) fn check_async(&self, what: &str, sink: &Sink) {
         if self.signature.asyncness.is_none() {
-            let message = format!(
-                "{what} is an async function: write `async fn {}`",
-                self.name()
-            );
+            let message = format!("{what} is an async function: write `async fn {}`", self.name());
             sink.at(self.signature.fn_token, message);
         }
     }
@@ -171,10 +160,8 @@ pub(crate) fn last_segment(ty: &Type) -> Option<&Ident> {
 /// Checks that an item is parsed as a function; what is no function is given back as it was, with the mistake.
 pub(crate) fn parse(item: TokenStream) -> Result<Function, TokenStream> {
     syn::parse2(item.clone()).map_err(|error| {
-        let error = syn::Error::new(
-            error.span(),
-            format!("this attribute stands on a function: {error}"),
-        );
+        let error =
+            syn::Error::new(error.span(), format!("this attribute stands on a function: {error}"));
         let error = error.into_compile_error();
         quote!(#item #error)
     })

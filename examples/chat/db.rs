@@ -26,13 +26,8 @@ impl Db {
             }
             Err(error) => return Err(error),
         };
-        let tasks = (1..).zip(text.lines()).map(|(id, title)| Task {
-            id,
-            title: title.to_owned(),
-        });
-        Ok(Self {
-            tasks: tasks.collect(),
-        })
+        let tasks = (1..).zip(text.lines()).map(|(id, title)| Task { id, title: title.to_owned() });
+        Ok(Self { tasks: tasks.collect() })
     }
 
     /// Finds a task.

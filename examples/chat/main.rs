@@ -44,12 +44,7 @@ async fn get_weather(
         Unit::Celsius => 21,
         Unit::Fahrenheit => 70,
     };
-    Ok(Weather {
-        city,
-        temperature,
-        unit,
-        sky: "sunny",
-    })
+    Ok(Weather { city, temperature, unit, sky: "sunny" })
 }
 
 /// What a client sends to `/v1/chat`.
@@ -70,15 +65,10 @@ async fn chat(
 /// One task; asked for again within thirty seconds, the answer is the kept one.
 #[get("/tasks/{id}", cache = TtlCache::new(secs(30)))]
 async fn task(id: u64, db: Component<Db>) -> ember::Result<Json<Task>> {
-    let task = db
-        .task(id)
-        .ok_or_else(|| Error::not_found(format!("There is no task {id}.")))?;
+    let task = db.task(id).ok_or_else(|| Error::not_found(format!("There is no task {id}.")))?;
     Ok(Json(task))
 }
 
 fn main() -> ember::Result {
-    ember::app!()
-        .component(Db::open("app.db")?)
-        .offline(offline::model())
-        .run()
+    ember::app!().component(Db::open("app.db")?).offline(offline::model()).run()
 }

@@ -20,9 +20,7 @@ fn reply(request: &ChatRequest) -> FakeReply {
     if question.to_lowercase().contains("weather") {
         let city = after(&words, "in").unwrap_or("Paris");
         let arguments = [("city", city)].into_iter().collect();
-        return FakeReply::new()
-            .text("Let me look. ")
-            .tool_call("get_weather", arguments);
+        return FakeReply::new().text("Let me look. ").tool_call("get_weather", arguments);
     }
     if let Some(name) = after(&words, "is").filter(|_| !question.contains('?')) {
         return FakeReply::new().text(format!("Nice to meet you, {name}."));
@@ -42,9 +40,7 @@ fn known_name(messages: &[Message]) -> Option<String> {
     from_user.rev().find_map(|message| {
         let text = message.text();
         let words: Vec<_> = text.split_whitespace().map(trimmed).collect();
-        after(&words, "is")
-            .filter(|_| !text.contains('?'))
-            .map(str::to_owned)
+        after(&words, "is").filter(|_| !text.contains('?')).map(str::to_owned)
     })
 }
 

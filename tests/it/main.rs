@@ -1,1 +1,5 @@
+//! Tests of Ember from outside, in one binary: through the macros, over sockets, with recorded input.
 
+mod layering;
+mod sse;
+mod recordings;

@@ -30,12 +30,7 @@ pub(crate) fn attribute(attribute: TokenStream, item: TokenStream) -> TokenStrea
 }
 
 fn check(attribute: TokenStream, item: &TokenStream, sink: &Sink) -> Option<Checked> {
-    let known = &[
-        keys::API_KEY_ENV,
-        keys::MODEL_ENV,
-        keys::BASE_URL_ENV,
-        keys::DEFAULT_MODEL,
-    ];
+    let known = &[keys::API_KEY_ENV, keys::MODEL_ENV, keys::BASE_URL_ENV, keys::DEFAULT_MODEL];
     let mut args = Args::parse("provider", known, attribute, sink);
     let settings = known.iter().filter_map(|key| {
         let text = args.take_text(key, sink)?;
@@ -60,18 +55,12 @@ fn check(attribute: TokenStream, item: &TokenStream, sink: &Sink) -> Option<Chec
     if let Generics { params, .. } = &generics
         && !params.is_empty()
     {
-        sink.at(
-            &generics,
-            "a provider cannot be generic: nobody would choose its types",
-        );
+        sink.at(&generics, "a provider cannot be generic: nobody would choose its types");
     }
     match args.text {
-        Some(name) if !name.value().trim().is_empty() => Some(Checked {
-            ember: args.ember,
-            name,
-            ty,
-            settings,
-        }),
+        Some(name) if !name.value().trim().is_empty() => {
+            Some(Checked { ember: args.ember, name, ty, settings })
+        }
         Some(empty) => {
             sink.at(empty, "the name of a provider cannot be empty");
             None
@@ -85,12 +74,7 @@ fn check(attribute: TokenStream, item: &TokenStream, sink: &Sink) -> Option<Chec
 }
 
 fn expand(provider: &Checked) -> TokenStream {
-    let Checked {
-        ember,
-        name,
-        ty,
-        settings,
-    } = provider;
+    let Checked { ember, name, ty, settings } = provider;
     let location = location(ty);
     let (methods, texts): (Vec<_>, Vec<_>) =
         settings.iter().map(|(method, text)| (method, text)).unzip();

@@ -41,9 +41,6 @@ pub(super) struct Ast {
 
 impl Ast {
     pub(super) fn parse(kind: Kind, attribute: TokenStream, sink: &Sink) -> Self {
-        Self {
-            kind,
-            args: Args::parse(kind.name(), kind.keys(), attribute, sink),
-        }
+        Self { kind, args: Args::parse(kind.name(), kind.keys(), attribute, sink) }
     }
 }

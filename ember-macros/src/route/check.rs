@@ -36,9 +36,7 @@ pub(super) struct Setting {
     pub(super) value: TokenStream,
 }
 
-const METHODS: &[&str] = &[
-    "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE",
-];
+const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"];
 
 /// Types that give a handler the whole path, parameters included.
 const WHOLE_PATH: &[&str] = &["Path", "Request", "RequestParts"];
@@ -46,11 +44,7 @@ const WHOLE_PATH: &[&str] = &["Path", "Request", "RequestParts"];
 impl Checked {
     pub(super) fn check(ast: Ast, function: &Function, sink: &Sink) -> Option<Self> {
         let Ast { kind, mut args } = ast;
-        let what = if matches!(kind, Kind::Ai) {
-            "an AI route"
-        } else {
-            "a route"
-        };
+        let what = if matches!(kind, Kind::Ai) { "an AI route" } else { "a route" };
         function.check_async(what, sink);
         let arguments = function.check(what, sink);
         let methods = methods(kind, &mut args, sink);
@@ -63,36 +57,21 @@ impl Checked {
         let parameters = path::parse(&path, sink);
         let inputs = inputs(parameters, arguments, sink);
         let docs = doc::text(&function.attributes);
-        Some(Self {
-            ember: args.ember,
-            path,
-            methods,
-            docs,
-            inputs,
-            settings,
-        })
+        Some(Self { ember: args.ember, path, methods, docs, inputs, settings })
     }
 }
 
 /// Sorts the arguments: those named like a parameter of the path, and the extractors.
 fn inputs(mut parameters: Vec<Parameter>, arguments: Vec<Argument>, sink: &Sink) -> Vec<Input> {
-    let whole_path = arguments
-        .iter()
-        .filter_map(|argument| last_segment(&argument.ty));
-    let whole_path = whole_path
-        .into_iter()
-        .any(|ty| WHOLE_PATH.iter().any(|known| ty == known));
+    let whole_path = arguments.iter().filter_map(|argument| last_segment(&argument.ty));
+    let whole_path = whole_path.into_iter().any(|ty| WHOLE_PATH.iter().any(|known| ty == known));
     let names: Vec<_> = arguments
         .iter()
         .filter_map(|argument| argument.name.as_ref().map(Ident::to_string))
         .collect();
-    let mut inputs: Vec<_> = arguments
-        .into_iter()
-        .map(|argument| input(&mut parameters, argument))
-        .collect();
-    if let Some(last) = inputs
-        .iter_mut()
-        .rfind(|input| matches!(input, Input::Head(_)))
+    let mut inputs: Vec<_> =
+        arguments.into_iter().map(|argument| input(&mut parameters, argument)).collect();
+    if let Some(last) = inputs.iter_mut().rfind(|input| matches!(input, Input::Head(_)))
         && let Input::Head(ty) = last
     {
         *last = Input::Last(ty.clone());
@@ -116,15 +95,12 @@ fn input(parameters: &mut Vec<Parameter>, argument: Argument) -> Input {
         let name = name.to_string();
         // A leading underscore says that the function does not use the value.
         let unused = name.strip_prefix('_');
-        parameters
-            .iter()
-            .position(|known| known.name == name || unused == Some(&known.name))
+        parameters.iter().position(|known| known.name == name || unused == Some(&known.name))
     });
     match position {
-        Some(position) => Input::Path {
-            parameter: parameters.remove(position).name,
-            ty: argument.ty,
-        },
+        Some(position) => {
+            Input::Path { parameter: parameters.remove(position).name, ty: argument.ty }
+        }
         None => Input::Head(argument.ty),
     }
 }
@@ -148,10 +124,7 @@ fn methods(kind: Kind, args: &mut Args, sink: &Sink) -> Vec<String> {
 /// `[GET, POST]`, or the same in quotes.
 fn listed_methods(listed: &Expr, sink: &Sink) -> Vec<String> {
     let Expr::Array(array) = listed else {
-        sink.at(
-            listed,
-            "methods are listed in brackets: `methods = [GET, POST]`",
-        );
+        sink.at(listed, "methods are listed in brackets: `methods = [GET, POST]`");
         return Vec::new();
     };
     if array.elems.is_empty() {
@@ -164,10 +137,7 @@ fn listed_methods(listed: &Expr, sink: &Sink) -> Vec<String> {
         if !METHODS.contains(&method.as_str()) {
             let hint = nearest(&method.to_uppercase(), METHODS)
                 .map(|near| format!("; did you mean `{near}`?"));
-            sink.at(
-                element,
-                format!("`{method}` is no method{}", hint.unwrap_or_default()),
-            );
+            sink.at(element, format!("`{method}` is no method{}", hint.unwrap_or_default()));
         } else if methods.contains(&method) {
             sink.at(element, format!("the method `{method}` is listed twice"));
         } else {
@@ -188,11 +158,7 @@ fn settings(kind: Kind, args: &mut Args, sink: &Sink) -> Vec<Setting> {
             true => tools(&option.value, sink)?,
             false => option.value.into_token_stream(),
         };
-        Some(Setting {
-            on,
-            method: option.key,
-            value,
-        })
+        Some(Setting { on, method: option.key, value })
     });
     settings.collect()
 }
@@ -200,10 +166,7 @@ fn settings(kind: Kind, args: &mut Args, sink: &Sink) -> Vec<Setting> {
 /// `[get_weather, …]`: the types of the functions' names, which the compiler looks up.
 fn tools(listed: &Expr, sink: &Sink) -> Option<TokenStream> {
     let Expr::Array(array) = listed else {
-        sink.at(
-            listed,
-            "tools are listed in brackets: `tools = [get_weather]`",
-        );
+        sink.at(listed, "tools are listed in brackets: `tools = [get_weather]`");
         return None;
     };
     let mut tools = Vec::new();
@@ -213,10 +176,7 @@ fn tools(listed: &Expr, sink: &Sink) -> Option<TokenStream> {
                 let path = &path.path;
                 tools.push(quote!(__ember::Tool::from(<#path as __ember::ToolItem>::TOOL)));
             }
-            other => sink.at(
-                other,
-                "a tool is named by its function: `tools = [get_weather]`",
-            ),
+            other => sink.at(other, "a tool is named by its function: `tools = [get_weather]`"),
         }
     }
     Some(quote!([#(#tools),*]))

@@ -38,37 +38,25 @@ pub(super) fn expand(route: &Checked, function: &Function) -> TokenStream {
 /// interpolated: the name of one that had the place of a `macro_rules!` would not be found.
 fn handle(route: &Checked, function: &Function) -> TokenStream {
     let variable = format_ident!("request");
-    let names: Vec<Ident> = (0..route.inputs.len())
-        .map(|index| format_ident!("arg{index}"))
-        .collect();
-    let takes = route
-        .inputs
-        .iter()
-        .zip(&names)
-        .filter_map(|(input, name)| match input {
-            Input::Path { parameter, ty } => Some(
-                quote_spanned!(ty.span()=> let #name = __ember::path::<#ty>(&#variable, #parameter)?;),
-            ),
-            Input::Head(ty) => Some(
-                quote_spanned!(ty.span()=> let #name = __ember::head::<#ty, _>(&mut #variable).await?;),
-            ),
-            Input::Last(_) => None,
-        });
+    let names: Vec<Ident> =
+        (0..route.inputs.len()).map(|index| format_ident!("arg{index}")).collect();
+    let takes = route.inputs.iter().zip(&names).filter_map(|(input, name)| match input {
+        Input::Path { parameter, ty } => Some(
+            quote_spanned!(ty.span()=> let #name = __ember::path::<#ty>(&#variable, #parameter)?;),
+        ),
+        Input::Head(ty) => Some(
+            quote_spanned!(ty.span()=> let #name = __ember::head::<#ty, _>(&mut #variable).await?;),
+        ),
+        Input::Last(_) => None,
+    });
     // The last extractor consumes the request, so it comes last whatever its place.
-    let last = route
-        .inputs
-        .iter()
-        .zip(&names)
-        .find_map(|(input, name)| match input {
-            Input::Last(ty) => Some(
-                quote_spanned!(ty.span()=> let #name = __ember::last::<#ty, _>(#variable).await?;),
-            ),
-            _ => None,
-        });
-    let needs_head = route
-        .inputs
-        .iter()
-        .any(|input| matches!(input, Input::Head(_)));
+    let last = route.inputs.iter().zip(&names).find_map(|(input, name)| match input {
+        Input::Last(ty) => {
+            Some(quote_spanned!(ty.span()=> let #name = __ember::last::<#ty, _>(#variable).await?;))
+        }
+        _ => None,
+    });
+    let needs_head = route.inputs.iter().any(|input| matches!(input, Input::Head(_)));
     let request = match (needs_head, route.inputs.is_empty()) {
         (true, _) => quote!(mut #variable),
         (false, true) => quote!(_),

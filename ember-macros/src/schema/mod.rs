@@ -12,14 +12,7 @@ use syn::punctuated::Punctuated;
 use syn::{Attribute, Data, DeriveInput, Field, Fields, Ident, Path, Token, parse_quote};
 
 /// Attributes that the derive of `schemars` reads.
-const READ: &[&str] = &[
-    "doc",
-    "serde",
-    "schemars",
-    "validate",
-    "garde",
-    "deprecated",
-];
+const READ: &[&str] = &["doc", "serde", "schemars", "validate", "garde", "deprecated"];
 
 /// Derives the schema.
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
@@ -44,15 +37,8 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let mirror_name = &mirror.ident;
     let default = default(&input, mirror_name);
     let (impl_generics, ty_generics, where_clause) = input.generics.split_for_impl();
-    let params: Vec<_> = input
-        .generics
-        .type_params()
-        .map(|param| &param.ident)
-        .collect();
-    let bounds = where_clause
-        .map(|clause| &clause.predicates)
-        .into_iter()
-        .flatten();
+    let params: Vec<_> = input.generics.type_params().map(|param| &param.ident).collect();
+    let bounds = where_clause.map(|clause| &clause.predicates).into_iter().flatten();
     let delegate = quote!(<#mirror_name #ty_generics as #schemars::JsonSchema>);
     crate::paths::in_block(
         &ember,
@@ -85,9 +71,7 @@ pub(crate) fn derive(item: TokenStream) -> TokenStream {
 
 /// How the `ember` crate is called: `#[ember(crate = path)]`, for a dependency that was renamed.
 fn ember(attributes: &[Attribute]) -> syn::Result<Path> {
-    let Some(attribute) = attributes
-        .iter()
-        .find(|attribute| attribute.path().is_ident("ember"))
+    let Some(attribute) = attributes.iter().find(|attribute| attribute.path().is_ident("ember"))
     else {
         return Ok(parse_quote!(::ember));
     };
@@ -104,9 +88,7 @@ fn mirror(input: &DeriveInput, ember: &Path) -> DeriveInput {
     mirror.ident = format_ident!("__{}", input.ident);
     mirror.vis = parse_quote!();
     keep_read(&mut mirror.attrs);
-    let path = quote!(#ember::__private::schemars)
-        .to_string()
-        .replace(' ', "");
+    let path = quote!(#ember::__private::schemars).to_string().replace(' ', "");
     mirror.attrs.push(parse_quote!(#[schemars(crate = #path)]));
     if !mirror.attrs.iter().any(renames) {
         let name = schema_name(input);
@@ -136,11 +118,8 @@ fn keep_read_of_field(field: &mut Field) {
 
 /// The name as `schemars` would give it to the type itself.
 fn schema_name(input: &DeriveInput) -> String {
-    let params: Vec<_> = input
-        .generics
-        .type_params()
-        .map(|param| format!("{{{}}}", param.ident))
-        .collect();
+    let params: Vec<_> =
+        input.generics.type_params().map(|param| format!("{{{}}}", param.ident)).collect();
     match params.is_empty() {
         true => input.ident.to_string(),
         false => format!("{}_for_{}", input.ident, params.join("_and_")),
@@ -149,9 +128,7 @@ fn schema_name(input: &DeriveInput) -> String {
 
 /// Tells whether an attribute gives the type another name.
 fn renames(attribute: &Attribute) -> bool {
-    metas(attribute)
-        .iter()
-        .any(|meta| meta.path().is_ident("rename"))
+    metas(attribute).iter().any(|meta| meta.path().is_ident("rename"))
 }
 
 /// Tells whether an attribute takes what is missing from the type's own default.
@@ -162,9 +139,7 @@ fn defaults(attribute: &Attribute) -> bool {
 }
 
 fn metas(attribute: &Attribute) -> Punctuated<syn::Meta, Token![,]> {
-    let read = ["serde", "schemars"]
-        .iter()
-        .any(|name| attribute.path().is_ident(name));
+    let read = ["serde", "schemars"].iter().any(|name| attribute.path().is_ident(name));
     let metas = read.then(|| attribute.parse_args_with(Punctuated::parse_terminated));
     metas.and_then(Result::ok).unwrap_or_default()
 }
@@ -178,19 +153,10 @@ fn default(input: &DeriveInput, mirror: &Ident) -> Option<TokenStream> {
         return None;
     };
     input.attrs.iter().find(|attribute| defaults(attribute))?;
-    let (name, names) = (
-        &input.ident,
-        fields
-            .named
-            .iter()
-            .map(|field| &field.ident)
-            .collect::<Vec<_>>(),
-    );
+    let (name, names) =
+        (&input.ident, fields.named.iter().map(|field| &field.ident).collect::<Vec<_>>());
     let (impl_generics, ty_generics, where_clause) = input.generics.split_for_impl();
-    let bounds = where_clause
-        .map(|clause| &clause.predicates)
-        .into_iter()
-        .flatten();
+    let bounds = where_clause.map(|clause| &clause.predicates).into_iter().flatten();
     Some(quote! {
         impl #impl_generics ::core::default::Default for #mirror #ty_generics
         where

@@ -11,8 +11,6 @@ pub(super) struct Ast {
 impl Ast {
     pub(super) fn parse(attribute: TokenStream, sink: &Sink) -> Self {
         let known = &[keys::NAME, keys::DESCRIPTION, keys::TIMEOUT];
-        Self {
-            args: Args::parse("tool", known, attribute, sink),
-        }
+        Self { args: Args::parse("tool", known, attribute, sink) }
     }
 }

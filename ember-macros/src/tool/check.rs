@@ -30,29 +30,20 @@ impl Checked {
         let mut args = ast.args;
         let arguments = function.check("a tool", sink);
         if let Some(text) = &args.text {
-            sink.at(
-                text,
-                "a tool is named by its function, or with `name = \"…\"`",
-            );
+            sink.at(text, "a tool is named by its function, or with `name = \"…\"`");
         }
         let name = args.take_text(keys::NAME, sink);
-        let span = name
-            .as_ref()
-            .map_or_else(|| function.name().span(), syn::LitStr::span);
+        let span = name.as_ref().map_or_else(|| function.name().span(), syn::LitStr::span);
         let name = name.map_or_else(|| function.name().unraw().to_string(), |name| name.value());
         check_name(&name, span, sink);
         let description = match args.take_text(keys::DESCRIPTION, sink) {
             Some(text) => text.value(),
             None => doc::before_heading(&doc::text(&function.attributes)),
         };
-        let parameters = arguments
-            .into_iter()
-            .filter_map(|argument| parameter(argument, sink))
-            .collect();
-        let fallible = function
-            .named_output()
-            .and_then(last_segment)
-            .is_some_and(|ty| ty == "Result");
+        let parameters =
+            arguments.into_iter().filter_map(|argument| parameter(argument, sink)).collect();
+        let fallible =
+            function.named_output().and_then(last_segment).is_some_and(|ty| ty == "Result");
         Self {
             timeout: args.take(keys::TIMEOUT),
             ember: args.ember,
@@ -77,33 +68,21 @@ fn check_name(name: &str, span: Span, sink: &Sink) {
 
 fn parameter(argument: Argument, sink: &Sink) -> Option<Parameter> {
     let Some(name) = argument.name else {
-        sink.at(
-            &argument.ty,
-            "an argument of a tool needs a name, which the model will use",
-        );
+        sink.at(&argument.ty, "an argument of a tool needs a name, which the model will use");
         return None;
     };
-    let mut defaults = argument
-        .attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident(keys::DEFAULT));
-    let default = defaults
-        .next()
-        .and_then(|attribute| match attribute.parse_args::<Expr>() {
-            Ok(default) => Some(default),
-            Err(_) => {
-                sink.at(attribute, "a default is written `#[default(value)]`");
-                None
-            }
-        });
+    let mut defaults =
+        argument.attributes.iter().filter(|attribute| attribute.path().is_ident(keys::DEFAULT));
+    let default = defaults.next().and_then(|attribute| match attribute.parse_args::<Expr>() {
+        Ok(default) => Some(default),
+        Err(_) => {
+            sink.at(attribute, "a default is written `#[default(value)]`");
+            None
+        }
+    });
     if let Some(second) = defaults.next() {
         sink.at(second, format!("the argument `{name}` has two defaults"));
     }
     let description = doc::text(&argument.attributes);
-    Some(Parameter {
-        name: name.to_string(),
-        description,
-        ty: argument.ty,
-        default,
-    })
+    Some(Parameter { name: name.to_string(), description, ty: argument.ty, default })
 }

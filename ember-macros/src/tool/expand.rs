@@ -41,16 +41,14 @@ pub(super) fn expand(tool: &Checked, function: &Function) -> TokenStream {
 
 /// The defaults, each a function, as they are wanted in two places.
 fn defaults(parameters: &[Parameter]) -> Vec<TokenStream> {
-    let defaults = (0..)
-        .zip(parameters)
-        .filter_map(|(index, Parameter { ty, default, .. })| {
-            let (name, default) = (default_name(index), default.as_ref()?);
-            Some(quote_spanned! {ty.span()=>
-                fn #name() -> #ty {
-                    #default
-                }
-            })
-        });
+    let defaults = (0..).zip(parameters).filter_map(|(index, Parameter { ty, default, .. })| {
+        let (name, default) = (default_name(index), default.as_ref()?);
+        Some(quote_spanned! {ty.span()=>
+            fn #name() -> #ty {
+                #default
+            }
+        })
+    });
     defaults.collect()
 }
 
@@ -75,11 +73,7 @@ fn parameters(parameters: &[Parameter]) -> TokenStream {
             },
         }
     });
-    let argument = if parameters.is_empty() {
-        quote!(_)
-    } else {
-        quote!(#variable)
-    };
+    let argument = if parameters.is_empty() { quote!(_) } else { quote!(#variable) };
     quote! {
         fn parameters(#argument: &mut __ember::Parameters) {
             #(#adds)*
@@ -90,13 +84,10 @@ fn parameters(parameters: &[Parameter]) -> TokenStream {
 /// Reads the arguments and calls the function.
 fn call(tool: &Checked, function: &Function) -> TokenStream {
     let variable = format_ident!("arguments");
-    let names: Vec<Ident> = (0..tool.parameters.len())
-        .map(|index| format_ident!("arg{index}"))
-        .collect();
+    let names: Vec<Ident> =
+        (0..tool.parameters.len()).map(|index| format_ident!("arg{index}")).collect();
     let takes = (0..).zip(&tool.parameters).map(|(index, parameter)| {
-        let Parameter {
-            name, ty, default, ..
-        } = parameter;
+        let Parameter { name, ty, default, .. } = parameter;
         let default_name = default_name(index);
         match default {
             None => quote_spanned!(ty.span()=> #variable.take::<#ty>(#name)),
@@ -110,11 +101,7 @@ fn call(tool: &Checked, function: &Function) -> TokenStream {
             };
         }
     });
-    let arguments = if names.is_empty() {
-        quote!(#variable)
-    } else {
-        quote!(mut #variable)
-    };
+    let arguments = if names.is_empty() { quote!(#variable) } else { quote!(mut #variable) };
     let function_name = function.name();
     let call = quote_spanned!(function_name.span()=> #function_name(#(#names),*));
     let call = match function.signature.asyncness {
@@ -122,11 +109,7 @@ fn call(tool: &Checked, function: &Function) -> TokenStream {
         // A function that blocks must not block a worker.
         None => quote!(__ember::blocking(move || #call).await),
     };
-    let finish = if tool.fallible {
-        quote!(tool_result)
-    } else {
-        quote!(tool_value)
-    };
+    let finish = if tool.fallible { quote!(tool_result) } else { quote!(tool_value) };
     // What cannot be written as JSON is shown at the type of the result.
     let result = quote_spanned!(function.output().span()=> result);
     quote_spanned! {function_name.span()=>

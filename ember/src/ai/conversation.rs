@@ -89,21 +89,11 @@ impl FromRequestParts for ConversationContext {
         };
         let (turn, history) = sessions.begin(&key, PATIENCE).await?;
         let messages = history.to_vec();
-        Ok(Self {
-            id,
-            turn,
-            stored: Some(messages.len()),
-            messages,
-            client,
-            options,
-        })
+        Ok(Self { id, turn, stored: Some(messages.len()), messages, client, options })
     }
 
     fn describe(operation: &mut Operation) {
-        operation
-            .needs::<Client>()
-            .needs::<Sessions>()
-            .touches_response();
+        operation.needs::<Client>().needs::<Sessions>().touches_response();
     }
 }
 
@@ -171,11 +161,8 @@ impl ConversationContext {
     /// The system message stays, and so does the latest turn. Turns go as a whole, with the
     /// results of their tools.
     pub fn trim(&mut self, budget: u64) {
-        let first = usize::from(
-            self.messages
-                .first()
-                .is_some_and(|message| message.role == Role::System),
-        );
+        let first =
+            usize::from(self.messages.first().is_some_and(|message| message.role == Role::System));
         while self.estimate_tokens() > budget {
             let next_turn = |message: &Message| message.role == Role::User;
             let Some(second) = self.messages.iter().skip(first + 1).position(next_turn) else {
@@ -239,17 +226,13 @@ impl ConversationContext {
     /// remembered.
     pub async fn stream(mut self, message: impl Into<String>) -> Result<TokenStream, Error> {
         let (request, reservation) = self.request(message)?;
-        self.messages
-            .extend_from_slice(&request.messages[self.messages.len()..]);
+        self.messages.extend_from_slice(&request.messages[self.messages.len()..]);
         let mut answer = self.client.stream(request).await?;
         let ready = first_token(&mut answer).await?;
         Ok(TokenStream::of_events(Answering {
             ready,
             accumulator: Accumulator::new(),
-            state: State::Reading {
-                answer,
-                conversation: Box::new(self),
-            },
+            state: State::Reading { answer, conversation: Box::new(self) },
             reservation,
         }))
     }
@@ -314,10 +297,8 @@ async fn first_token(answer: &mut ChatStream) -> Result<VecDeque<ChatEvent>, Err
     let mut events = VecDeque::new();
     while let Ok(Some(event)) = timeout_at(deadline, answer.next()).await {
         let event = event?;
-        let seen = matches!(
-            event,
-            ChatEvent::Text(_) | ChatEvent::Refusal(_) | ChatEvent::Finish(_)
-        );
+        let seen =
+            matches!(event, ChatEvent::Text(_) | ChatEvent::Refusal(_) | ChatEvent::Finish(_));
         events.push_back(event);
         if seen {
             break;
@@ -409,9 +390,8 @@ impl Answering {
         let answer = finished(std::mem::take(&mut self.accumulator).finish()?)?;
         // What was used is known now; the next turn need not wait for the store.
         self.reservation = None;
-        if let State::Reading {
-            mut conversation, ..
-        } = std::mem::replace(&mut self.state, State::Over)
+        if let State::Reading { mut conversation, .. } =
+            std::mem::replace(&mut self.state, State::Over)
         {
             conversation.messages.push(answer);
             self.state = State::Saving(Box::pin(async move { conversation.save().await }));

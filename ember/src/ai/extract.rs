@@ -32,8 +32,5 @@ pub(super) fn component<T: Clone + Send + Sync + 'static>(
     parts: &RequestParts,
 ) -> Result<T, Error> {
     let missing = || Error::internal(format!("no `{}` is provided", std::any::type_name::<T>()));
-    parts
-        .component::<T>()
-        .map(|component| T::clone(component))
-        .ok_or_else(missing)
+    parts.component::<T>().map(|component| T::clone(component)).ok_or_else(missing)
 }

@@ -100,30 +100,20 @@ const TYPICAL_ANSWER: u64 = 256;
 
 impl Limiter {
     pub(super) fn new(limits: TokenLimits, clock: &Clock) -> Self {
-        let wanted = [
-            (limits.tokens_per_minute, MINUTE),
-            (limits.tokens_per_day, DAY),
-        ];
+        let wanted = [(limits.tokens_per_minute, MINUTE), (limits.tokens_per_day, DAY)];
         let buckets = wanted.into_iter().filter_map(|(limit, seconds)| {
             let limit = limit?;
             #[expect(clippy::cast_precision_loss, reason = "budgets stay far below 2^53")]
             let bucket = TokenBucket::new(limit as f64, limit as f64 / seconds as f64);
             Some((limit, seconds, bucket.clock(clock.clone())))
         });
-        Self(Arc::new(Buckets {
-            limits,
-            buckets: buckets.collect(),
-        }))
+        Self(Arc::new(Buckets { limits, buckets: buckets.collect() }))
     }
 
     /// Bounds a request, and reserves what it is expected to use.
     pub(super) fn reserve(&self, request: &mut ChatRequest) -> Result<Reservation, Error> {
         let Buckets { limits, buckets } = &*self.0;
-        let prompt = request
-            .messages
-            .iter()
-            .map(crate::llm::Message::estimate_tokens)
-            .sum();
+        let prompt = request.messages.iter().map(crate::llm::Message::estimate_tokens).sum();
         let most = [limits.max_prompt_tokens]
             .into_iter()
             .chain(buckets.iter().map(|bucket| Some(bucket.0)));
@@ -137,12 +127,8 @@ impl Limiter {
             request.max_tokens = Some(request.max_tokens.map_or(most, |asked| asked.min(most)));
         }
         let estimate = prompt + request.max_tokens.unwrap_or(TYPICAL_ANSWER);
-        let mut reservation = Reservation {
-            limiter: self.clone(),
-            prompt,
-            answered: 0,
-            held: Vec::new(),
-        };
+        let mut reservation =
+            Reservation { limiter: self.clone(), prompt, answered: 0, held: Vec::new() };
         for (limit, _, bucket) in buckets {
             // No call may be refused for ever because its answer could be long.
             let amount = estimate.min(*limit);
@@ -160,38 +146,25 @@ impl Limiter {
 
     /// Tells the client what is left of the tightest budget.
     pub(super) fn write_headers(&self, response: &mut Response) {
-        let tightest = self
-            .0
-            .buckets
-            .iter()
-            .min_by_key(|(_, _, bucket)| bucket.available());
+        let tightest = self.0.buckets.iter().min_by_key(|(_, _, bucket)| bucket.available());
         let Some((limit, seconds, bucket)) = tightest else {
             return;
         };
-        let reset = bucket
-            .until_full()
-            .as_secs()
-            .saturating_add(1)
-            .min(*seconds);
+        let reset = bucket.until_full().as_secs().saturating_add(1).min(*seconds);
         // The names of draft-ietf-httpapi-ratelimit-headers-06, which most clients know.
         for (name, value) in [
             ("ratelimit-limit", *limit),
             ("ratelimit-remaining", bucket.available()),
             ("ratelimit-reset", reset),
         ] {
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static(name), HeaderValue::from(value));
+            response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(value));
         }
     }
 }
 
 fn refusal(wait: Duration) -> Error {
-    Error::new(
-        ErrorKind::TooManyRequests,
-        "The budget of tokens is used up for now.",
-    )
-    .with_retry_after(wait)
+    Error::new(ErrorKind::TooManyRequests, "The budget of tokens is used up for now.")
+        .with_retry_after(wait)
 }
 
 /// Tokens that are set aside for a call, and settled when this is dropped.
@@ -239,12 +212,7 @@ mod tests {
     }
 
     fn left(limiter: &Limiter) -> Vec<u64> {
-        limiter
-            .0
-            .buckets
-            .iter()
-            .map(|bucket| bucket.2.available())
-            .collect()
+        limiter.0.buckets.iter().map(|bucket| bucket.2.available()).collect()
     }
 
     #[test]
@@ -255,10 +223,7 @@ mod tests {
         let mut first = limiter.reserve(&mut request(50)).unwrap();
         assert_eq!(left(&limiter), [40, 940]);
         let refused = limiter.reserve(&mut request(50)).unwrap_err();
-        assert_eq!(
-            (refused.status().as_u16(), refused.retry_after()),
-            (429, Some(secs(12)))
-        );
+        assert_eq!((refused.status().as_u16(), refused.retry_after()), (429, Some(secs(12))));
         assert_eq!(left(&limiter), [40, 940], "a refused call takes nothing");
         first.used(&Usage::new(45, 20));
         drop(first);
@@ -268,10 +233,7 @@ mod tests {
     #[test]
     fn a_call_that_is_refused_by_the_second_bucket_takes_nothing_from_the_first() {
         let hands = ManualClock::new();
-        let limiter = Limiter::new(
-            TokenLimits::per_minute(100).tokens_per_day(70),
-            &hands.clock(),
-        );
+        let limiter = Limiter::new(TokenLimits::per_minute(100).tokens_per_day(70), &hands.clock());
         let held = limiter.reserve(&mut request(30)).unwrap();
         assert!(limiter.reserve(&mut request(30)).is_err());
         assert_eq!(left(&limiter), [60, 30]);
@@ -290,9 +252,7 @@ mod tests {
 
     #[test]
     fn one_request_is_bounded() {
-        let limits = TokenLimits::new()
-            .max_prompt_tokens(20)
-            .max_completion_tokens(5);
+        let limits = TokenLimits::new().max_prompt_tokens(20).max_completion_tokens(5);
         let limiter = Limiter::new(limits, &Clock::system());
         assert_eq!(limiter.reserve(&mut request(21)).unwrap_err().status(), 413);
         let mut fitting = request(20);

@@ -24,19 +24,14 @@ impl TokenStream {
     where
         S: Stream<Item: IntoToken> + Send + 'static,
     {
-        Self::of_events(Tokens {
-            tokens,
-            ended: false,
-        })
+        Self::of_events(Tokens { tokens, ended: false })
     }
 
     /// Streams events that are framed already, the last one included.
     pub(super) fn of_events(
         events: impl Stream<Item = Result<Event, Error>> + Send + 'static,
     ) -> Self {
-        Self {
-            sse: Sse::new(events),
-        }
+        Self { sse: Sse::new(events) }
     }
 
     /// Sets how long nothing may be sent before a comment is; 15 s otherwise.
@@ -157,23 +152,14 @@ mod tests {
     #[tokio::test]
     async fn a_complete_stream_is_done() {
         let sent = text(sse_stream(stream::iter(["Hi", "", "a\nb"]))).await;
-        assert_eq!(
-            sent,
-            "data: Hi\n\ndata: \n\ndata: a\ndata: b\n\ndata: [DONE]\n\n"
-        );
+        assert_eq!(sent, "data: Hi\n\ndata: \n\ndata: a\ndata: b\n\ndata: [DONE]\n\n");
     }
 
     #[tokio::test]
     async fn a_broken_stream_is_never_done() {
         let tokens = [Ok("Hi"), Err(Error::unavailable("The model is gone."))];
         let sent = text(sse_stream(stream::iter(tokens))).await;
-        assert!(
-            sent.starts_with("data: Hi\n\nevent: error\ndata: {"),
-            "{sent}"
-        );
-        assert!(
-            sent.contains("The model is gone.") && !sent.contains("[DONE]"),
-            "{sent}"
-        );
+        assert!(sent.starts_with("data: Hi\n\nevent: error\ndata: {"), "{sent}");
+        assert!(sent.contains("The model is gone.") && !sent.contains("[DONE]"), "{sent}");
     }
 }

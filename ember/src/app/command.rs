@@ -39,8 +39,19 @@ enum Format {
     Anthropic,
 }
 
-/// Does what the command line asks for.
-pub(super) fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
+impl Ember {
+    /// Does what the command line asks for: serves, until SIGINT or SIGTERM, or prints.
+    ///
+    /// `cargo run -- --help` lists the commands.
+    ///
+    /// # Errors
+    /// When the application cannot start, the address is taken, or the command is unknown.
+    pub fn run(self) -> Result {
+        run(self, std::env::args().skip(1))
+    }
+}
+
+fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
     match Command::parse(arguments)? {
         Command::Serve => app.build()?.run(),
         Command::Help => {
@@ -58,10 +69,7 @@ pub(super) fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result
         }),
         Command::Check => {
             let ready = app.build()?;
-            let (routes, tools) = (
-                ready.site().state().routes.len(),
-                ready.tools().iter().len(),
-            );
+            let (routes, tools) = (ready.site().state().routes.len(), ready.tools().iter().len());
             println!("no problem was found: {routes} routes, {tools} tools");
             if let Some(model) = &ready.model {
                 println!("provider: {}", model.note);
@@ -130,25 +138,9 @@ mod tests {
         assert_eq!(parse("--help").unwrap(), Command::Help);
         assert_eq!(parse("routes").unwrap(), Command::Routes);
         assert_eq!(parse("tools").unwrap(), Command::Tools(Format::OpenAi));
-        assert_eq!(
-            parse("tools --format anthropic").unwrap(),
-            Command::Tools(Format::Anthropic)
-        );
-        assert_eq!(
-            parse("tools --format=openai").unwrap(),
-            Command::Tools(Format::OpenAi)
-        );
-        assert!(
-            parse("tools --format cobol")
-                .unwrap_err()
-                .message()
-                .contains("`cobol`")
-        );
-        assert!(
-            parse("rotues")
-                .unwrap_err()
-                .message()
-                .contains("`rotues` is no command")
-        );
+        assert_eq!(parse("tools --format anthropic").unwrap(), Command::Tools(Format::Anthropic));
+        assert_eq!(parse("tools --format=openai").unwrap(), Command::Tools(Format::OpenAi));
+        assert!(parse("tools --format cobol").unwrap_err().message().contains("`cobol`"));
+        assert!(parse("rotues").unwrap_err().message().contains("`rotues` is no command"));
     }
 }

@@ -43,7 +43,7 @@ pub struct Ember {
     offline: Option<FakeProvider>,
     findings: Vec<Finding>,
     #[cfg(feature = "server")]
-    settings: super::serve::Settings,
+    pub(super) settings: super::settings::Settings,
 }
 
 impl Ember {
@@ -59,16 +59,13 @@ impl Ember {
             offline: None,
             findings: Vec::new(),
             #[cfg(feature = "server")]
-            settings: super::serve::Settings::default(),
+            settings: super::settings::Settings::default(),
         }
     }
 
     /// An application that takes what is annotated in a module and below.
     pub fn in_module(module: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            scope: Scope::module(module),
-            ..Self::new()
-        }
+        Self { scope: Scope::module(module), ..Self::new() }
     }
 
     /// Takes what is annotated in another module and below, such as one of a dependency.
@@ -90,9 +87,8 @@ impl Ember {
     pub fn component<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         if self.components.insert(value).is_some() {
             let name = Need::of::<T>().type_name();
-            self.findings.push(Finding::new(format!(
-                "two components of type `{name}` are provided"
-            )));
+            self.findings
+                .push(Finding::new(format!("two components of type `{name}` are provided")));
         }
         self
     }
@@ -193,8 +189,7 @@ impl Ember {
             self.components.insert(tools.clone());
         }
         if self.components.get::<Sessions>().is_none() {
-            self.components
-                .insert(Sessions::new(MemorySessionStore::new()));
+            self.components.insert(Sessions::new(MemorySessionStore::new()));
         }
         if let Some(client) = self.components.get::<Client>() {
             return Some(Model::given(Client::clone(client)));
@@ -212,11 +207,7 @@ impl Ember {
                 Some(model)
             }
             Err(finding) => {
-                findings.push(
-                    asking
-                        .into_iter()
-                        .fold(finding, |finding, route| finding.at(route)),
-                );
+                findings.push(asking.into_iter().fold(finding, |finding, route| finding.at(route)));
                 // What is missing has been told, with its reason; a client of nobody fills the gap.
                 self.components.insert(Client::new(FakeProvider::new()));
                 None
@@ -266,9 +257,7 @@ fn check_tools(route: &Route) -> Option<Finding> {
     let (name, tools) = by_name.into_iter().find(|(_, tools)| tools.len() > 1)?;
     let finding = Finding::new(format!("a route has two tools of the name `{name}`")).at(route);
     let places = tools.into_iter().filter_map(Tool::location);
-    Some(places.fold(finding, |finding, location| {
-        finding.at(format!("`{name}` ({location})"))
-    }))
+    Some(places.fold(finding, |finding, location| finding.at(format!("`{name}` ({location})"))))
 }
 
 impl Default for Ember {
@@ -284,64 +273,6 @@ impl fmt::Debug for Ember {
             .field("routes", &self.routes.len())
             .field("components", &self.components)
             .finish_non_exhaustive()
-    }
-}
-
-/// Listening: what only an application with a server can be told.
-#[cfg(feature = "server")]
-mod server {
-    use super::super::command;
-    use super::Ember;
-    use crate::base::Result;
-    use crate::web::server::{ServerHandle, ServerLimits};
-    use std::net::TcpListener;
-
-    impl Ember {
-        /// Sets the address to listen on; otherwise `EMBER_HOST`, or 127.0.0.1.
-        #[must_use]
-        pub fn host(mut self, host: impl Into<String>) -> Self {
-            self.settings.host = Some(host.into());
-            self
-        }
-
-        /// Sets the port to listen on; otherwise `EMBER_PORT`, or 8000. With 0 the system chooses.
-        #[must_use]
-        pub fn port(mut self, port: u16) -> Self {
-            self.settings.port = Some(port);
-            self
-        }
-
-        /// Sets the number of workers; otherwise `EMBER_WORKERS`, or one for each processor.
-        #[must_use]
-        pub fn workers(mut self, workers: usize) -> Self {
-            self.settings.workers = Some(workers);
-            self
-        }
-
-        /// Sets the bounds of the server.
-        #[must_use]
-        pub fn limits(mut self, limits: ServerLimits) -> Self {
-            self.settings.limits = limits;
-            self
-        }
-
-        /// Does what the command line asks for: serves, until SIGINT or SIGTERM, or prints.
-        ///
-        /// `cargo run -- --help` lists the commands.
-        ///
-        /// # Errors
-        /// When the application cannot start, the address is taken, or the command is unknown.
-        pub fn run(self) -> Result {
-            command::run(self, std::env::args().skip(1))
-        }
-
-        /// Serves on a listener that is bound already, and returns at once.
-        ///
-        /// # Errors
-        /// When the application cannot start, or the listener cannot be used.
-        pub fn serve(self, listener: TcpListener) -> Result<ServerHandle> {
-            self.build()?.serve(listener)
-        }
     }
 }
 

@@ -10,11 +10,7 @@ pub struct LaunchError {
 impl LaunchError {
     /// An error, unless nothing was found.
     pub(super) fn unless_empty(findings: Vec<Finding>) -> Result<(), Self> {
-        if findings.is_empty() {
-            Ok(())
-        } else {
-            Err(Self { findings })
-        }
+        if findings.is_empty() { Ok(()) } else { Err(Self { findings }) }
     }
 
     /// What was found wrong.
@@ -52,9 +48,7 @@ mod tests {
     #[test]
     fn every_finding_is_told_with_its_places() {
         let findings = vec![
-            Finding::new("two routes answer to GET /a")
-                .at("`a` (x.rs:1)")
-                .at("`b` (x.rs:9)"),
+            Finding::new("two routes answer to GET /a").at("`a` (x.rs:1)").at("`b` (x.rs:9)"),
             Finding::new("no key"),
         ];
         assert_eq!(

@@ -6,13 +6,15 @@
 
 mod launch;
 mod model;
+#[cfg(feature = "server")]
+mod settings;
 mod ready;
 mod ember;
 mod listing;
 #[cfg(feature = "server")]
-mod command;
-#[cfg(feature = "server")]
 mod serve;
+#[cfg(feature = "server")]
+mod command;
 
 pub use ember::Ember;
 pub use launch::LaunchError;

@@ -29,17 +29,11 @@ impl Model {
             _ => None,
         };
         if let (Some(offline), Some(note)) = (offline, offline_note) {
-            return Ok(Self {
-                client: Client::new(offline.clone()),
-                note: note.to_owned(),
-            });
+            return Ok(Self { client: Client::new(offline.clone()), note: note.to_owned() });
         }
         match Client::with_env(env.clone()) {
             Ok(client) => Ok(Self::given(client)),
-            Err(error) => Err(Finding::new(format!(
-                "no model can be asked: {}",
-                error.message()
-            ))),
+            Err(error) => Err(Finding::new(format!("no model can be asked: {}", error.message()))),
         }
     }
 }
@@ -69,30 +63,14 @@ mod tests {
     #[test]
     fn the_environment_chooses() {
         check(&[("LLM_PROVIDER", "fake")], false, Ok("fake (fake)"));
-        check(
-            &[("LLM_PROVIDER", "fake")],
-            true,
-            Ok("fake (LLM_PROVIDER=fake)"),
-        );
+        check(&[("LLM_PROVIDER", "fake")], true, Ok("fake (LLM_PROVIDER=fake)"));
         check(&[], true, Ok("fake, because no provider is configured"));
-        check(
-            &[("LLM_PROVIDER", "nobody")],
-            true,
-            Err("there is no provider `nobody`"),
-        );
+        check(&[("LLM_PROVIDER", "nobody")], true, Err("there is no provider `nobody`"));
         #[cfg(feature = "openai")]
         {
             check(&[], false, Err("set OPENAI_API_KEY"));
-            check(
-                &[("OPENAI_API_KEY", "k"), ("OPENAI_MODEL", "m")],
-                true,
-                Ok("openai (m)"),
-            );
-            check(
-                &[("LLM_PROVIDER", "openai")],
-                true,
-                Err("set OPENAI_API_KEY"),
-            );
+            check(&[("OPENAI_API_KEY", "k"), ("OPENAI_MODEL", "m")], true, Ok("openai (m)"));
+            check(&[("LLM_PROVIDER", "openai")], true, Err("set OPENAI_API_KEY"));
         }
     }
 }

@@ -38,7 +38,7 @@ pub struct Ready {
     pub(super) model: Option<Model>,
     pub(super) scope: Scope,
     #[cfg(feature = "server")]
-    pub(super) settings: super::serve::Settings,
+    pub(super) settings: super::settings::Settings,
 }
 
 impl Ready {
@@ -78,9 +78,7 @@ where
 
 impl fmt::Debug for Ready {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ready")
-            .field("scope", &self.scope)
-            .finish_non_exhaustive()
+        f.debug_struct("Ready").field("scope", &self.scope).finish_non_exhaustive()
     }
 }
 

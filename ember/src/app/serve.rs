@@ -1,43 +1,49 @@
 //! Listening, until somebody says stop.
 
+use super::ember::Ember;
 use super::ready::Ready;
 use crate::base::{Env, Error, Result};
 use crate::web::server::{Server, ServerHandle, ServerLimits};
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Where and how an application listens.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Settings {
-    pub(super) host: Option<String>,
-    pub(super) port: Option<u16>,
-    pub(super) workers: Option<usize>,
-    pub(super) limits: ServerLimits,
-}
-
-impl Settings {
-    /// Fills in from the environment what the program has left open.
-    pub(super) fn or_env(mut self, env: &Env) -> Self {
-        self.host = self.host.or_else(|| env.var("EMBER_HOST"));
-        self.port = self.port.or_else(|| env.parse_if("EMBER_PORT", |_| true));
-        self.workers = self
-            .workers
-            .or_else(|| env.parse_if("EMBER_WORKERS", |workers| *workers > 0));
+impl Ember {
+    /// Sets the address to listen on; otherwise `EMBER_HOST`, or 127.0.0.1.
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.settings.host = Some(host.into());
         self
     }
 
-    fn address(&self) -> Result<SocketAddr> {
-        let host = self.host.as_deref().unwrap_or("127.0.0.1");
-        let port = self.port.unwrap_or(8000);
-        let addresses = (host, port).to_socket_addrs();
-        let first = addresses.map(|mut addresses| addresses.next());
-        first.ok().flatten().ok_or_else(|| {
-            Error::bad_request(format!(
-                "`{host}` is no address to listen on; see EMBER_HOST"
-            ))
-        })
+    /// Sets the port to listen on; otherwise `EMBER_PORT`, or 8000. With 0 the system chooses.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.settings.port = Some(port);
+        self
+    }
+
+    /// Sets the number of workers; otherwise `EMBER_WORKERS`, or one for each processor.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.settings.workers = Some(workers);
+        self
+    }
+
+    /// Sets the bounds of the server.
+    #[must_use]
+    pub fn limits(mut self, limits: ServerLimits) -> Self {
+        self.settings.limits = limits;
+        self
+    }
+
+    /// Serves on a listener that is bound already, and returns at once.
+    ///
+    /// # Errors
+    /// When the application cannot start, or the listener cannot be used.
+    pub fn serve(self, listener: TcpListener) -> Result<ServerHandle> {
+        self.build()?.serve(listener)
     }
 }
 
@@ -84,10 +90,7 @@ impl Ready {
             .map(|model| format!("\nprovider: {}", model.note))
             .unwrap_or_default();
         let routes = self.route_table().replace('\n', "\n  ");
-        format!(
-            "Ember serves {name} on http://{address}{provider}\n  {}\n",
-            routes.trim_end()
-        )
+        format!("Ember serves {name} on http://{address}{provider}\n  {}\n", routes.trim_end())
     }
 }
 
@@ -103,9 +106,7 @@ fn log_to_terminal() {
 
 /// Waits for a signal, and then for the end.
 fn until_told(handle: ServerHandle) -> Result {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
         signals.next().await;

@@ -60,11 +60,7 @@ impl Clock {
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() {
-            "Clock(manual)"
-        } else {
-            "Clock(system)"
-        })
+        f.write_str(if self.0.is_some() { "Clock(manual)" } else { "Clock(system)" })
     }
 }
 
@@ -114,10 +110,8 @@ impl ManualClock {
         let mut state = self.state();
         state.elapsed += duration;
         let elapsed = state.elapsed;
-        let due: Vec<_> = state
-            .sleepers
-            .extract_if(.., |(deadline, _)| *deadline <= elapsed)
-            .collect();
+        let due: Vec<_> =
+            state.sleepers.extract_if(.., |(deadline, _)| *deadline <= elapsed).collect();
         drop(state);
         for (_, waker) in due {
             waker.wake();
@@ -140,9 +134,7 @@ impl ManualClock {
             if state.elapsed >= deadline {
                 return Poll::Ready(());
             }
-            state
-                .sleepers
-                .retain(|(_, waker)| !waker.will_wake(context.waker()));
+            state.sleepers.retain(|(_, waker)| !waker.will_wake(context.waker()));
             state.sleepers.push((deadline, context.waker().clone()));
             Poll::Pending
         })

@@ -33,9 +33,7 @@ impl Env {
     pub fn of<K: Into<String>, V: Into<String>>(
         variables: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        let variables = variables
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()));
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
         Self(Some(Arc::new(variables.collect())))
     }
 
@@ -60,11 +58,7 @@ impl Env {
         let text = self.var(name)?;
         let value = text.trim().parse().ok().filter(accept);
         if value.is_none() {
-            tracing::warn!(
-                variable = name,
-                value = text,
-                "invalid setting: the default is used"
-            );
+            tracing::warn!(variable = name, value = text, "invalid setting: the default is used");
         }
         value
     }
@@ -86,12 +80,7 @@ mod tests {
 
     #[test]
     fn empty_is_unset_and_invalid_falls_back() {
-        let env = Env::of([
-            ("EMPTY", " "),
-            ("BAD", "x"),
-            ("GOOD", " 12 "),
-            ("NEGATIVE", "-1"),
-        ]);
+        let env = Env::of([("EMPTY", " "), ("BAD", "x"), ("GOOD", " 12 "), ("NEGATIVE", "-1")]);
         assert_eq!(env.var("EMPTY"), None);
         assert_eq!(env.parse("BAD", 7), 7);
         assert_eq!(env.parse("GOOD", 7), 12);

@@ -14,10 +14,7 @@ pub struct Finding {
 impl Finding {
     /// A finding about no place in particular.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            places: Vec::new(),
-        }
+        Self { message: message.into(), places: Vec::new() }
     }
 
     /// Adds a place.
@@ -31,18 +28,13 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        self.places
-            .iter()
-            .try_for_each(|place| write!(f, "\n    at {place}"))
+        self.places.iter().try_for_each(|place| write!(f, "\n    at {place}"))
     }
 }
 
 impl<T: Descriptor> From<Duplicate<T>> for Finding {
     fn from(duplicate: Duplicate<T>) -> Self {
         let finding = Self::new(duplicate.to_string());
-        duplicate
-            .entries
-            .iter()
-            .fold(finding, |finding, entry| finding.at(entry.location()))
+        duplicate.entries.iter().fold(finding, |finding, entry| finding.at(entry.location()))
     }
 }

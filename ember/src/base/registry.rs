@@ -61,18 +61,12 @@ pub struct Scope {
 impl Scope {
     /// No module at all.
     pub const fn nothing() -> Self {
-        Self {
-            modules: Vec::new(),
-            everything: false,
-        }
+        Self { modules: Vec::new(), everything: false }
     }
 
     /// Every module of every crate.
     pub const fn everything() -> Self {
-        Self {
-            modules: Vec::new(),
-            everything: true,
-        }
+        Self { modules: Vec::new(), everything: true }
     }
 
     /// One module and those below it.
@@ -100,9 +94,7 @@ impl Scope {
 
 /// Tells whether `module` is `scope` or lies below it.
 fn is_below(module: &str, scope: &str) -> bool {
-    module
-        .strip_prefix(scope)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    module.strip_prefix(scope).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 /// The entries of one kind within a scope, in the order of their places.
@@ -141,17 +133,13 @@ impl<T: Descriptor> Registry<T> {
             by_key.entry(entry.key()).or_default().push(entry);
         }
         let more_than_one = by_key.into_iter().filter(|(_, entries)| entries.len() > 1);
-        more_than_one
-            .map(|(key, entries)| Duplicate { key, entries })
-            .collect()
+        more_than_one.map(|(key, entries)| Duplicate { key, entries }).collect()
     }
 }
 
 impl<T: Descriptor> fmt::Debug for Registry<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map()
-            .entries(self.iter().map(|entry| (entry.key(), entry.location())))
-            .finish()
+        f.debug_map().entries(self.iter().map(|entry| (entry.key(), entry.location()))).finish()
     }
 }
 
@@ -165,22 +153,13 @@ pub struct Duplicate<T: 'static> {
 
 impl<T: Descriptor> fmt::Display for Duplicate<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} items claim the {} `{}`",
-            self.entries.len(),
-            T::KIND,
-            self.key
-        )
+        write!(f, "{} items claim the {} `{}`", self.entries.len(), T::KIND, self.key)
     }
 }
 
 impl<T: Descriptor> fmt::Debug for Duplicate<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Duplicate")
-            .field("key", &self.key)
-            .field("entries", &self.entries)
-            .finish()
+        f.debug_struct("Duplicate").field("key", &self.key).field("entries", &self.entries).finish()
     }
 }
 
@@ -192,38 +171,10 @@ mod tests {
     struct Fruit(&'static str, Location);
 
     static FRUITS: [Fruit; 4] = [
-        Fruit(
-            "pear",
-            Location {
-                module: "shop::b",
-                file: "b.rs",
-                line: 9,
-            },
-        ),
-        Fruit(
-            "apple",
-            Location {
-                module: "shop::a",
-                file: "a.rs",
-                line: 2,
-            },
-        ),
-        Fruit(
-            "apple",
-            Location {
-                module: "shop::a",
-                file: "a.rs",
-                line: 1,
-            },
-        ),
-        Fruit(
-            "apple",
-            Location {
-                module: "other",
-                file: "o.rs",
-                line: 1,
-            },
-        ),
+        Fruit("pear", Location { module: "shop::b", file: "b.rs", line: 9 }),
+        Fruit("apple", Location { module: "shop::a", file: "a.rs", line: 2 }),
+        Fruit("apple", Location { module: "shop::a", file: "a.rs", line: 1 }),
+        Fruit("apple", Location { module: "other", file: "o.rs", line: 1 }),
     ];
 
     impl Descriptor for Fruit {
@@ -245,22 +196,11 @@ mod tests {
     #[test]
     fn entries_are_scoped_and_sorted_by_place() {
         let registry = Registry::<Fruit>::collect(&Scope::module("shop"));
-        let lines: Vec<_> = registry
-            .iter()
-            .map(|fruit| (fruit.0, fruit.1.line))
-            .collect();
+        let lines: Vec<_> = registry.iter().map(|fruit| (fruit.0, fruit.1.line)).collect();
         assert_eq!(lines, [("apple", 1), ("apple", 2), ("pear", 9)]);
         assert_eq!(registry.get("pear").unwrap().1.line, 9);
-        assert_eq!(
-            Registry::<Fruit>::collect(&Scope::everything())
-                .iter()
-                .len(),
-            4
-        );
-        assert_eq!(
-            Registry::<Fruit>::collect(&Scope::nothing()).iter().len(),
-            0
-        );
+        assert_eq!(Registry::<Fruit>::collect(&Scope::everything()).iter().len(), 4);
+        assert_eq!(Registry::<Fruit>::collect(&Scope::nothing()).iter().len(), 0);
     }
 
     #[test]
@@ -268,11 +208,8 @@ mod tests {
         let duplicates = Registry::<Fruit>::collect(&Scope::module("shop")).duplicates();
         assert_eq!(duplicates.len(), 1);
         assert_eq!(duplicates[0].to_string(), "2 items claim the fruit `apple`");
-        let places: Vec<_> = duplicates[0]
-            .entries
-            .iter()
-            .map(|fruit| fruit.1.to_string())
-            .collect();
+        let places: Vec<_> =
+            duplicates[0].entries.iter().map(|fruit| fruit.1.to_string()).collect();
         assert_eq!(places, ["a.rs:1", "a.rs:2"]);
     }
 

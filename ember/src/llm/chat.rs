@@ -62,10 +62,7 @@ macro_rules! setters {
 impl ChatRequest {
     /// Asks with a conversation.
     pub fn new(messages: impl IntoIterator<Item = Message>) -> Self {
-        Self {
-            messages: messages.into_iter().collect(),
-            ..Self::default()
-        }
+        Self { messages: messages.into_iter().collect(), ..Self::default() }
     }
 
     setters! {
@@ -261,10 +258,7 @@ impl From<FinishReason> for Finish {
 impl Finish {
     /// Our word for what the provider has called so.
     pub fn new(reason: FinishReason, raw: impl Into<String>) -> Self {
-        Self {
-            reason,
-            raw: Some(raw.into()),
-        }
+        Self { reason, raw: Some(raw.into()) }
     }
 }
 
@@ -311,10 +305,7 @@ pub struct Dropped {
 impl Dropped {
     /// Something that was left out, and why.
     pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            why: why.into(),
-        }
+        Self { what: what.into(), why: why.into() }
     }
 }
 

@@ -60,17 +60,11 @@ impl Client {
     /// # Errors
     /// When there is no such provider, or its key is missing.
     pub fn with_env(env: Env) -> Result<Self, Error> {
-        let name = env
-            .var("LLM_PROVIDER")
-            .unwrap_or_else(|| Self::DEFAULT_PROVIDER.to_owned());
+        let name = env.var("LLM_PROVIDER").unwrap_or_else(|| Self::DEFAULT_PROVIDER.to_owned());
         let descriptor = ProviderDescriptor::find(name.trim())?;
         let config = descriptor.configure(&env)?;
         let model = Some(config.model.clone()).filter(|model| !model.is_empty());
-        Ok(Self(Arc::new(Inner {
-            provider: descriptor.make(config)?,
-            env,
-            model,
-        })))
+        Ok(Self(Arc::new(Inner { provider: descriptor.make(config)?, env, model })))
     }
 
     /// What the provider is called.
@@ -126,10 +120,7 @@ impl Client {
 
     /// Begins a request that is put together step by step.
     pub fn prompt(&self, request: impl Into<ChatRequest>) -> Prompt {
-        Prompt {
-            client: self.clone(),
-            request: request.into(),
-        }
+        Prompt { client: self.clone(), request: request.into() }
     }
 
     fn max_rounds(&self) -> usize {

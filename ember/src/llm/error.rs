@@ -143,10 +143,7 @@ impl Error {
     /// Tells whether the same request may succeed if it is sent again.
     pub fn is_retryable(&self) -> bool {
         use ErrorKind::{Overloaded, RateLimit, Server, Timeout, Transport};
-        matches!(
-            self.0.kind,
-            Overloaded | RateLimit | Server | Timeout | Transport
-        )
+        matches!(self.0.kind, Overloaded | RateLimit | Server | Timeout | Transport)
     }
 }
 
@@ -178,27 +175,22 @@ fn public(error: &Error) -> base::Error {
         ErrorKind::RateLimit
         | ErrorKind::Quota
         | ErrorKind::Overloaded
-        | ErrorKind::CircuitOpen => (
-            Public::Unavailable,
-            "The model is not available at the moment.",
-        ),
+        | ErrorKind::CircuitOpen => {
+            (Public::Unavailable, "The model is not available at the moment.")
+        }
         ErrorKind::Timeout => (Public::GatewayTimeout, "The model did not answer in time."),
-        ErrorKind::ContextLength => (
-            Public::PayloadTooLarge,
-            "The conversation is longer than the model can read.",
-        ),
-        ErrorKind::ContentFilter => (
-            Public::Unprocessable,
-            "The model's provider refuses this content.",
-        ),
-        ErrorKind::BudgetExceeded => (
-            Public::TooManyRequests,
-            "The budget for this request is used up.",
-        ),
-        ErrorKind::Truncated => (
-            Public::BadGateway,
-            "The model's answer ended before it was complete.",
-        ),
+        ErrorKind::ContextLength => {
+            (Public::PayloadTooLarge, "The conversation is longer than the model can read.")
+        }
+        ErrorKind::ContentFilter => {
+            (Public::Unprocessable, "The model's provider refuses this content.")
+        }
+        ErrorKind::BudgetExceeded => {
+            (Public::TooManyRequests, "The budget for this request is used up.")
+        }
+        ErrorKind::Truncated => {
+            (Public::BadGateway, "The model's answer ended before it was complete.")
+        }
         ErrorKind::Cancelled => (Public::ClientClosed, "The request was cancelled."),
         ErrorKind::Config => (Public::Internal, Public::Internal.sentence()),
         ErrorKind::Auth
@@ -227,9 +219,6 @@ mod tests {
         assert_eq!(public.retry_after(), Some(Duration::from_secs(3)));
         assert!(!public.message().contains("org-123"));
         assert!(public.to_string().contains("org-123"));
-        assert_eq!(
-            public.downcast_ref::<Error>().unwrap().kind(),
-            ErrorKind::RateLimit
-        );
+        assert_eq!(public.downcast_ref::<Error>().unwrap().kind(), ErrorKind::RateLimit);
     }
 }

@@ -96,9 +96,8 @@ impl FakeProvider {
             Some(respond) => respond(request),
             None => {
                 let question = last_question(request);
-                FakeReply::new().text(format!(
-                    "This is the fake provider; no model was asked: \"{question}\""
-                ))
+                FakeReply::new()
+                    .text(format!("This is the fake provider; no model was asked: \"{question}\""))
             }
         }
     }
@@ -115,9 +114,7 @@ impl Provider for FakeProvider {
         while let Some(event) = player.next().await {
             accumulator.push(&event?);
         }
-        accumulator
-            .finish()
-            .map_err(|error| error.with_provider("fake"))
+        accumulator.finish().map_err(|error| error.with_provider("fake"))
     }
 
     async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
@@ -195,21 +192,17 @@ impl FakeReply {
     /// Says a text, word by word.
     #[must_use]
     pub fn text(self, text: impl AsRef<str>) -> Self {
-        text.as_ref()
-            .split_inclusive(' ')
-            .fold(self, |mut reply, word| {
-                reply.words += 1;
-                reply.event(ChatEvent::Text(word.to_owned()))
-            })
+        text.as_ref().split_inclusive(' ').fold(self, |mut reply, word| {
+            reply.words += 1;
+            reply.event(ChatEvent::Text(word.to_owned()))
+        })
     }
 
     /// Thinks a text, word by word.
     #[must_use]
     pub fn reasoning(self, text: impl AsRef<str>) -> Self {
         let words = text.as_ref().split_inclusive(' ');
-        words.fold(self, |reply, word| {
-            reply.event(ChatEvent::Reasoning(word.to_owned()))
-        })
+        words.fold(self, |reply, word| reply.event(ChatEvent::Reasoning(word.to_owned())))
     }
 
     /// Calls a tool.
@@ -218,15 +211,8 @@ impl FakeReply {
         let index = self.calls;
         self.calls += 1;
         let id = format!("call_{}", index + 1);
-        self.event(ChatEvent::ToolCallStart {
-            index,
-            id,
-            name: name.into(),
-        })
-        .event(ChatEvent::ToolCallDelta {
-            index,
-            arguments: arguments.to_string(),
-        })
+        self.event(ChatEvent::ToolCallStart { index, id, name: name.into() })
+            .event(ChatEvent::ToolCallDelta { index, arguments: arguments.to_string() })
     }
 
     /// Sends an event as it is.
@@ -312,36 +298,18 @@ struct Player {
 impl Player {
     fn new(reply: FakeReply, request: &ChatRequest) -> Self {
         let model = request.model.clone().unwrap_or_else(|| "fake".to_owned());
-        let start = ChatEvent::Start {
-            id: Some("fake-1".to_owned()),
-            model: Some(model),
-        };
+        let start = ChatEvent::Start { id: Some("fake-1".to_owned()), model: Some(model) };
         let input = last_question(request).split_whitespace().count();
-        let usage = reply
-            .usage
-            .unwrap_or_else(|| Usage::new(input as u64, reply.words));
-        let natural = if reply.calls > 0 {
-            FinishReason::ToolCalls
-        } else {
-            FinishReason::Stop
-        };
+        let usage = reply.usage.unwrap_or_else(|| Usage::new(input as u64, reply.words));
+        let natural = if reply.calls > 0 { FinishReason::ToolCalls } else { FinishReason::Stop };
         let finish = reply.finish.unwrap_or(natural);
         // The start is no event that a fault counts.
         let steps = std::iter::once(Step(start)).chain(reply.steps);
-        let steps = steps.chain([
-            Step(ChatEvent::Usage(usage)),
-            Step(ChatEvent::Finish(finish.into())),
-        ]);
-        let fault = reply
-            .fault
-            .map(|(events, fault)| (if events == 0 { 0 } else { events + 1 }, fault));
-        Self {
-            steps: steps.collect(),
-            played: 0,
-            delay: reply.delay,
-            clock: reply.clock,
-            fault,
-        }
+        let steps =
+            steps.chain([Step(ChatEvent::Usage(usage)), Step(ChatEvent::Finish(finish.into()))]);
+        let fault =
+            reply.fault.map(|(events, fault)| (if events == 0 { 0 } else { events + 1 }, fault));
+        Self { steps: steps.collect(), played: 0, delay: reply.delay, clock: reply.clock, fault }
     }
 
     fn fails_at_once(&self) -> bool {
@@ -412,18 +380,9 @@ mod tests {
             .reply(reply().fail_after(2, ErrorKind::Transport, "reset"))
             .reply(reply().cut_after(1));
         let refused = fake.stream(&"x".into()).await.unwrap_err();
-        assert_eq!(
-            (refused.kind(), refused.retry_after()),
-            (ErrorKind::RateLimit, Some(secs(2)))
-        );
+        assert_eq!((refused.kind(), refused.retry_after()), (ErrorKind::RateLimit, Some(secs(2))));
         for (kind, pieces) in [(ErrorKind::Transport, 2), (ErrorKind::Truncated, 1)] {
-            let items: Vec<_> = fake
-                .stream(&"x".into())
-                .await
-                .unwrap()
-                .into_text()
-                .collect()
-                .await;
+            let items: Vec<_> = fake.stream(&"x".into()).await.unwrap().into_text().collect().await;
             assert_eq!(items.len(), pieces + 1);
             assert_eq!(items.last().unwrap().as_ref().unwrap_err().kind(), kind);
         }
@@ -433,12 +392,8 @@ mod tests {
     #[tokio::test]
     async fn waits_by_its_clock() {
         let hands = ManualClock::new();
-        let fake = FakeProvider::new().reply(
-            FakeReply::new()
-                .text("a")
-                .delay(secs(9))
-                .clock(hands.clock()),
-        );
+        let fake = FakeProvider::new()
+            .reply(FakeReply::new().text("a").delay(secs(9)).clock(hands.clock()));
         let answer = tokio::spawn(async move { fake.chat(&"x".into()).await });
         while !answer.is_finished() {
             tokio::task::yield_now().await;

@@ -34,12 +34,8 @@ impl<A: Adapter> HttpProvider<A> {
             Some(key) => adapter.authorize(key)?,
             None => HeaderMap::new(),
         };
-        let base_url = config
-            .base_url
-            .as_deref()
-            .unwrap_or(base_url)
-            .trim_end_matches('/')
-            .to_owned();
+        let base_url =
+            config.base_url.as_deref().unwrap_or(base_url).trim_end_matches('/').to_owned();
         let (model, timeouts) = (config.model.clone(), config.timeouts);
         Ok(Self {
             adapter,
@@ -66,13 +62,8 @@ impl<A: Adapter> HttpProvider<A> {
         let encoded = self.adapter.encode(request, model, stream)?;
         let url = format!("{}{}", self.base_url, encoded.path);
         let mut http = json_request(&url, self.headers.clone(), encoded.body)?;
-        let accept = if stream {
-            "text/event-stream"
-        } else {
-            "application/json"
-        };
-        http.headers_mut()
-            .insert(ACCEPT, HeaderValue::from_static(accept));
+        let accept = if stream { "text/event-stream" } else { "application/json" };
+        http.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
         Ok((http, encoded.dropped))
     }
 
@@ -80,9 +71,7 @@ impl<A: Adapter> HttpProvider<A> {
         let (request, dropped) = self.request(request, false)?;
         let (head, body) = self.transport.exchange(request).await?.into_parts();
         if !head.status.is_success() {
-            return Err(self
-                .adapter
-                .failure(head.status.as_u16(), &head.headers, &body));
+            return Err(self.adapter.failure(head.status.as_u16(), &head.headers, &body));
         }
         let mut response = self.adapter.decode(&body)?;
         response.dropped = dropped;
@@ -95,15 +84,11 @@ impl<A: Adapter> HttpProvider<A> {
         let (head, body) = self.transport.open(request).await?.into_parts();
         if !head.status.is_success() {
             let body = body.collect_failure().await?;
-            return Err(self
-                .adapter
-                .failure(head.status.as_u16(), &head.headers, &body));
+            return Err(self.adapter.failure(head.status.as_u16(), &head.headers, &body));
         }
         if is_json(&head.headers) {
             // A server that does not stream answers all at once.
-            let mut response = self
-                .adapter
-                .decode(&body.collect(self.timeouts.total).await?)?;
+            let mut response = self.adapter.decode(&body.collect(self.timeouts.total).await?)?;
             response.dropped = dropped;
             return Ok(response.into_stream());
         }
@@ -126,15 +111,11 @@ impl<A: Adapter> Provider for HttpProvider<A> {
     }
 
     async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
-        self.try_chat(request)
-            .await
-            .map_err(|error| error.with_provider(self.adapter.name()))
+        self.try_chat(request).await.map_err(|error| error.with_provider(self.adapter.name()))
     }
 
     async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
-        self.try_stream(request)
-            .await
-            .map_err(|error| error.with_provider(self.adapter.name()))
+        self.try_stream(request).await.map_err(|error| error.with_provider(self.adapter.name()))
     }
 }
 
@@ -149,14 +130,9 @@ impl<A: fmt::Debug> fmt::Debug for HttpProvider<A> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    media_type
-        .trim_start()
-        .to_ascii_lowercase()
-        .starts_with("application/json")
+    let media_type =
+        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    media_type.trim_start().to_ascii_lowercase().starts_with("application/json")
 }
 
 /// The events of a streamed answer, from bytes to vocabulary.
@@ -206,14 +182,7 @@ impl<D: EventDecoder> Stream for EventStream<D> {
 
 impl<D: EventDecoder> EventStream<D> {
     fn read(&mut self, bytes: &[u8]) {
-        let Self {
-            frames,
-            decoder,
-            ready,
-            failure,
-            patience,
-            ..
-        } = self;
+        let Self { frames, decoder, ready, failure, patience, .. } = self;
         patience.note_bytes();
         let outcome = frames.decode(bytes, |frame| {
             let finished = matches!(ready.back(), Some(ChatEvent::Finish(_)));
@@ -238,10 +207,7 @@ impl<D: EventDecoder> EventStream<D> {
         let frames = std::mem::take(&mut self.frames);
         self.failure = match outcome {
             Err(error) if !self.decoder.is_complete() => Some(error),
-            _ => self
-                .decoder
-                .end(frames.finish().as_deref(), &mut self.ready)
-                .err(),
+            _ => self.decoder.end(frames.finish().as_deref(), &mut self.ready).err(),
         };
     }
 
@@ -304,13 +270,10 @@ impl Patience {
         if timer.deadline() != due {
             timer.as_mut().reset(due);
         }
-        timer
-            .as_mut()
-            .poll(context)
-            .map(|()| match due == self.deadline {
-                true => late(self.timeouts.total, "the end of the answer"),
-                false => late(limit, what),
-            })
+        timer.as_mut().poll(context).map(|()| match due == self.deadline {
+            true => late(self.timeouts.total, "the end of the answer"),
+            false => late(limit, what),
+        })
     }
 }
 
@@ -328,11 +291,7 @@ mod openai {
         /// # Errors
         /// When the key cannot stand in a header.
         pub fn openai(config: &ProviderConfig) -> Result<Self, Error> {
-            Self::new(
-                OpenAi::named(config.provider.clone()),
-                "https://api.openai.com/v1",
-                config,
-            )
+            Self::new(OpenAi::named(config.provider.clone()), "https://api.openai.com/v1", config)
         }
     }
 

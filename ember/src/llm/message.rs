@@ -49,10 +49,7 @@ pub struct Message {
 impl Message {
     /// A message of several parts.
     pub fn new(role: Role, content: impl IntoIterator<Item = Part>) -> Self {
-        Self {
-            role,
-            content: content.into_iter().collect(),
-        }
+        Self { role, content: content.into_iter().collect() }
     }
 
     /// Instructions for the whole conversation.
@@ -147,11 +144,7 @@ pub enum Part {
 impl Part {
     /// A part of plain text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::Text(Text {
-            text: text.into(),
-            citations: Vec::new(),
-            signature: None,
-        })
+        Self::Text(Text { text: text.into(), citations: Vec::new(), signature: None })
     }
 }
 
@@ -195,10 +188,7 @@ pub struct Reasoning {
 impl Reasoning {
     /// Thoughts without a signature.
     pub fn new(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            signature: None,
-        }
+        Self { text: text.into(), signature: None }
     }
 }
 
@@ -215,10 +205,7 @@ pub struct Signature {
 impl Signature {
     /// A mark of a provider.
     pub fn new(provider: impl Into<String>, value: impl Into<String>) -> Self {
-        Self {
-            provider: provider.into(),
-            value: value.into(),
-        }
+        Self { provider: provider.into(), value: value.into() }
     }
 }
 
@@ -236,18 +223,12 @@ pub struct Media {
 impl Media {
     /// An image at an address that the provider can reach.
     pub fn image_url(url: impl Into<String>) -> Self {
-        Self {
-            media_type: "image/*".into(),
-            source: MediaSource::Url(url.into()),
-        }
+        Self { media_type: "image/*".into(), source: MediaSource::Url(url.into()) }
     }
 
     /// Bytes of a media type.
     pub fn bytes(media_type: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
-        Self {
-            media_type: media_type.into(),
-            source: MediaSource::Bytes(bytes.into()),
-        }
+        Self { media_type: media_type.into(), source: MediaSource::Bytes(bytes.into()) }
     }
 }
 
@@ -337,10 +318,7 @@ impl ToolResult {
 
     /// The failure of a call, for the model to read.
     pub fn error(call: &ToolCall, content: impl Into<String>) -> Self {
-        Self {
-            is_error: true,
-            ..Self::new(call, content)
-        }
+        Self { is_error: true, ..Self::new(call, content) }
     }
 }
 
@@ -357,22 +335,15 @@ pub struct Opaque {
 impl Opaque {
     /// A part of a provider, as it was sent.
     pub fn new(provider: impl Into<String>, value: Value) -> Self {
-        Self {
-            provider: provider.into(),
-            value,
-        }
+        Self { provider: provider.into(), value }
     }
 }
 
 fn write_content<S: Serializer>(content: &[Part], serializer: S) -> Result<S::Ok, S::Error> {
     match content {
-        [
-            Part::Text(Text {
-                text,
-                citations,
-                signature: None,
-            }),
-        ] if citations.is_empty() => serializer.serialize_str(text),
+        [Part::Text(Text { text, citations, signature: None })] if citations.is_empty() => {
+            serializer.serialize_str(text)
+        }
         parts => parts.serialize(serializer),
     }
 }
@@ -427,10 +398,7 @@ mod base64_bytes {
         deserializer: D,
     ) -> Result<Bytes, D::Error> {
         let text = String::deserialize(deserializer)?;
-        BASE64_STANDARD
-            .decode(text)
-            .map(Bytes::from)
-            .map_err(D::Error::custom)
+        BASE64_STANDARD.decode(text).map(Bytes::from).map_err(D::Error::custom)
     }
 }
 
@@ -482,10 +450,7 @@ mod tests {
             ]}),
         );
         round_trip(
-            &Message::new(
-                Role::User,
-                [Part::Media(Media::bytes("image/png", &b"abc"[..]))],
-            ),
+            &Message::new(Role::User, [Part::Media(Media::bytes("image/png", &b"abc"[..]))]),
             json!({"role": "user", "content": [{"type": "media", "media_type": "image/png", "bytes": "YWJj"}]}),
         );
         round_trip(

@@ -13,9 +13,9 @@ pub mod tool;
 mod chat;
 mod stream;
 pub mod adapter;
+mod provider;
 #[cfg(feature = "transport")]
 mod transport;
-mod provider;
 #[cfg(feature = "transport")]
 mod http;
 mod fake;

@@ -101,9 +101,7 @@ impl Provider for BoxProvider {
 
 impl fmt::Debug for BoxProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Provider")
-            .field(&Provider::name(self))
-            .finish()
+        f.debug_tuple("Provider").field(&Provider::name(self)).finish()
     }
 }
 
@@ -271,9 +269,7 @@ impl<P: TryFrom<ProviderConfig, Error: std::error::Error + Send + Sync + 'static
     fn from_config(config: ProviderConfig) -> Result<Self, Error> {
         let name = config.provider.clone();
         Self::try_from(config).map_err(|error| {
-            Error::new(ErrorKind::Config, error.to_string())
-                .with_provider(name)
-                .with_source(error)
+            Error::new(ErrorKind::Config, error.to_string()).with_provider(name).with_source(error)
         })
     }
 }
@@ -334,16 +330,11 @@ impl ProviderDescriptor {
     /// When there is none of that name, or several.
     pub fn find(name: &str) -> Result<&'static Self, Error> {
         let registry = Registry::<Self>::collect(&Scope::everything());
-        if let Some(duplicate) = registry
-            .duplicates()
-            .into_iter()
-            .find(|duplicate| duplicate.key == name)
+        if let Some(duplicate) =
+            registry.duplicates().into_iter().find(|duplicate| duplicate.key == name)
         {
-            let places: Vec<_> = duplicate
-                .entries
-                .iter()
-                .map(|entry| entry.location.to_string())
-                .collect();
+            let places: Vec<_> =
+                duplicate.entries.iter().map(|entry| entry.location.to_string()).collect();
             return Err(Error::new(
                 ErrorKind::Config,
                 format!("{duplicate}: {}", places.join(", ")),
@@ -352,10 +343,8 @@ impl ProviderDescriptor {
         registry.get(name).ok_or_else(|| {
             let mut known: Vec<_> = registry.iter().map(|provider| provider.name).collect();
             known.sort_unstable();
-            let message = format!(
-                "there is no provider `{name}`; LLM_PROVIDER can be {}",
-                known.join(", ")
-            );
+            let message =
+                format!("there is no provider `{name}`; LLM_PROVIDER can be {}", known.join(", "));
             Error::new(ErrorKind::Config, message)
         })
     }
@@ -423,9 +412,6 @@ mod tests {
     fn an_unknown_provider_is_told_with_those_that_are_known() {
         let error = ProviderDescriptor::find("opnai").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(
-            error.message().contains("`opnai`") && error.message().contains("fake"),
-            "{error}"
-        );
+        assert!(error.message().contains("`opnai`") && error.message().contains("fake"), "{error}");
     }
 }

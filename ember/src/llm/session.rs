@@ -105,11 +105,7 @@ impl SessionStore for MemorySessionStore {
     type Lock = KeyedLock;
 
     async fn load(&self, id: &str) -> Result<Arc<Vec<Message>>, Error> {
-        Ok(self
-            .sessions()
-            .get(id, self.clock.now())
-            .cloned()
-            .unwrap_or_default())
+        Ok(self.sessions().get(id, self.clock.now()).cloned().unwrap_or_default())
     }
 
     async fn append(&self, id: &str, messages: Vec<Message>) -> Result<(), Error> {
@@ -178,14 +174,7 @@ impl Sessions {
             }
         };
         let history = self.0.load(id).await?;
-        Ok((
-            Turn {
-                store: self.clone(),
-                id: id.to_owned(),
-                _lock: lock,
-            },
-            history,
-        ))
+        Ok((Turn { store: self.clone(), id: id.to_owned(), _lock: lock }, history))
     }
 }
 
@@ -222,9 +211,7 @@ impl Turn {
 
 impl fmt::Debug for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("Turn").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -267,9 +254,7 @@ mod tests {
         drop(sessions.begin("a", secs(1)).await.unwrap());
         let (mut turn, history) = sessions.begin("a", secs(1)).await.unwrap();
         assert!(history.is_empty());
-        turn.commit(vec![Message::user("Hi"), Message::assistant("Hello")])
-            .await
-            .unwrap();
+        turn.commit(vec![Message::user("Hi"), Message::assistant("Hello")]).await.unwrap();
         drop(turn);
         let (_turn, history) = sessions.begin("a", secs(1)).await.unwrap();
         assert_eq!(history.len(), 2);
@@ -281,10 +266,7 @@ mod tests {
     async fn turns_of_one_conversation_wait_for_each_other() {
         let sessions = Sessions::new(MemorySessionStore::new());
         let turn = sessions.begin("a", secs(1)).await.unwrap();
-        assert_eq!(
-            sessions.begin("a", millis(1)).await.unwrap_err().status(),
-            409
-        );
+        assert_eq!(sessions.begin("a", millis(1)).await.unwrap_err().status(), 409);
         drop(turn);
         assert!(sessions.begin("a", millis(1)).await.is_ok());
     }
@@ -295,10 +277,7 @@ mod tests {
         let store = MemorySessionStore::new().ttl(secs(10)).clock(hands.clock());
         store.append("a", vec![Message::user("Hi")]).await.unwrap();
         hands.advance(secs(9));
-        store
-            .append("a", vec![Message::assistant("Hello")])
-            .await
-            .unwrap();
+        store.append("a", vec![Message::assistant("Hello")]).await.unwrap();
         hands.advance(secs(9));
         assert_eq!(store.load("a").await.unwrap().len(), 2);
         hands.advance(secs(1));

@@ -91,9 +91,7 @@ pub struct ChatStream {
 impl ChatStream {
     /// Wraps a stream of events, and sees to it that it ends in exactly one way.
     pub fn new(events: impl Stream<Item = Result<ChatEvent, Error>> + Send + 'static) -> Self {
-        Self {
-            events: Some(Box::pin(events)),
-        }
+        Self { events: Some(Box::pin(events)) }
     }
 
     /// Waits for the next event; `None` after the end.
@@ -141,9 +139,7 @@ impl Stream for ChatStream {
 impl From<ChatResponse> for ChatStream {
     /// An answer that is whole, as a stream.
     fn from(response: ChatResponse) -> Self {
-        Self::new(futures_util::stream::iter(
-            events_of(response).into_iter().map(Ok),
-        ))
+        Self::new(futures_util::stream::iter(events_of(response).into_iter().map(Ok)))
     }
 }
 
@@ -156,9 +152,7 @@ impl ChatResponse {
 
 impl fmt::Debug for ChatStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChatStream")
-            .field("ended", &self.events.is_none())
-            .finish()
+        f.debug_struct("ChatStream").field("ended", &self.events.is_none()).finish()
     }
 }
 
@@ -247,11 +241,7 @@ impl Accumulator {
             }
             ChatEvent::ToolCallStart { index, id, name } => {
                 self.calls.push((*index, self.content.len()));
-                self.whole(Part::ToolCall(ToolCall::new(
-                    id.as_str(),
-                    name.as_str(),
-                    "",
-                )));
+                self.whole(Part::ToolCall(ToolCall::new(id.as_str(), name.as_str(), "")));
             }
             ChatEvent::ToolCallDelta { index, arguments } => {
                 let place = self
@@ -304,11 +294,7 @@ impl Accumulator {
     }
 
     fn open_part(&mut self) -> Option<&mut Part> {
-        if self.open {
-            self.content.last_mut()
-        } else {
-            None
-        }
+        if self.open { self.content.last_mut() } else { None }
     }
 
     fn grow(&mut self, part: Part) {
@@ -322,40 +308,24 @@ impl Accumulator {
     }
 
     fn end_step(&mut self) {
-        self.steps.push(Message::new(
-            Role::Assistant,
-            std::mem::take(&mut self.content),
-        ));
-        self.steps
-            .push(Message::tool_results(std::mem::take(&mut self.results)));
+        self.steps.push(Message::new(Role::Assistant, std::mem::take(&mut self.content)));
+        self.steps.push(Message::tool_results(std::mem::take(&mut self.results)));
         self.calls.clear();
         self.open = false;
     }
 }
 
 fn truncated() -> Error {
-    Error::new(
-        ErrorKind::Truncated,
-        "the answer ended before it was complete",
-    )
+    Error::new(ErrorKind::Truncated, "the answer ended before it was complete")
 }
 
 /// Turns an answer that is whole into the events that would have brought it.
 fn events_of(response: ChatResponse) -> Vec<ChatEvent> {
-    let mut events = vec![ChatEvent::Start {
-        id: response.id,
-        model: response.model,
-    }];
+    let mut events = vec![ChatEvent::Start { id: response.id, model: response.model }];
     events.extend(response.dropped.into_iter().map(ChatEvent::Dropped));
     for (index, part) in response.message.content.into_iter().enumerate() {
         match part {
-            Part::ToolCall(ToolCall {
-                id,
-                name,
-                arguments,
-                signature: None,
-                ..
-            }) => {
+            Part::ToolCall(ToolCall { id, name, arguments, signature: None, .. }) => {
                 events.push(ChatEvent::ToolCallStart { index, id, name });
                 events.push(ChatEvent::ToolCallDelta { index, arguments });
             }
@@ -383,28 +353,17 @@ mod tests {
 
     async fn all(events: Vec<Result<ChatEvent, Error>>) -> Vec<Result<ChatEvent, ErrorKind>> {
         let stream = ChatStream::new(stream::iter(events));
-        stream
-            .map(|item| item.map_err(|error| error.kind()))
-            .collect()
-            .await
+        stream.map(|item| item.map_err(|error| error.kind())).collect().await
     }
 
     #[tokio::test]
     async fn a_stream_ends_in_exactly_one_way() {
         let stop = ChatEvent::Finish(FinishReason::Stop.into());
-        assert_eq!(
-            all(vec![finish(FinishReason::Stop), text("late")]).await,
-            [Ok(stop)]
-        );
+        assert_eq!(all(vec![finish(FinishReason::Stop), text("late")]).await, [Ok(stop)]);
         let cut = all(vec![text("a")]).await;
-        assert_eq!(
-            cut,
-            [Ok(ChatEvent::Text("a".into())), Err(ErrorKind::Truncated)]
-        );
-        let broken = vec![
-            Err(Error::new(ErrorKind::Transport, "reset")),
-            finish(FinishReason::Stop),
-        ];
+        assert_eq!(cut, [Ok(ChatEvent::Text("a".into())), Err(ErrorKind::Truncated)]);
+        let broken =
+            vec![Err(Error::new(ErrorKind::Transport, "reset")), finish(FinishReason::Stop)];
         assert_eq!(all(broken).await, [Err(ErrorKind::Transport)]);
     }
 
@@ -414,48 +373,23 @@ mod tests {
         let events = vec![
             Ok(ChatEvent::Reasoning("h".into())),
             Ok(ChatEvent::Reasoning("m".into())),
-            Ok(ChatEvent::PartEnd {
-                signature: signature.clone(),
-            }),
+            Ok(ChatEvent::PartEnd { signature: signature.clone() }),
             text("a"),
             text("b"),
             Ok(ChatEvent::PartEnd { signature: None }),
             text("c"),
-            Ok(ChatEvent::ToolCallStart {
-                index: 0,
-                id: "1".into(),
-                name: "f".into(),
-            }),
-            Ok(ChatEvent::ToolCallStart {
-                index: 1,
-                id: "2".into(),
-                name: "g".into(),
-            }),
-            Ok(ChatEvent::ToolCallDelta {
-                index: 0,
-                arguments: "{\"a\"".into(),
-            }),
-            Ok(ChatEvent::ToolCallDelta {
-                index: 1,
-                arguments: "{}".into(),
-            }),
-            Ok(ChatEvent::ToolCallDelta {
-                index: 0,
-                arguments: ":1}".into(),
-            }),
+            Ok(ChatEvent::ToolCallStart { index: 0, id: "1".into(), name: "f".into() }),
+            Ok(ChatEvent::ToolCallStart { index: 1, id: "2".into(), name: "g".into() }),
+            Ok(ChatEvent::ToolCallDelta { index: 0, arguments: "{\"a\"".into() }),
+            Ok(ChatEvent::ToolCallDelta { index: 1, arguments: "{}".into() }),
+            Ok(ChatEvent::ToolCallDelta { index: 0, arguments: ":1}".into() }),
             finish(FinishReason::ToolCalls),
         ];
-        let response = ChatStream::new(stream::iter(events))
-            .collect()
-            .await
-            .unwrap();
+        let response = ChatStream::new(stream::iter(events)).collect().await.unwrap();
         assert_eq!(
             response.message.content,
             [
-                Part::Reasoning(Reasoning {
-                    text: "hm".into(),
-                    signature
-                }),
+                Part::Reasoning(Reasoning { text: "hm".into(), signature }),
                 Part::text("ab"),
                 Part::text("c"),
                 Part::ToolCall(ToolCall::new("1", "f", "{\"a\":1}")),
@@ -467,42 +401,23 @@ mod tests {
     #[tokio::test]
     async fn calls_of_a_cut_turn_are_truncated() {
         let events = vec![
-            Ok(ChatEvent::ToolCallStart {
-                index: 0,
-                id: "1".into(),
-                name: "f".into(),
-            }),
-            Ok(ChatEvent::ToolCallDelta {
-                index: 0,
-                arguments: "{}".into(),
-            }),
+            Ok(ChatEvent::ToolCallStart { index: 0, id: "1".into(), name: "f".into() }),
+            Ok(ChatEvent::ToolCallDelta { index: 0, arguments: "{}".into() }),
             finish(FinishReason::Length),
         ];
-        let response = ChatStream::new(stream::iter(events))
-            .collect()
-            .await
-            .unwrap();
+        let response = ChatStream::new(stream::iter(events)).collect().await.unwrap();
         assert_eq!(response.message.tool_calls().count(), 1);
         assert_eq!(response.tool_calls().count(), 0);
     }
 
     #[tokio::test]
     async fn an_answer_survives_being_streamed() {
-        let content = [
-            Part::text("a"),
-            Part::ToolCall(ToolCall::new("1", "f", "{}")),
-            Part::text("b"),
-        ];
+        let content =
+            [Part::text("a"), Part::ToolCall(ToolCall::new("1", "f", "{}")), Part::text("b")];
         let mut response =
             ChatResponse::new(Message::new(Role::Assistant, content), FinishReason::Stop);
         response.usage = Some(Usage::new(3, 4));
         let events = events_of(response.clone()).into_iter().map(Ok);
-        assert_eq!(
-            ChatStream::new(stream::iter(events))
-                .collect()
-                .await
-                .unwrap(),
-            response
-        );
+        assert_eq!(ChatStream::new(stream::iter(events)).collect().await.unwrap(), response);
     }
 }

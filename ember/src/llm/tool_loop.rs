@@ -103,11 +103,8 @@ impl Rounds {
     /// Decides what follows on a turn. Calls of tools that run elsewhere go back to whoever asked.
     fn next_step(&self, response: &mut ChatResponse) -> Step {
         let calls: Vec<_> = response.tool_calls().cloned().collect();
-        let elsewhere = |call: &ToolCall| {
-            self.tools
-                .get(&call.name)
-                .is_some_and(|tool| !tool.runs_here())
-        };
+        let elsewhere =
+            |call: &ToolCall| self.tools.get(&call.name).is_some_and(|tool| !tool.runs_here());
         if calls.is_empty() || self.tools.is_empty() || calls.iter().any(elsewhere) {
             return Step::Over;
         }
@@ -174,8 +171,7 @@ impl Stream for LoopStream {
                 }
                 State::Running(work) => {
                     let (turn, results) = ready!(work.as_mut().poll(context));
-                    self.ready
-                        .extend(results.iter().cloned().map(ChatEvent::ToolResult));
+                    self.ready.extend(results.iter().cloned().map(ChatEvent::ToolResult));
                     self.ready.push_back(ChatEvent::StepEnd);
                     self.rounds.go_on(turn, results);
                     self.first_index = self.next_index;
@@ -223,10 +219,9 @@ impl LoopStream {
                 self.next_index = self.next_index.max(index + 1);
                 ChatEvent::ToolCallStart { index, id, name }
             }
-            ChatEvent::ToolCallDelta { index, arguments } => ChatEvent::ToolCallDelta {
-                index: self.first_index + index,
-                arguments,
-            },
+            ChatEvent::ToolCallDelta { index, arguments } => {
+                ChatEvent::ToolCallDelta { index: self.first_index + index, arguments }
+            }
             ChatEvent::Usage(usage) => ChatEvent::Usage(match self.rounds.usage {
                 Some(before) => before + usage,
                 None => usage,

@@ -39,10 +39,7 @@ const ANSWER_LIMIT: usize = 64 << 20;
 
 impl Transport {
     pub(crate) fn new(timeouts: Timeouts) -> Self {
-        Self {
-            pools: Mutex::default(),
-            timeouts,
-        }
+        Self { pools: Mutex::default(), timeouts }
     }
 
     /// Sends a request whose answer arrives whole, and reads it.
@@ -73,11 +70,8 @@ impl Transport {
 
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<reqwest::Body>, Error> {
         let request = reqwest::Request::try_from(request).map_err(|error| {
-            Error::new(
-                ErrorKind::Config,
-                "the address of the provider is not usable",
-            )
-            .with_source(error)
+            Error::new(ErrorKind::Config, "the address of the provider is not usable")
+                .with_source(error)
         })?;
         let response = self
             .client()?
@@ -119,9 +113,7 @@ fn connect(limit: Duration) -> Result<reqwest::Client, Error> {
 
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transport")
-            .field("timeouts", &self.timeouts)
-            .finish_non_exhaustive()
+        f.debug_struct("Transport").field("timeouts", &self.timeouts).finish_non_exhaustive()
     }
 }
 
@@ -153,12 +145,7 @@ impl WireBody {
 
     /// Reads the rest of an answer that tells of a failure, as far as it is of interest.
     pub(crate) async fn collect_failure(self) -> Result<Bytes, Error> {
-        within(
-            FAILURE_WAIT,
-            "the rest of an answer",
-            read_some(self.0, FAILURE_LIMIT),
-        )
-        .await
+        within(FAILURE_WAIT, "the rest of an answer", read_some(self.0, FAILURE_LIMIT)).await
     }
 
     /// Reads the rest of an answer that was expected as a stream and came whole.
@@ -212,22 +199,15 @@ pub(crate) fn late(limit: Duration, what: &str) -> Error {
 }
 
 fn failed(error: reqwest::Error, what: &'static str) -> Error {
-    let kind = if error.is_timeout() {
-        ErrorKind::Timeout
-    } else {
-        ErrorKind::Transport
-    };
+    let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Transport };
     // The address may hold a key in its query.
     Error::new(kind, what).with_source(error.without_url())
 }
 
 /// The connection broke in the middle of an answer.
 fn cut(error: reqwest::Error) -> Error {
-    Error::new(
-        ErrorKind::Truncated,
-        "the connection broke before the answer was complete",
-    )
-    .with_source(error.without_url())
+    Error::new(ErrorKind::Truncated, "the connection broke before the answer was complete")
+        .with_source(error.without_url())
 }
 
 /// A request with a JSON body.

@@ -28,31 +28,20 @@ pub struct Usage {
 impl Usage {
     /// So many tokens in and out, and nothing known of their parts.
     pub fn new(input: u64, output: u64) -> Self {
-        Self {
-            input_tokens: Some(input),
-            output_tokens: Some(output),
-            ..Self::default()
-        }
+        Self { input_tokens: Some(input), output_tokens: Some(output), ..Self::default() }
     }
 
     /// All input, cached or not.
     pub fn total_input(&self) -> u64 {
-        [
-            self.input_tokens,
-            self.cache_read_tokens,
-            self.cache_write_tokens,
-        ]
-        .into_iter()
-        .flatten()
-        .sum()
+        [self.input_tokens, self.cache_read_tokens, self.cache_write_tokens]
+            .into_iter()
+            .flatten()
+            .sum()
     }
 
     /// All output, reasoning included.
     pub fn total_output(&self) -> u64 {
-        [self.output_tokens, self.reasoning_tokens]
-            .into_iter()
-            .flatten()
-            .sum()
+        [self.output_tokens, self.reasoning_tokens].into_iter().flatten().sum()
     }
 
     /// Input and output.
@@ -125,14 +114,8 @@ mod tests {
             reasoning_tokens: Some(2),
             ..Usage::default()
         });
-        assert_eq!(
-            (usage.total_input(), usage.total_output(), usage.total()),
-            (10, 9, 19)
-        );
+        assert_eq!((usage.total_input(), usage.total_output(), usage.total()), (10, 9, 19));
         let both = usage + Usage::new(5, 5);
-        assert_eq!(
-            (both.input_tokens, both.cache_read_tokens, both.total()),
-            (Some(15), None, 29)
-        );
+        assert_eq!((both.input_tokens, both.cache_read_tokens, both.total()), (Some(15), None, 29));
     }
 }

@@ -32,23 +32,13 @@ impl<V> BoundedMap<V> {
     }
 
     pub(crate) fn get(&self, key: &str, now: Instant) -> Option<&V> {
-        self.entries
-            .get(key)
-            .filter(|entry| now < entry.expires)
-            .map(|entry| &entry.value)
+        self.entries.get(key).filter(|entry| now < entry.expires).map(|entry| &entry.value)
     }
 
     /// Puts a value in, and drops what has expired or is too much.
     pub(crate) fn insert(&mut self, key: &str, value: V, expires: Instant, now: Instant) {
         let place = self.place(key);
-        self.entries.insert(
-            key.to_owned(),
-            Entry {
-                place,
-                expires,
-                value,
-            },
-        );
+        self.entries.insert(key.to_owned(), Entry { place, expires, value });
         while let Some((place, key)) = self.order.front() {
             match self.entries.get(key).filter(|entry| entry.place == *place) {
                 // Another place in the order is this key's present one.
@@ -100,10 +90,7 @@ mod tests {
         map.insert("a", 3, at(11), at(1));
         map.insert("c", 4, at(12), at(2));
         assert_eq!(map.get("b", at(2)), None, "the oldest made room");
-        assert_eq!(
-            (map.get("a", at(2)), map.get("c", at(2))),
-            (Some(&3), Some(&4))
-        );
+        assert_eq!((map.get("a", at(2)), map.get("c", at(2))), (Some(&3), Some(&4)));
         assert_eq!(map.get("a", at(11)), None);
         map.insert("d", 5, at(30), at(20));
         assert_eq!(map.len(), 1, "what has expired is dropped");

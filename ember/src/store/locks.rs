@@ -53,10 +53,7 @@ impl Drop for KeyedLock {
         // Only a mutex that is free can be found to have no holder.
         self.guard = None;
         let mut locks = self.locks.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if locks
-            .get(&self.key)
-            .is_some_and(|mutex| mutex.strong_count() == 0)
-        {
+        if locks.get(&self.key).is_some_and(|mutex| mutex.strong_count() == 0) {
             locks.remove(&self.key);
         }
     }
@@ -65,9 +62,7 @@ impl Drop for KeyedLock {
 impl fmt::Debug for KeyedLocks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        f.debug_struct("KeyedLocks")
-            .field("known", &locks.len())
-            .finish()
+        f.debug_struct("KeyedLocks").field("known", &locks.len()).finish()
     }
 }
 

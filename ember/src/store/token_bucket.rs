@@ -33,16 +33,8 @@ impl TokenBucket {
     /// A full bucket that holds `capacity` tokens and refills with `per_second`.
     pub fn new(capacity: f64, per_second: f64) -> Self {
         let clock = Clock::system();
-        let level = Mutex::new(Level {
-            tokens: capacity,
-            at: clock.now(),
-        });
-        Self {
-            capacity,
-            per_second,
-            clock,
-            level,
-        }
+        let level = Mutex::new(Level { tokens: capacity, at: clock.now() });
+        Self { capacity, per_second, clock, level }
     }
 
     /// A full bucket for so many tokens a minute.
@@ -58,10 +50,7 @@ impl TokenBucket {
     /// Takes the time from this clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
-        self.level = Mutex::new(Level {
-            tokens: self.capacity,
-            at: clock.now(),
-        });
+        self.level = Mutex::new(Level { tokens: self.capacity, at: clock.now() });
         self.clock = clock;
         self
     }
@@ -83,10 +72,8 @@ impl TokenBucket {
             level.tokens -= tokens;
             return Ok(());
         }
-        Err(
-            Duration::try_from_secs_f64((tokens - level.tokens) / self.per_second)
-                .unwrap_or(Duration::MAX),
-        )
+        Err(Duration::try_from_secs_f64((tokens - level.tokens) / self.per_second)
+            .unwrap_or(Duration::MAX))
     }
 
     /// Takes tokens as soon as there are enough.
@@ -138,10 +125,7 @@ impl TokenBucket {
     }
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "token counts stay far below 2^53"
-)]
+#[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
 fn amount(tokens: u64) -> f64 {
     tokens as f64
 }

@@ -1,7 +1,4 @@
-#![expect(
-    clippy::panic,
-    reason = "a test that cannot even be written down must fail"
-)]
+#![expect(clippy::panic, reason = "a test that cannot even be written down must fail")]
 
 use super::TestResponse;
 use crate::app::Ready;
@@ -94,25 +91,20 @@ impl TestRequest {
     /// Sets the body to the fields of a form.
     pub fn form<T: Serialize + ?Sized>(self, fields: &T) -> Self {
         match serde_html_form::to_string(fields) {
-            Ok(text) => self
-                .content_type("application/x-www-form-urlencoded")
-                .body(text),
+            Ok(text) => self.content_type("application/x-www-form-urlencoded").body(text),
             Err(error) => panic!("the value cannot be written as a form: {error}"),
         }
     }
 
     fn content_type(mut self, media_type: &'static str) -> Self {
-        self.headers
-            .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         self
     }
 
     /// Sends the request, and waits for the head of the response.
     pub async fn send(self) -> TestResponse {
-        let request = http::Request::builder()
-            .method(self.method)
-            .uri(&self.target)
-            .body(self.body);
+        let request =
+            http::Request::builder().method(self.method).uri(&self.target).body(self.body);
         match request {
             Ok(mut request) => {
                 *request.headers_mut() = self.headers;

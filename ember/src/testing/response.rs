@@ -1,7 +1,4 @@
-#![expect(
-    clippy::panic,
-    reason = "a response that is not what the test expects must fail it"
-)]
+#![expect(clippy::panic, reason = "a response that is not what the test expects must fail it")]
 
 use crate::base::sse::{Decoder, Frame};
 use crate::web::{Body, Response};
@@ -35,12 +32,7 @@ pub struct TestEvent {
 impl TestResponse {
     pub(super) fn new(response: Response) -> Self {
         let (head, body) = response.into_parts();
-        Self {
-            head,
-            body,
-            decoder: Decoder::new(),
-            events: VecDeque::new(),
-        }
+        Self { head, body, decoder: Decoder::new(), events: VecDeque::new() }
     }
 
     /// The status.
@@ -55,10 +47,7 @@ impl TestResponse {
 
     /// A header's text.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
+        self.head.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// Waits for the whole body.
@@ -101,10 +90,7 @@ impl TestResponse {
             let events = &mut self.events;
             let outcome = self.decoder.decode(&chunk, |frame| {
                 if let Frame::Event { event, data, .. } = frame {
-                    events.push_back(TestEvent {
-                        event: event.to_owned(),
-                        data: data.to_owned(),
-                    });
+                    events.push_back(TestEvent { event: event.to_owned(), data: data.to_owned() });
                 }
             });
             if let Err(error) = outcome {

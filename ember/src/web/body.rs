@@ -38,10 +38,7 @@ enum Content {
 impl Body {
     /// A body without bytes.
     pub const fn empty() -> Self {
-        Self {
-            content: Content::Empty,
-            allowance: None,
-        }
+        Self { content: Content::Empty, allowance: None }
     }
 
     /// A body of any other type.
@@ -68,26 +65,17 @@ impl Body {
         E: Into<BoxError>,
     {
         let body = SyncWrapper::new(Box::pin(StreamBody { stream }) as BoxBody);
-        Self::of(Content::Stream {
-            body,
-            hint: SizeHint::default(),
-        })
+        Self::of(Content::Stream { body, hint: SizeHint::default() })
     }
 
     const fn of(content: Content) -> Self {
-        Self {
-            content,
-            allowance: None,
-        }
+        Self { content, allowance: None }
     }
 
     /// Lets at most this many bytes be read; the stricter of two limits holds.
     #[must_use]
     pub fn limit(mut self, bytes: u64) -> Self {
-        self.allowance = Some(
-            self.allowance
-                .map_or(bytes, |allowance| allowance.min(bytes)),
-        );
+        self.allowance = Some(self.allowance.map_or(bytes, |allowance| allowance.min(bytes)));
         self
     }
 
@@ -154,10 +142,7 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self
-            .allowance
-            .is_some_and(|allowance| self.size_hint().lower() > allowance)
-        {
+        if self.allowance.is_some_and(|allowance| self.size_hint().lower() > allowance) {
             // The announced length is already too much: nothing of it is read.
             return Poll::Ready(Some(Err(self.refuse())));
         }
@@ -211,11 +196,7 @@ impl fmt::Debug for Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        if bytes.is_empty() {
-            Self::empty()
-        } else {
-            Self::of(Content::Full(bytes))
-        }
+        if bytes.is_empty() { Self::empty() } else { Self::of(Content::Full(bytes)) }
     }
 }
 
@@ -229,14 +210,7 @@ macro_rules! from_bytes {
     )*};
 }
 
-from_bytes!(
-    String,
-    Vec<u8>,
-    Box<[u8]>,
-    BytesMut,
-    &'static str,
-    &'static [u8]
-);
+from_bytes!(String, Vec<u8>, Box<[u8]>, BytesMut, &'static str, &'static [u8]);
 
 impl From<()> for Body {
     fn from((): ()) -> Self {
@@ -265,10 +239,7 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let item = ready!(self.project().stream.poll_next(context));
-        Poll::Ready(item.map(|item| {
-            item.map(|data| Frame::data(data.into()))
-                .map_err(Into::into)
-        }))
+        Poll::Ready(item.map(|item| item.map(|data| Frame::data(data.into())).map_err(Into::into)))
     }
 }
 
@@ -278,17 +249,12 @@ mod tests {
     use futures_util::stream;
 
     fn pieces(pieces: &'static [&'static str]) -> Body {
-        Body::stream(stream::iter(
-            pieces.iter().map(|piece| Ok::<_, BoxError>(*piece)),
-        ))
+        Body::stream(stream::iter(pieces.iter().map(|piece| Ok::<_, BoxError>(*piece))))
     }
 
     #[tokio::test]
     async fn collects_pieces_within_the_limit() {
-        assert_eq!(
-            pieces(&["a", "b", "c"]).limit(3).collect().await.unwrap(),
-            "abc"
-        );
+        assert_eq!(pieces(&["a", "b", "c"]).limit(3).collect().await.unwrap(), "abc");
         assert_eq!(Body::from("abc").limit(3).collect().await.unwrap(), "abc");
         assert_eq!(Body::empty().limit(0).collect().await.unwrap(), "");
     }

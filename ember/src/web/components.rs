@@ -49,9 +49,7 @@ impl Components {
 
 impl fmt::Debug for Components {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set()
-            .entries(self.provided.iter().map(|need| need.name))
-            .finish()
+        f.debug_set().entries(self.provided.iter().map(|need| need.name)).finish()
     }
 }
 
@@ -100,10 +98,7 @@ pub struct Need {
 impl Need {
     /// The need for a value of type `T`.
     pub fn of<T: ?Sized + 'static>() -> Self {
-        Self {
-            id: TypeId::of::<T>(),
-            name: type_name::<T>(),
-        }
+        Self { id: TypeId::of::<T>(), name: type_name::<T>() }
     }
 
     /// The name of the type, with its path.

@@ -61,10 +61,7 @@ impl Request {
     /// Replaces the body by what `change` makes of it.
     #[must_use]
     pub fn map_body(self, change: impl FnOnce(Body) -> Body) -> Self {
-        Self {
-            parts: self.parts,
-            body: change(self.body),
-        }
+        Self { parts: self.parts, body: change(self.body) }
     }
 
     /// Turns the request into one of the `http` crate. What belongs to the application is lost.
@@ -143,13 +140,7 @@ impl RequestParts {
         matched: Match,
         remote: Option<SocketAddr>,
     ) -> Self {
-        Self {
-            head,
-            state,
-            matched,
-            remote,
-            changes: None,
-        }
+        Self { head, state, matched, remote, changes: None }
     }
 
     /// Lets extractors change the response, whose owner applies the changes.
@@ -165,11 +156,9 @@ impl RequestParts {
     /// nothing is done.
     pub fn on_response(&mut self, change: impl FnOnce(&mut Response) + Send + 'static) {
         match &self.changes {
-            Some(changes) => changes
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(Box::new(change)),
+            Some(changes) => {
+                changes.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(change))
+            }
             None => tracing::warn!(
                 "a change of a response was asked for where `touches_response` was not said"
             ),
@@ -240,9 +229,7 @@ impl RequestParts {
 
     /// Returns the route that answers, unless none matched.
     pub fn route(&self) -> Option<&RouteEntry> {
-        self.matched
-            .route
-            .and_then(|index| self.state.routes.get(index as usize))
+        self.matched.route.and_then(|index| self.state.routes.get(index as usize))
     }
 
     /// Returns what is shared by all requests of the application.
@@ -255,13 +242,9 @@ impl RequestParts {
     /// # Errors
     /// Status 400 when the parameter is not UTF-8.
     pub fn param(&self, name: &str) -> Result<Option<Cow<'_, str>>, Error> {
-        let position = self
-            .route()
-            .and_then(|route| route.parameters.iter().position(|known| known == name));
-        position
-            .and_then(|index| self.raw_param(index))
-            .map(|raw| decode(name, raw))
-            .transpose()
+        let position =
+            self.route().and_then(|route| route.parameters.iter().position(|known| known == name));
+        position.and_then(|index| self.raw_param(index)).map(|raw| decode(name, raw)).transpose()
     }
 
     /// Returns the path's parameters in order, decoded, with their names.

@@ -95,10 +95,7 @@ impl SiteBuilder {
         };
         Site {
             table: Arc::new(table),
-            state: Arc::new(AppState {
-                components: self.components,
-                routes: entries,
-            }),
+            state: Arc::new(AppState { components: self.components, routes: entries }),
         }
     }
 
@@ -112,17 +109,12 @@ impl SiteBuilder {
                     continue;
                 }
             };
-            let twin = path
-                .slash_twin()
-                .filter(|_| self.trailing_slash == TrailingSlash::Clone);
+            let twin = path.slash_twin().filter(|_| self.trailing_slash == TrailingSlash::Clone);
             for method in &route.methods {
                 if let Err(earlier) = tree.insert(&path, method, index) {
                     let address = format!("two routes answer to {method} {}", path.shape());
-                    findings.push(
-                        Finding::new(address)
-                            .at(&self.routes[earlier as usize])
-                            .at(route),
-                    );
+                    findings
+                        .push(Finding::new(address).at(&self.routes[earlier as usize]).at(route));
                 }
                 if let Some(twin) = &twin {
                     // A twin gives way to a route that has that path of its own.
@@ -145,10 +137,8 @@ impl SiteBuilder {
                 "no component of type `{0}` is provided; add `.component(…)` with a `{0}` to the application",
                 need.type_name()
             );
-            let needing = self
-                .routes
-                .iter()
-                .filter(|route| route.needs().any(|other| other == need));
+            let needing =
+                self.routes.iter().filter(|route| route.needs().any(|other| other == need));
             findings.push(needing.fold(Finding::new(message), |finding, route| finding.at(route)));
         }
     }
@@ -159,11 +149,7 @@ fn entry(route: &Route) -> RouteEntry {
     RouteEntry {
         methods: route.methods.clone(),
         path: route.path.clone(),
-        parameters: path
-            .iter()
-            .flat_map(|path| path.parameters())
-            .map(str::to_owned)
-            .collect(),
+        parameters: path.iter().flat_map(|path| path.parameters()).map(str::to_owned).collect(),
         name: route.name.clone(),
         location: route.location,
         extensions: route.options.extensions.clone(),
@@ -179,10 +165,7 @@ impl Site {
     /// A copy whose reference counts are its own, so that workers do not contend for them.
     #[cfg(feature = "server")]
     pub(crate) fn own_copy(&self) -> Self {
-        Self {
-            table: self.table.clone(),
-            state: Arc::new(AppState::clone(&self.state)),
-        }
+        Self { table: self.table.clone(), state: Arc::new(AppState::clone(&self.state)) }
     }
 
     /// Answers a request. `remote` is the address of the peer, where there is one.
@@ -196,10 +179,8 @@ impl Site {
         let (target, matched) = self.find(&head.method, &head.uri);
         let route = matched.route;
         let body = body.limit(self.table.max_body_size);
-        let request = Request::from_parts(
-            RequestParts::new(head, self.state.clone(), matched, remote),
-            body,
-        );
+        let request =
+            Request::from_parts(RequestParts::new(head, self.state.clone(), matched, remote), body);
         let work = match target {
             _ if !self.table.middleware.is_empty() => self.layered(request, target),
             Target::Route(index) => match &self.table.endpoints[index as usize] {
@@ -208,22 +189,14 @@ impl Site {
             },
             fixed => Work::Done(fixed.respond()),
         };
-        Answer {
-            work,
-            is_head,
-            route,
-            state: self.state.clone(),
-        }
+        Answer { work, is_head, route, state: self.state.clone() }
     }
 
     /// The long way, for requests with middleware or a cache around their handler.
     fn layered(self: &Arc<Self>, request: Request, target: Target) -> Work {
         let site = self.clone();
         Work::Layered(Box::pin(async move {
-            let end = End {
-                site: &site,
-                target,
-            };
+            let end = End { site: &site, target };
             Next::new(&site.table.middleware, &end).run(request).await
         }))
     }
@@ -237,13 +210,7 @@ impl Site {
             _ => None,
         });
         match route {
-            Some(route) => (
-                Target::Route(route),
-                Match {
-                    route: Some(route),
-                    ..matched
-                },
-            ),
+            Some(route) => (Target::Route(route), Match { route: Some(route), ..matched }),
             None if method == Method::OPTIONS => (Target::Options(allow(leaf)), Match::default()),
             None => (Target::MethodNotAllowed(allow(leaf)), Match::default()),
         }
@@ -261,8 +228,7 @@ impl Site {
         };
         match self.table.tree.find(&twin) {
             Some(_) => Target::Redirect(
-                uri.query()
-                    .map_or(twin.clone(), |query| format!("{twin}?{query}")),
+                uri.query().map_or(twin.clone(), |query| format!("{twin}?{query}")),
             ),
             None => Target::NotFound,
         }
@@ -271,9 +237,7 @@ impl Site {
 
 impl fmt::Debug for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Site")
-            .field("state", &self.state)
-            .finish_non_exhaustive()
+        f.debug_struct("Site").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -323,9 +287,7 @@ impl Terminus for End<'_> {
         Box::pin(async move {
             match self.target {
                 Target::Route(index) => {
-                    self.site.table.endpoints[index as usize]
-                        .answer(request)
-                        .await
+                    self.site.table.endpoints[index as usize].answer(request).await
                 }
                 _ => self.target.clone().respond(),
             }
@@ -368,11 +330,7 @@ impl Future for Answer {
         if let Some(error) = response.extensions().get::<ResponseError>() {
             self.report(error);
         }
-        Poll::Ready(if self.is_head {
-            without_body(response)
-        } else {
-            response
-        })
+        Poll::Ready(if self.is_head { without_body(response) } else { response })
     }
 }
 
@@ -380,9 +338,7 @@ impl Answer {
     /// Tells the log what the client is not told.
     fn report(&self, error: &ResponseError) {
         if error.status().is_server_error() {
-            let route = self
-                .route
-                .and_then(|index| self.state.routes.get(index as usize));
+            let route = self.route.and_then(|index| self.state.routes.get(index as usize));
             let route = route.map_or("none", |route| route.path.as_str());
             tracing::error!(status = error.status().as_u16(), route, error = %**error, "a request failed");
         }
@@ -391,9 +347,7 @@ impl Answer {
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
-            .field("route", &self.route)
-            .finish_non_exhaustive()
+        f.debug_struct("Answer").field("route", &self.route).finish_non_exhaustive()
     }
 }
 

@@ -105,10 +105,7 @@ mod tests {
             assert_eq!(kind.status().is_client_error(), status.is_client_error());
             assert_eq!(ErrorKind::from_status(kind.status()), kind);
         }
-        assert_eq!(
-            ErrorKind::from_status(StatusCode::IM_A_TEAPOT),
-            ErrorKind::BadRequest
-        );
+        assert_eq!(ErrorKind::from_status(StatusCode::IM_A_TEAPOT), ErrorKind::BadRequest);
         assert_eq!(ErrorKind::ClientClosed.status(), 499);
     }
 }

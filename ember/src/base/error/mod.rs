@@ -273,9 +273,8 @@ mod tests {
 
     #[test]
     fn converts_to_a_boxed_error_and_keeps_the_cause() {
-        let boxed: BoxError = Error::not_found("no such task")
-            .with_source(io::Error::other("x"))
-            .into();
+        let boxed: BoxError =
+            Error::not_found("no such task").with_source(io::Error::other("x")).into();
         assert_eq!(boxed.to_string(), "no such task");
         assert_eq!(boxed.source().unwrap().to_string(), "x");
         assert_eq!(Error::from_boxed(boxed).kind(), ErrorKind::NotFound);

@@ -27,11 +27,7 @@ pub struct DecodeError {
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "an event of the stream is larger than {} bytes",
-            self.limit
-        )
+        write!(f, "an event of the stream is larger than {} bytes", self.limit)
     }
 }
 
@@ -168,11 +164,7 @@ impl Decoder {
     /// Skips the byte order mark, which may itself be cut.
     fn skip_mark<'c>(&mut self, chunk: &'c [u8]) -> &'c [u8] {
         let Some(seen) = self.mark else { return chunk };
-        let new = MARK[seen..]
-            .iter()
-            .zip(chunk)
-            .take_while(|(mark, byte)| mark == byte)
-            .count();
+        let new = MARK[seen..].iter().zip(chunk).take_while(|(mark, byte)| mark == byte).count();
         if seen + new == MARK.len() {
             self.mark = None;
         } else if new < chunk.len() {
@@ -244,11 +236,7 @@ impl Decoder {
     }
 
     fn check(&self, size: usize) -> Result<(), DecodeError> {
-        if size > self.limit {
-            Err(DecodeError { limit: self.limit })
-        } else {
-            Ok(())
-        }
+        if size > self.limit { Err(DecodeError { limit: self.limit }) } else { Ok(()) }
     }
 
     /// The last event id that the stream has set.
@@ -313,14 +301,8 @@ mod tests {
     #[test]
     fn events_do_not_depend_on_the_cut() {
         check(b"data: a\n\n", &[("message", "a", "")]);
-        check(
-            b"data: a\r\rdata: b\r\n\r\n",
-            &[("message", "a", ""), ("message", "b", "")],
-        );
-        check(
-            b"event: x\nid: 1\ndata: a\ndata: b\n\n",
-            &[("x", "a\nb", "1")],
-        );
+        check(b"data: a\r\rdata: b\r\n\r\n", &[("message", "a", ""), ("message", "b", "")]);
+        check(b"event: x\nid: 1\ndata: a\ndata: b\n\n", &[("x", "a\nb", "1")]);
         check("data: é—😀\n\n".as_bytes(), &[("message", "é—😀", "")]);
         check(b"\xEF\xBB\xBFdata: a\n\n", &[("message", "a", "")]);
         check(b"\xEF\xBBdata: a\n\ndata: b\n\n", &[("message", "b", "")]);

@@ -117,17 +117,11 @@ mod tests {
     fn frames_stay_whole() {
         check(Event::data("a"), "data: a\n\n");
         check(Event::data(""), "data: \n\n");
-        check(
-            Event::data("a\nb\r\nc\rd\n"),
-            "data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n",
-        );
+        check(Event::data("a\nb\r\nc\rd\n"), "data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n");
         check(Event::data(" led by a space"), "data:  led by a space\n\n");
         check(Event::comment("still here"), ": still here\n\n");
         check(
-            Event::data("x")
-                .event("a\nb")
-                .id("1\0\r2")
-                .retry(Duration::from_millis(1500)),
+            Event::data("x").event("a\nb").id("1\0\r2").retry(Duration::from_millis(1500)),
             "id: 12\nevent: ab\nretry: 1500\ndata: x\n\n",
         );
     }

@@ -28,10 +28,7 @@ pub struct Event {
 impl Event {
     /// An event with a payload. Line breaks in it are kept: each line is framed on its own.
     pub fn data(data: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            data: Some(data.into()),
-            ..Self::default()
-        }
+        Self { data: Some(data.into()), ..Self::default() }
     }
 
     /// An event whose payload is a value in JSON.
@@ -44,10 +41,7 @@ impl Event {
 
     /// A comment, which clients ignore.
     pub fn comment(text: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            comment: Some(text.into()),
-            ..Self::default()
-        }
+        Self { comment: Some(text.into()), ..Self::default() }
     }
 
     /// Names the type of the event.

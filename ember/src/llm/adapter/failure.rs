@@ -19,10 +19,7 @@ impl Failure {
     pub(crate) fn read(body: &[u8]) -> Self {
         match serde_json::from_slice::<Value>(body) {
             Ok(value) => Self::of(&value),
-            Err(_) => Self {
-                message: clipped(&String::from_utf8_lossy(body)),
-                ..Self::default()
-            },
+            Err(_) => Self { message: clipped(&String::from_utf8_lossy(body)), ..Self::default() },
         }
     }
 
@@ -30,20 +27,19 @@ impl Failure {
     pub(crate) fn of(value: &Value) -> Self {
         // Some providers wrap the document in an array.
         let value = value.get(0).unwrap_or(value);
-        let inner = ["error", "detail", "message"]
-            .iter()
-            .find_map(|key| value.get(key))
-            .unwrap_or(value);
-        let text = |key: &str| match inner.get(key)? {
+        let inner =
+            ["error", "detail", "message"].iter().find_map(|key| value.get(key)).unwrap_or(value);
+        // What stands beside the inner document is said of it.
+        let text = |key: &str| match inner.get(key).or_else(|| value.get(key))? {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
             _ => None,
         };
-        let message = text("message").or_else(|| inner.as_str().map(str::to_owned));
+        let message = inner.get("message").and_then(Value::as_str).or(inner.as_str());
         Self {
-            kind: text("type").or_else(|| text("status")),
+            kind: text("type").filter(|kind| kind != "error").or_else(|| text("status")),
             code: text("code"),
-            message: clipped(&message.unwrap_or_else(|| inner.to_string())),
+            message: clipped(message.unwrap_or(&inner.to_string())),
         }
     }
 
@@ -63,9 +59,7 @@ impl Failure {
 
     /// The class of a failure. What the provider calls it goes before its status.
     fn classify(&self, status: Option<u16>) -> ErrorKind {
-        let words = [self.code.as_deref(), self.kind.as_deref()]
-            .into_iter()
-            .flatten();
+        let words = [self.code.as_deref(), self.kind.as_deref()].into_iter().flatten();
         for word in words {
             for (kind, known) in WORDS {
                 if known.contains(&word) {
@@ -99,19 +93,11 @@ impl Failure {
 const WORDS: &[(ErrorKind, &[&str])] = &[
     (
         ErrorKind::ContextLength,
-        &[
-            "context_length_exceeded",
-            "request_too_large",
-            "string_above_max_length",
-        ],
+        &["context_length_exceeded", "request_too_large", "string_above_max_length"],
     ),
     (
         ErrorKind::ContentFilter,
-        &[
-            "content_policy_violation",
-            "content_filter",
-            "ResponsibleAIPolicyViolation",
-        ],
+        &["content_policy_violation", "content_filter", "ResponsibleAIPolicyViolation"],
     ),
     (
         ErrorKind::Quota,
@@ -124,45 +110,17 @@ const WORDS: &[(ErrorKind, &[&str])] = &[
     ),
     (
         ErrorKind::Auth,
-        &[
-            "invalid_api_key",
-            "authentication_error",
-            "permission_error",
-            "UNAUTHENTICATED",
-        ],
+        &["invalid_api_key", "authentication_error", "permission_error", "UNAUTHENTICATED"],
     ),
-    (
-        ErrorKind::RateLimit,
-        &[
-            "rate_limit_exceeded",
-            "rate_limit_error",
-            "RESOURCE_EXHAUSTED",
-        ],
-    ),
+    (ErrorKind::RateLimit, &["rate_limit_exceeded", "rate_limit_error", "RESOURCE_EXHAUSTED"]),
     (
         ErrorKind::Overloaded,
-        &[
-            "overloaded_error",
-            "engine_overloaded",
-            "UNAVAILABLE",
-            "503",
-            "529",
-        ],
+        &["overloaded_error", "engine_overloaded", "UNAVAILABLE", "503", "529"],
     ),
-    (
-        ErrorKind::Timeout,
-        &["timeout_error", "DEADLINE_EXCEEDED", "504", "408"],
-    ),
+    (ErrorKind::Timeout, &["timeout_error", "DEADLINE_EXCEEDED", "504", "408"]),
     (
         ErrorKind::Server,
-        &[
-            "server_error",
-            "internal_error",
-            "internal_server_error",
-            "api_error",
-            "500",
-            "502",
-        ],
+        &["server_error", "internal_error", "internal_server_error", "api_error", "500", "502"],
     ),
 ];
 
@@ -185,24 +143,15 @@ const TOO_LONG: &[&str] = &[
 pub(crate) fn wait_hint(headers: &HeaderMap, message: &str, now: SystemTime) -> Option<Duration> {
     let header = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let seconds = |text: &str| {
-        text.parse()
-            .ok()
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
     };
-    let by_milliseconds = || {
-        header("retry-after-ms")
-            .and_then(seconds)
-            .map(|wait| wait / 1000)
-    };
+    let by_milliseconds = || header("retry-after-ms").and_then(seconds).map(|wait| wait / 1000);
     let by_seconds = || header("retry-after").and_then(seconds);
     let by_date = || {
         let date = httpdate::parse_http_date(header("retry-after")?).ok()?;
         Some(date.duration_since(now).unwrap_or_default())
     };
-    by_milliseconds()
-        .or_else(by_seconds)
-        .or_else(by_date)
-        .or_else(|| wait_in_text(message))
+    by_milliseconds().or_else(by_seconds).or_else(by_date).or_else(|| wait_in_text(message))
 }
 
 /// Finds "try again in 1.5s", "… in 20ms" or "… in 1m30s".
@@ -210,9 +159,8 @@ fn wait_in_text(message: &str) -> Option<Duration> {
     let (_, rest) = message.split_once("try again in ")?;
     let mut rest = rest;
     let mut wait = None;
-    while let Some(unit_at) = rest
-        .find(|char: char| !char.is_ascii_digit() && char != '.')
-        .filter(|at| *at > 0)
+    while let Some(unit_at) =
+        rest.find(|char: char| !char.is_ascii_digit() && char != '.').filter(|at| *at > 0)
     {
         let (number, tail) = rest.split_at(unit_at);
         let (scale, length) = match tail {
@@ -232,9 +180,7 @@ fn wait_in_text(message: &str) -> Option<Duration> {
 }
 
 fn clipped(text: &str) -> String {
-    text[..text.floor_char_boundary(RAW_LIMIT)]
-        .trim()
-        .to_owned()
+    text[..text.floor_char_boundary(RAW_LIMIT)].trim().to_owned()
 }
 
 #[cfg(test)]
@@ -257,32 +203,12 @@ mod tests {
             InvalidRequest,
             "bad",
         );
-        check(
-            429,
-            r#"{"error":{"message":"m","code":"insufficient_quota"}}"#,
-            Quota,
-            "m",
-        );
-        check(
-            429,
-            r#"{"error":{"message":"slow down","code":null}}"#,
-            RateLimit,
-            "slow down",
-        );
+        check(429, r#"{"error":{"message":"m","code":"insufficient_quota"}}"#, Quota, "m");
+        check(429, r#"{"error":{"message":"slow down","code":null}}"#, RateLimit, "slow down");
         check(500, r#"{"error":"boom"}"#, Server, "boom");
-        check(
-            422,
-            r#"{"detail":"no such field"}"#,
-            InvalidRequest,
-            "no such field",
-        );
+        check(422, r#"{"detail":"no such field"}"#, InvalidRequest, "no such field");
         check(401, r#"{"message":"no key"}"#, Auth, "no key");
-        check(
-            400,
-            r#"{"error":{"message":"m","code":"content_filter"}}"#,
-            ContentFilter,
-            "m",
-        );
+        check(400, r#"{"error":{"message":"m","code":"content_filter"}}"#, ContentFilter, "m");
         check(503, "<html>busy</html>", Overloaded, "<html>busy</html>");
         check(
             529,
@@ -294,6 +220,12 @@ mod tests {
             500,
             r#"{"error":{"code":503,"message":"m","status":"UNAVAILABLE"}}"#,
             Overloaded,
+            "m",
+        );
+        check(
+            400,
+            r#"{"message":"m","type":"invalid_request_error","code":"1500"}"#,
+            InvalidRequest,
             "m",
         );
         check(502, "", Server, "");
@@ -309,12 +241,7 @@ mod tests {
             long,
         );
         let throttled = "Rate limit: context window tokens per minute";
-        check(
-            400,
-            &format!(r#"{{"error":"{throttled}"}}"#),
-            ErrorKind::InvalidRequest,
-            throttled,
-        );
+        check(400, &format!(r#"{{"error":"{throttled}"}}"#), ErrorKind::InvalidRequest, throttled);
     }
 
     #[test]
@@ -322,10 +249,7 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + secs(1_000);
         let hint = |pairs: &[(&'static str, &'static str)], text: &str| {
             let headers = pairs.iter().map(|(name, value)| {
-                (
-                    http::HeaderName::from_static(name),
-                    http::HeaderValue::from_static(value),
-                )
+                (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
             });
             wait_hint(&headers.collect(), text, now)
         };
@@ -334,10 +258,7 @@ mod tests {
             Some(millis(1500))
         );
         assert_eq!(hint(&[("retry-after", "0.5")], ""), Some(millis(500)));
-        assert_eq!(
-            hint(&[("retry-after", "Thu, 01 Jan 1970 00:16:50 GMT")], ""),
-            Some(secs(10))
-        );
+        assert_eq!(hint(&[("retry-after", "Thu, 01 Jan 1970 00:16:50 GMT")], ""), Some(secs(10)));
         assert_eq!(
             hint(&[("retry-after", "soon")], "Please try again in 1m30.5s."),
             Some(millis(90_500))

@@ -66,11 +66,7 @@ pub struct Encoded {
 impl Encoded {
     /// A request to a path.
     pub fn new(path: impl Into<String>, body: Vec<u8>, dropped: Vec<Dropped>) -> Self {
-        Self {
-            path: path.into(),
-            body,
-            dropped,
-        }
+        Self { path: path.into(), body, dropped }
     }
 }
 

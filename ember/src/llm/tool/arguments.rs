@@ -23,16 +23,12 @@ impl Arguments {
     /// When they are anything else.
     pub fn new(value: Value) -> Result<Self, ToolError> {
         match value {
-            Value::Object(members) => Ok(Self {
-                members,
-                known: Vec::new(),
-                mistakes: Vec::new(),
-            }),
+            Value::Object(members) => Ok(Self { members, known: Vec::new(), mistakes: Vec::new() }),
             // Some models write `null` where a tool has no parameters.
             Value::Null => Self::new(Value::Object(Map::new())),
-            other => Err(ToolError::new(format!(
-                "the arguments must be a JSON object, not {other}"
-            ))),
+            other => {
+                Err(ToolError::new(format!("the arguments must be a JSON object, not {other}")))
+            }
         }
     }
 
@@ -51,8 +47,7 @@ impl Arguments {
             None => {
                 let missing = T::deserialize(Missing).ok();
                 if missing.is_none() {
-                    self.mistakes
-                        .push(format!("the argument `{name}` is missing"));
+                    self.mistakes.push(format!("the argument `{name}` is missing"));
                 }
                 missing
             }
@@ -100,11 +95,7 @@ impl Arguments {
     /// When something was.
     pub fn finish(mut self) -> Result<(), ToolError> {
         self.note_unknown();
-        if self.mistakes.is_empty() {
-            Ok(())
-        } else {
-            Err(self.refuse())
-        }
+        if self.mistakes.is_empty() { Ok(()) } else { Err(self.refuse()) }
     }
 
     fn note_unknown(&mut self) {
@@ -113,8 +104,7 @@ impl Arguments {
                 [] => "the tool has no parameters".to_owned(),
                 known => format!("the parameters are `{}`", known.join("`, `")),
             };
-            self.mistakes
-                .push(format!("there is no parameter `{name}`; {hint}"));
+            self.mistakes.push(format!("there is no parameter `{name}`; {hint}"));
         }
     }
 }

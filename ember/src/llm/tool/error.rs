@@ -28,9 +28,7 @@ pub struct ToolError {
 impl ToolError {
     /// A failure, told in one sentence.
     pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            message: message.into(),
-        }
+        Self { message: message.into() }
     }
 
     /// What the model reads.

@@ -97,12 +97,7 @@ impl Tool {
         description: impl Into<String>,
         parameters: impl Into<Schema>,
     ) -> Result<Self, Error> {
-        Self::checked(
-            name.into(),
-            description.into(),
-            parameters.into(),
-            Call::Declared,
-        )
+        Self::checked(name.into(), description.into(), parameters.into(), Call::Declared)
     }
 
     fn checked(
@@ -118,14 +113,7 @@ impl Tool {
             return Err(Error::new(ErrorKind::Config, message));
         }
         let options = ToolOptions::default();
-        Ok(Self(Arc::new(Inner {
-            name,
-            description,
-            parameters,
-            call,
-            options,
-            location: None,
-        })))
+        Ok(Self(Arc::new(Inner { name, description, parameters, call, options, location: None })))
     }
 
     /// The tool that a macro described.
@@ -206,9 +194,7 @@ impl Tool {
 /// What providers accept as the name of a tool.
 fn is_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
 /// A result as the model reads it: text as it is, everything else as JSON.
@@ -223,11 +209,7 @@ impl PartialEq for Tool {
     /// Tools are equal if a model cannot tell them apart.
     fn eq(&self, other: &Self) -> bool {
         let face = |tool: &Self| {
-            (
-                tool.name().to_owned(),
-                tool.description().to_owned(),
-                tool.parameters().clone(),
-            )
+            (tool.name().to_owned(), tool.description().to_owned(), tool.parameters().clone())
         };
         Arc::ptr_eq(&self.0, &other.0) || face(self) == face(other)
     }

@@ -29,11 +29,7 @@ impl ParameterSchema {
         let mut schema = Map::new();
         schema.insert("type".into(), Value::String(json_type.into()));
         schema.insert("description".into(), Value::String(description.into()));
-        Self {
-            name: name.into(),
-            schema,
-            required: true,
-        }
+        Self { name: name.into(), schema, required: true }
     }
 
     /// Lets the parameter be left out.
@@ -46,8 +42,7 @@ impl ParameterSchema {
     /// Lists the only values that are allowed.
     #[must_use]
     pub fn one_of<V: Into<Value>>(mut self, values: impl IntoIterator<Item = V>) -> Self {
-        self.schema
-            .insert("enum".into(), values.into_iter().map(Into::into).collect());
+        self.schema.insert("enum".into(), values.into_iter().map(Into::into).collect());
         self
     }
 

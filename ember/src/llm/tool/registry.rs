@@ -63,9 +63,7 @@ impl ToolRegistry {
     /// When two have the same name.
     pub fn of<T: Into<Tool>>(tools: impl IntoIterator<Item = T>) -> Result<Self, Error> {
         let mut registry = Self::new();
-        tools
-            .into_iter()
-            .try_for_each(|tool| registry.register(tool))?;
+        tools.into_iter().try_for_each(|tool| registry.register(tool))?;
         Ok(registry)
     }
 
@@ -91,9 +89,7 @@ impl ToolRegistry {
             let message = format!("there are two tools of the name `{}`", tool.name());
             return Err(Error::new(ErrorKind::Config, message));
         }
-        tools
-            .by_name
-            .insert(tool.name().to_owned(), tools.tools.len());
+        tools.by_name.insert(tool.name().to_owned(), tools.tools.len());
         tools.tools.push(tool);
         Ok(())
     }
@@ -148,15 +144,12 @@ impl ToolRegistry {
     }
 
     async fn try_execute(&self, call: &ToolCall) -> Result<String, String> {
-        let tool = self
-            .get(&call.name)
-            .ok_or_else(|| self.unknown(&call.name))?;
+        let tool = self.get(&call.name).ok_or_else(|| self.unknown(&call.name))?;
         if call.truncated {
             return Err("the call was cut off before it was complete".to_owned());
         }
-        let arguments = call
-            .parse()
-            .map_err(|error| format!("the arguments are not valid JSON: {error}"))?;
+        let arguments =
+            call.parse().map_err(|error| format!("the arguments are not valid JSON: {error}"))?;
         let limit = tool.options().timeout.unwrap_or(self.0.time_limit);
         match timeout(limit, AssertUnwindSafe(tool.call(arguments)).catch_unwind()).await {
             Ok(Ok(outcome)) => outcome.map_err(|error| error.message().to_owned()),
@@ -164,10 +157,9 @@ impl ToolRegistry {
                 tracing::error!(tool = call.name, "a tool panicked");
                 Err("the tool failed".to_owned())
             }
-            Err(_) => Err(format!(
-                "the tool did not answer within {} seconds",
-                limit.as_secs_f64()
-            )),
+            Err(_) => {
+                Err(format!("the tool did not answer within {} seconds", limit.as_secs_f64()))
+            }
         }
     }
 
@@ -200,10 +192,7 @@ mod tests {
 
     async fn run(tools: &ToolRegistry, name: &str, arguments: &str) -> (String, bool) {
         let result = tools.execute(&ToolCall::new("c1", name, arguments)).await;
-        assert_eq!(
-            (result.call_id.as_str(), result.name.as_str()),
-            ("c1", name)
-        );
+        assert_eq!((result.call_id.as_str(), result.name.as_str()), ("c1", name));
         (result.content, result.is_error)
     }
 
@@ -216,15 +205,9 @@ mod tests {
             tool("hang", |_| std::future::pending()),
         ])
         .unwrap();
-        assert_eq!(
-            run(&tools, "echo", r#"{"n":1}"#).await,
-            (r#"{"n":1}"#.into(), false)
-        );
+        assert_eq!(run(&tools, "echo", r#"{"n":1}"#).await, (r#"{"n":1}"#.into(), false));
         assert_eq!(run(&tools, "fail", "").await, ("out of order".into(), true));
-        assert_eq!(
-            run(&tools, "panic", "{}").await,
-            ("the tool failed".into(), true)
-        );
+        assert_eq!(run(&tools, "panic", "{}").await, ("the tool failed".into(), true));
         assert_eq!(
             run(&tools, "hang", "{}").await,
             ("the tool did not answer within 30 seconds".into(), true)
@@ -234,17 +217,9 @@ mod tests {
             ("there is no tool `ecco`; did you mean `echo`?".into(), true)
         );
         assert!(
-            run(&tools, "echo", "{\"n\":")
-                .await
-                .0
-                .starts_with("the arguments are not valid JSON")
+            run(&tools, "echo", "{\"n\":").await.0.starts_with("the arguments are not valid JSON")
         );
-        assert!(
-            run(&tools, "echo", "[]")
-                .await
-                .0
-                .contains("must be a JSON object")
-        );
+        assert!(run(&tools, "echo", "[]").await.0.contains("must be a JSON object"));
     }
 
     #[test]
@@ -252,13 +227,7 @@ mod tests {
         let mut tools =
             ToolRegistry::of([tool("echo", |arguments| async { Ok(arguments) })]).unwrap();
         let again = tool("echo", |arguments| async { Ok(arguments) });
-        assert!(
-            tools
-                .register(again)
-                .unwrap_err()
-                .to_string()
-                .contains("`echo`")
-        );
+        assert!(tools.register(again).unwrap_err().to_string().contains("`echo`"));
     }
 
     #[test]

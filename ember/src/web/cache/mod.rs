@@ -73,10 +73,7 @@ impl Cache {
         if !may_ask(&request) {
             return run(request).await;
         }
-        let key = request
-            .uri()
-            .path_and_query()
-            .map_or_else(String::new, ToString::to_string);
+        let key = request.uri().path_and_query().map_or_else(String::new, ToString::to_string);
         if let Some(kept) = self.0.get(&key).await {
             return kept.to_response();
         }
@@ -116,18 +113,11 @@ fn may_ask(request: &Request) -> bool {
 /// Tells whether an answer may be kept: a success, whole, small, and meant for everybody.
 fn may_keep(response: &Response) -> bool {
     let headers = response.headers();
-    let directives = headers
-        .get_all(CACHE_CONTROL)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
+    let directives = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
     let mut directives = directives.flat_map(|value| value.split(',')).map(str::trim);
     response.status().is_success()
         && !headers.contains_key(SET_COOKIE)
-        && response
-            .body()
-            .size_hint()
-            .exact()
-            .is_some_and(|length| length <= MAX_BODY)
+        && response.body().size_hint().exact().is_some_and(|length| length <= MAX_BODY)
         && !directives.any(|directive| matches!(directive, "no-store" | "private"))
 }
 

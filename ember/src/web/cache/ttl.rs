@@ -24,11 +24,7 @@ pub struct TtlCache {
 impl TtlCache {
     /// Keeps at most 1,024 answers, each for this time.
     pub fn new(ttl: Duration) -> Self {
-        Self {
-            ttl,
-            clock: Clock::system(),
-            entries: Mutex::new(BoundedMap::new(1024)),
-        }
+        Self { ttl, clock: Clock::system(), entries: Mutex::new(BoundedMap::new(1024)) }
     }
 
     /// Sets how many answers are kept; the oldest make room for new ones.

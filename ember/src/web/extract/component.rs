@@ -7,10 +7,7 @@ use crate::web::request::RequestParts;
 impl<T: Send + Sync + 'static> FromRequestParts for Component<T> {
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         // The start-up check finds a missing component; a request made by hand may still lack it.
-        parts
-            .component()
-            .cloned()
-            .ok_or_else(|| missing(Need::of::<T>()))
+        parts.component().cloned().ok_or_else(|| missing(Need::of::<T>()))
     }
 
     fn describe(operation: &mut Operation) {
@@ -26,8 +23,5 @@ impl<T: Send + Sync + 'static> FromRequestParts for Option<Component<T>> {
 }
 
 fn missing(need: Need) -> Error {
-    Error::internal(format!(
-        "no component of type `{}` is provided",
-        need.type_name()
-    ))
+    Error::internal(format!("no component of type `{}` is provided", need.type_name()))
 }

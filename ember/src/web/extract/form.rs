@@ -23,21 +23,15 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
                 .map(Form)
                 .map_err(|error| misfit("form", &error));
         }
-        let media_type = request
-            .header(CONTENT_TYPE)
-            .unwrap_or_default()
-            .split(';')
-            .next()
-            .unwrap_or_default();
+        let media_type =
+            request.header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default();
         if !media_type.trim().eq_ignore_ascii_case(MEDIA_TYPE) {
             return Err(Error::unsupported_media_type(format!(
                 "The body must have the media type `{MEDIA_TYPE}`."
             )));
         }
         let body = request.into_body().collect().await?;
-        parse(&body)
-            .map(Form)
-            .map_err(|error| misfit("form", &error))
+        parse(&body).map(Form).map_err(|error| misfit("form", &error))
     }
 }
 
@@ -54,37 +48,21 @@ mod tests {
     }
 
     async fn read(builder: http::request::Builder, body: &'static str) -> Result<Search, Error> {
-        Form::from_request(builder.body(body).unwrap().into())
-            .await
-            .map(|Form(search)| search)
+        Form::from_request(builder.body(body).unwrap().into()).await.map(|Form(search)| search)
     }
 
     #[tokio::test]
     async fn reads_the_body_or_the_query() {
-        let expected = Search {
-            q: "a b".into(),
-            tag: vec![1, 2],
-        };
+        let expected = Search { q: "a b".into(), tag: vec![1, 2] };
         let post = http::Request::post("/").header(CONTENT_TYPE, MEDIA_TYPE);
         assert_eq!(read(post, "q=a+b&tag=1&tag=2").await.unwrap(), expected);
-        assert_eq!(
-            read(http::Request::get("/?q=a%20b&tag=1&tag=2"), "")
-                .await
-                .unwrap(),
-            expected
-        );
+        assert_eq!(read(http::Request::get("/?q=a%20b&tag=1&tag=2"), "").await.unwrap(), expected);
     }
 
     #[tokio::test]
     async fn refuses_what_does_not_fit() {
         let post = || http::Request::post("/").header(CONTENT_TYPE, MEDIA_TYPE);
         assert_eq!(read(post(), "q=a&tag=x").await.unwrap_err().status(), 422);
-        assert_eq!(
-            read(http::Request::post("/"), "q=a")
-                .await
-                .unwrap_err()
-                .status(),
-            415
-        );
+        assert_eq!(read(http::Request::post("/"), "q=a").await.unwrap_err().status(), 415);
     }
 }

@@ -15,19 +15,12 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
             ));
         }
         let body = request.into_body().collect().await?;
-        serde_json::from_slice(&body)
-            .map(Json)
-            .map_err(|error| explain::<T>(&body, &error))
+        serde_json::from_slice(&body).map(Json).map_err(|error| explain::<T>(&body, &error))
     }
 }
 
 fn is_json(media_type: Option<&str>) -> bool {
-    let essence = media_type
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
+    let essence = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
         || essence
             .to_ascii_lowercase()
@@ -43,16 +36,8 @@ fn explain<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Error
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let outcome: Result<T, _> = serde_path_to_error::deserialize(&mut deserializer);
     let path = outcome.err().map(|error| error.path().clone());
-    let pointer: String = path
-        .iter()
-        .flat_map(|path| path.iter())
-        .map(token)
-        .collect();
-    let place = if pointer.is_empty() {
-        "the body"
-    } else {
-        &pointer
-    };
+    let pointer: String = path.iter().flat_map(|path| path.iter()).map(token).collect();
+    let place = if pointer.is_empty() { "the body" } else { &pointer };
     Error::unprocessable(format!("The JSON does not fit at {place}: {error}."))
         .with_member("pointer", pointer)
 }
@@ -78,22 +63,15 @@ mod tests {
     }
 
     async fn read(media_type: &str, body: &'static str) -> Result<Point, Error> {
-        let request = http::Request::builder()
-            .header(CONTENT_TYPE, media_type)
-            .body(body)
-            .unwrap();
-        Json::from_request(request.into())
-            .await
-            .map(|Json(point)| point)
+        let request = http::Request::builder().header(CONTENT_TYPE, media_type).body(body).unwrap();
+        Json::from_request(request.into()).await.map(|Json(point)| point)
     }
 
     #[tokio::test]
     async fn reads_json_of_every_spelling() {
-        for media_type in [
-            "application/json",
-            "Application/JSON; charset=utf-8",
-            "application/geo+json",
-        ] {
+        for media_type in
+            ["application/json", "Application/JSON; charset=utf-8", "application/geo+json"]
+        {
             assert_eq!(
                 read(media_type, r#"{"at":[1,2]}"#).await.unwrap(),
                 Point { at: vec![1, 2] }
@@ -106,17 +84,9 @@ mod tests {
         assert_eq!(read("text/plain", "{}").await.unwrap_err().status(), 415);
         let malformed = read("application/json", r#"{"at":["#).await.unwrap_err();
         assert_eq!(malformed.status(), 400);
-        assert!(
-            malformed.message().contains("line 1 column 7"),
-            "{malformed}"
-        );
-        let misfit = read("application/json", r#"{"at":[1,"x"]}"#)
-            .await
-            .unwrap_err();
+        assert!(malformed.message().contains("line 1 column 7"), "{malformed}");
+        let misfit = read("application/json", r#"{"at":[1,"x"]}"#).await.unwrap_err();
         assert_eq!(misfit.status(), 422);
-        assert_eq!(
-            serde_json::to_value(misfit.problem()).unwrap()["pointer"],
-            "/at/1"
-        );
+        assert_eq!(serde_json::to_value(misfit.problem()).unwrap()["pointer"], "/at/1");
     }
 }

@@ -37,10 +37,7 @@ impl<'a> ValueDeserializer<'a> {
     }
 
     fn misfit(self, reason: impl fmt::Display) -> PathError {
-        PathError(format!(
-            "The path parameter `{}` does not fit: {reason}.",
-            self.name
-        ))
+        PathError(format!("The path parameter `{}` does not fit: {reason}.", self.name))
     }
 
     /// Puts the name of the parameter before what a visitor complains of.
@@ -134,9 +131,7 @@ impl<'a> ParamsDeserializer<'a> {
     }
 
     fn values(&self) -> impl Iterator<Item = ValueDeserializer<'a>> {
-        self.params
-            .iter()
-            .map(|(name, text)| ValueDeserializer::new(name, text))
+        self.params.iter().map(|(name, text)| ValueDeserializer::new(name, text))
     }
 
     fn only(&self) -> Result<ValueDeserializer<'a>, PathError> {
@@ -298,11 +293,7 @@ mod tests {
             error,
             "The path parameter `id` does not fit: `300` is no u8: number too large to fit in target type."
         );
-        assert!(
-            one::<Color>("green")
-                .unwrap_err()
-                .contains("unknown variant `green`")
-        );
+        assert!(one::<Color>("green").unwrap_err().contains("unknown variant `green`"));
         assert!(one::<std::net::IpAddr>("x").unwrap_err().contains("`id`"));
     }
 
@@ -310,25 +301,11 @@ mod tests {
     fn parameters_fill_tuples_structs_and_single_values() {
         let params = [("user", Cow::from("ann")), ("id", Cow::from("7"))];
         assert_eq!(all(&params), Ok(("ann".to_owned(), 7_u64)));
-        assert_eq!(
-            all(&params),
-            Ok(Place {
-                user: "ann".into(),
-                id: 7
-            })
-        );
+        assert_eq!(all(&params), Ok(Place { user: "ann".into(), id: 7 }));
         assert_eq!(all(&params), Ok(vec!["ann".to_owned(), "7".to_owned()]));
         assert_eq!(all(&params[1..]), Ok(7_u64));
         assert_eq!(all(&params[1..]), Ok(Id(7)));
-        assert!(
-            all::<u64>(&params)
-                .unwrap_err()
-                .contains("there are 2 parameters")
-        );
-        assert!(
-            all::<(u64,)>(&params)
-                .unwrap_err()
-                .contains("1 values are wanted")
-        );
+        assert!(all::<u64>(&params).unwrap_err().contains("there are 2 parameters"));
+        assert!(all::<(u64,)>(&params).unwrap_err().contains("1 values are wanted"));
     }
 }

@@ -43,15 +43,8 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, ParseError> {
 pub(super) fn misfit(what: &str, error: &ParseError) -> Error {
     let path = error.path().to_string();
     // A field that is missing is named by the error, and has no path of its own.
-    let place = if path == "." {
-        String::new()
-    } else {
-        format!(" at `{path}`")
-    };
-    Error::unprocessable(format!(
-        "The {what} does not fit{place}: {}.",
-        error.inner()
-    ))
+    let place = if path == "." { String::new() } else { format!(" at `{path}`") };
+    Error::unprocessable(format!("The {what} does not fit{place}: {}.", error.inner()))
 }
 
 #[cfg(test)]
@@ -69,17 +62,12 @@ mod tests {
     async fn read(target: &str) -> Result<Page, Error> {
         let request: crate::web::Request = http::Request::get(target).body(()).unwrap().into();
         let (mut parts, _) = request.into_parts();
-        Query::from_request_parts(&mut parts)
-            .await
-            .map(|Query(page)| page)
+        Query::from_request_parts(&mut parts).await.map(|Query(page)| page)
     }
 
     #[tokio::test]
     async fn reads_fields_and_lists() {
-        let expected = Page {
-            limit: 5,
-            tag: vec!["a".into(), "b c".into()],
-        };
+        let expected = Page { limit: 5, tag: vec!["a".into(), "b c".into()] };
         assert_eq!(read("/?limit=5&tag=a&tag=b+c").await.unwrap(), expected);
     }
 
@@ -88,12 +76,6 @@ mod tests {
         let error = read("/?limit=many").await.unwrap_err();
         assert_eq!(error.status(), 400);
         assert!(error.message().contains("at `limit`"), "{error}");
-        assert!(
-            read("/")
-                .await
-                .unwrap_err()
-                .message()
-                .contains("missing field `limit`")
-        );
+        assert!(read("/").await.unwrap_err().message().contains("missing field `limit`"));
     }
 }

@@ -22,13 +22,7 @@ impl<'a> Next<'a> {
     /// Lets the next middleware answer, or the handler where there is none.
     pub fn run(self, request: Request) -> impl Future<Output = Response> + Send + 'a {
         match self.rest {
-            [next, rest @ ..] => next.0.handle(
-                request,
-                Next {
-                    rest,
-                    terminus: self.terminus,
-                },
-            ),
+            [next, rest @ ..] => next.0.handle(request, Next { rest, terminus: self.terminus }),
             [] => self.terminus.answer(request),
         }
     }
@@ -36,9 +30,7 @@ impl<'a> Next<'a> {
 
 impl fmt::Debug for Next<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Next")
-            .field("middleware", &self.rest.len())
-            .finish()
+        f.debug_struct("Next").field("middleware", &self.rest.len()).finish()
     }
 }
 

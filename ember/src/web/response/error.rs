@@ -27,20 +27,14 @@ impl IntoResponse for Error {
         let mut response = typed(body, Problem::MEDIA_TYPE);
         *response.status_mut() = self.status();
         if let Some(wait) = self.retry_after() {
-            let seconds = wait
-                .as_secs()
-                .saturating_add(u64::from(wait.subsec_nanos() > 0));
+            let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         if self.kind() == ErrorKind::Unauthorized {
             // RFC 9110 §15.5.2 wants a challenge with every 401.
-            response
-                .headers_mut()
-                .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        response
-            .extensions_mut()
-            .insert(ResponseError(Arc::new(self)));
+        response.extensions_mut().insert(ResponseError(Arc::new(self)));
         response
     }
 }
@@ -56,18 +50,8 @@ mod tests {
         let response = error.into_response();
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()["retry-after"], "2");
-        assert_eq!(
-            response.headers()["content-type"],
-            "application/problem+json"
-        );
-        assert_eq!(
-            response
-                .extensions()
-                .get::<ResponseError>()
-                .unwrap()
-                .message(),
-            "Later."
-        );
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        assert_eq!(response.extensions().get::<ResponseError>().unwrap().message(), "Later.");
         let body = response.into_body().collect().await.unwrap();
         let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(problem["detail"], "Later.");

@@ -92,9 +92,7 @@ impl IntoResponse for Infallible {
 /// A body with a media type.
 pub(super) fn typed(body: impl Into<Body>, media_type: &'static str) -> Response {
     let mut response = Response::new(body.into());
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
 }
 
@@ -232,20 +230,12 @@ mod tests {
 
     #[test]
     fn text_has_a_media_type_and_a_status_may_lead() {
-        let response = (
-            StatusCode::CREATED,
-            [(LOCATION, "/7")],
-            [("x-a", "b")],
-            "made",
-        )
-            .into_response();
+        let response =
+            (StatusCode::CREATED, [(LOCATION, "/7")], [("x-a", "b")], "made").into_response();
         assert_eq!(response.status(), 201);
         assert_eq!(response.headers()["location"], "/7");
         assert_eq!(response.headers()["x-a"], "b");
-        assert_eq!(
-            response.headers()["content-type"],
-            "text/plain; charset=utf-8"
-        );
+        assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
     }
 
     #[test]

@@ -46,10 +46,7 @@ impl Redirect {
     }
 
     fn with_status(status: StatusCode, address: impl Into<String>) -> Self {
-        Self {
-            status,
-            to: address.into(),
-        }
+        Self { status, to: address.into() }
     }
 }
 

@@ -89,10 +89,8 @@ impl IntoResponse for Sse {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         // nginx buffers a response unless it is told not to.
-        headers.insert(
-            HeaderName::from_static("x-accel-buffering"),
-            HeaderValue::from_static("no"),
-        );
+        headers
+            .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
         response
     }
 }
@@ -175,23 +173,13 @@ impl<S: Stream<Item: IntoEvent>> http_body::Body for SseBody<S> {
             }
         }
         if this.writer.is_empty() && !*this.ended {
-            poll_keep_alive(
-                this.timer,
-                *this.keep_alive,
-                this.sent,
-                this.writer,
-                context,
-            );
+            poll_keep_alive(this.timer, *this.keep_alive, this.sent, this.writer, context);
         }
         if !this.writer.is_empty() {
             *this.sent = true;
             return Poll::Ready(Some(Ok(Frame::data(this.writer.take()))));
         }
-        if *this.ended {
-            Poll::Ready(None)
-        } else {
-            Poll::Pending
-        }
+        if *this.ended { Poll::Ready(None) } else { Poll::Pending }
     }
 }
 
@@ -245,10 +233,7 @@ mod tests {
         let mut body = Sse::new(events).into_response().into_body();
         for text in ["a", "b"] {
             sender.send(Event::data(text)).await.unwrap();
-            assert_eq!(
-                body.data().await.unwrap().unwrap(),
-                format!("data: {text}\n\n")
-            );
+            assert_eq!(body.data().await.unwrap().unwrap(), format!("data: {text}\n\n"));
         }
         drop(sender);
         assert!(body.frame().await.is_none());
@@ -256,16 +241,10 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_is_told_and_ends_the_stream() {
-        let events = [
-            Ok(Event::data("a")),
-            Err(Error::unavailable("Gone.")),
-            Ok(Event::data("never")),
-        ];
+        let events =
+            [Ok(Event::data("a")), Err(Error::unavailable("Gone.")), Ok(Event::data("never"))];
         let text = frames(Sse::new(stream::iter(events))).await.concat();
-        assert!(
-            text.starts_with("data: a\n\nevent: error\ndata: {"),
-            "{text}"
-        );
+        assert!(text.starts_with("data: a\n\nevent: error\ndata: {"), "{text}");
         assert!(text.contains("Gone.") && !text.contains("never"), "{text}");
     }
 

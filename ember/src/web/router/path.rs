@@ -69,10 +69,7 @@ impl Segment {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let Some(inner) = text
-            .strip_prefix('{')
-            .and_then(|text| text.strip_suffix('}'))
-        else {
+        let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
             return match text.contains(['{', '}']) {
                 true => Err(format!(
                     "`{text}` is no parameter: a parameter is a whole segment, like `{{name}}`"
@@ -93,9 +90,7 @@ impl Segment {
 
 fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
-    let starts_well = chars
-        .next()
-        .is_some_and(|first| first.is_alphabetic() || first == '_');
+    let starts_well = chars.next().is_some_and(|first| first.is_alphabetic() || first == '_');
     starts_well && text != "_" && chars.all(|char| char.is_alphanumeric() || char == '_')
 }
 
@@ -103,10 +98,7 @@ impl std::str::FromStr for RoutePath {
     type Err = RoutePathError;
 
     fn from_str(text: &str) -> Result<Self, RoutePathError> {
-        let error = |reason: String| RoutePathError {
-            path: text.to_owned(),
-            reason,
-        };
+        let error = |reason: String| RoutePathError { path: text.to_owned(), reason };
         let Some(rest) = text.strip_prefix('/') else {
             return Err(error("it does not start with `/`".into()));
         };
@@ -130,18 +122,13 @@ impl std::str::FromStr for RoutePath {
                 )));
             }
             if let Some(name) = segment.parameter()
-                && segments
-                    .iter()
-                    .any(|earlier| earlier.parameter() == Some(name))
+                && segments.iter().any(|earlier| earlier.parameter() == Some(name))
             {
                 return Err(error(format!("the parameter `{name}` is written twice")));
             }
             segments.push(segment);
         }
-        Ok(Self {
-            text: text.to_owned(),
-            segments,
-        })
+        Ok(Self { text: text.to_owned(), segments })
     }
 }
 
@@ -194,10 +181,7 @@ mod tests {
     #[test]
     fn twins_differ_in_the_last_slash() {
         let twin = |path: &str| {
-            path.parse::<RoutePath>()
-                .unwrap()
-                .slash_twin()
-                .map(|twin| twin.to_string())
+            path.parse::<RoutePath>().unwrap().slash_twin().map(|twin| twin.to_string())
         };
         assert_eq!(twin("/a").as_deref(), Some("/a/"));
         assert_eq!(twin("/a/{b}/").as_deref(), Some("/a/{b}"));

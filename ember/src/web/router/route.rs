@@ -88,11 +88,7 @@ impl Route {
         let mut options = RouteOptions::default();
         (descriptor.options)(&mut options);
         Self {
-            methods: descriptor
-                .methods
-                .iter()
-                .filter_map(|method| method.parse().ok())
-                .collect(),
+            methods: descriptor.methods.iter().filter_map(|method| method.parse().ok()).collect(),
             path: descriptor.path.to_owned(),
             name: descriptor.name.to_owned(),
             location: Some(descriptor.location),
@@ -137,9 +133,6 @@ impl fmt::Display for Route {
 
 /// The last part of a function's path.
 fn short_name(path: &str) -> String {
-    let last = path
-        .rsplit("::")
-        .find(|part| *part != "{{closure}}")
-        .unwrap_or(path);
+    let last = path.rsplit("::").find(|part| *part != "{{closure}}").unwrap_or(path);
     last.to_owned()
 }

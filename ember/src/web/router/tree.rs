@@ -70,13 +70,7 @@ impl Tree {
             return None;
         }
         let leaf = self.root.find(path, 1, &mut parameters)?;
-        Some((
-            leaf,
-            Match {
-                route: None,
-                parameters,
-            },
-        ))
+        Some((leaf, Match { route: None, parameters }))
     }
 }
 
@@ -127,19 +121,13 @@ impl Leaf {
 
     /// Returns the route of a method.
     pub(crate) fn route(&self, method: &Method) -> Option<u32> {
-        self.routes
-            .iter()
-            .find(|(known, _)| known == method)
-            .map(|(_, route)| *route)
+        self.routes.iter().find(|(known, _)| known == method).map(|(_, route)| *route)
     }
 
     /// The methods that are answered, with those that follow from others.
     pub(crate) fn allowed(&self) -> Vec<&Method> {
         let mut methods: Vec<_> = self.routes.iter().map(|(method, _)| method).collect();
-        let implied = [
-            (Method::GET, &Method::HEAD),
-            (Method::OPTIONS, &Method::OPTIONS),
-        ];
+        let implied = [(Method::GET, &Method::HEAD), (Method::OPTIONS, &Method::OPTIONS)];
         for (by, method) in implied {
             if (methods.contains(&&by) || by == Method::OPTIONS) && !methods.contains(&method) {
                 methods.push(method);
@@ -157,8 +145,7 @@ mod tests {
     fn tree(paths: &[&str]) -> Tree {
         let mut tree = Tree::default();
         for (index, path) in paths.iter().enumerate() {
-            tree.insert(&path.parse().unwrap(), &Method::GET, index as u32)
-                .unwrap();
+            tree.insert(&path.parse().unwrap(), &Method::GET, index as u32).unwrap();
         }
         tree
     }
@@ -166,13 +153,7 @@ mod tests {
     #[track_caller]
     fn check(tree: &Tree, path: &str, route: Option<u32>, parameters: &[&str]) {
         let found = tree.find(path);
-        assert_eq!(
-            found
-                .as_ref()
-                .and_then(|(leaf, _)| leaf.route(&Method::GET)),
-            route,
-            "{path}"
-        );
+        assert_eq!(found.as_ref().and_then(|(leaf, _)| leaf.route(&Method::GET)), route, "{path}");
         let ranges = found.map(|(_, found)| found.parameters).unwrap_or_default();
         let texts: Vec<_> = ranges
             .iter()

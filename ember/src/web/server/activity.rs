@@ -19,15 +19,9 @@ pub(super) struct Ticks {
 impl Ticks {
     /// Ticks that are fine enough for these limits.
     pub(super) fn new(limits: &ServerLimits) -> Self {
-        let shortest = limits
-            .header_read
-            .min(limits.keep_alive)
-            .min(limits.write_stall);
+        let shortest = limits.header_read.min(limits.keep_alive).min(limits.write_stall);
         let length = (shortest / 4).clamp(Duration::from_millis(5), Duration::from_millis(500));
-        Self {
-            now: Arc::default(),
-            length,
-        }
+        Self { now: Arc::default(), length }
     }
 
     pub(super) fn length(&self) -> Duration {
@@ -120,17 +114,12 @@ impl Activity {
     /// Tells whether the connection has used up one of its times.
     pub(super) fn is_overdue(&self, limits: &ServerLimits) -> bool {
         if self.stalled.load(Relaxed)
-            && self
-                .ticks
-                .passed(self.stalled_since.load(Relaxed), limits.write_stall)
+            && self.ticks.passed(self.stalled_since.load(Relaxed), limits.write_stall)
         {
             return true;
         }
-        let limit = if self.reading_head.load(Relaxed) {
-            limits.header_read
-        } else {
-            limits.keep_alive
-        };
+        let limit =
+            if self.reading_head.load(Relaxed) { limits.header_read } else { limits.keep_alive };
         self.in_flight.load(Relaxed) == 0 && self.ticks.passed(self.since.load(Relaxed), limit)
     }
 }
@@ -152,10 +141,7 @@ mod tests {
 
     fn limits() -> ServerLimits {
         let second = Duration::from_secs;
-        ServerLimits::default()
-            .header_read(second(1))
-            .keep_alive(second(2))
-            .write_stall(second(3))
+        ServerLimits::default().header_read(second(1)).keep_alive(second(2)).write_stall(second(3))
     }
 
     fn wait(ticks: &Ticks, time: Duration) {
@@ -170,22 +156,13 @@ mod tests {
         let ticks = Ticks::new(&limits);
         let activity = Activity::new(ticks.clone());
         wait(&ticks, limits.header_read / 2);
-        assert!(
-            !activity.is_overdue(&limits),
-            "the first request may still come"
-        );
+        assert!(!activity.is_overdue(&limits), "the first request may still come");
         let request = activity.begin();
         wait(&ticks, limits.keep_alive * 5);
-        assert!(
-            !activity.is_overdue(&limits),
-            "an answer may take as long as it takes"
-        );
+        assert!(!activity.is_overdue(&limits), "an answer may take as long as it takes");
         drop(request);
         wait(&ticks, limits.header_read);
-        assert!(
-            !activity.is_overdue(&limits),
-            "idle is not the same as slow"
-        );
+        assert!(!activity.is_overdue(&limits), "idle is not the same as slow");
         wait(&ticks, limits.keep_alive);
         assert!(activity.is_overdue(&limits), "idle for too long");
     }
@@ -202,10 +179,7 @@ mod tests {
         wait(&ticks, limits.header_read / 2);
         activity.received();
         wait(&ticks, limits.header_read / 2);
-        assert!(
-            activity.is_overdue(&limits),
-            "a byte now and then does not help"
-        );
+        assert!(activity.is_overdue(&limits), "a byte now and then does not help");
     }
 
     #[test]
@@ -219,10 +193,7 @@ mod tests {
         activity.wrote(false);
         activity.wrote(true);
         wait(&ticks, limits.write_stall / 2);
-        assert!(
-            !activity.is_overdue(&limits),
-            "it took something in between"
-        );
+        assert!(!activity.is_overdue(&limits), "it took something in between");
         wait(&ticks, limits.write_stall);
         assert!(activity.is_overdue(&limits));
     }

@@ -27,12 +27,7 @@ pub(super) fn from_hyper(incoming: Incoming, patience: Duration) -> Body {
     if http_body::Body::is_end_stream(&incoming) {
         return Body::empty();
     }
-    Body::new(Patient {
-        incoming,
-        patience,
-        timer: None,
-        waiting: false,
-    })
+    Body::new(Patient { incoming, patience, timer: None, waiting: false })
 }
 
 impl http_body::Body for Patient {
@@ -57,11 +52,9 @@ impl http_body::Body for Patient {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => {
                 let kind = ErrorKind::RequestTimeout;
-                Poll::Ready(Some(Err(Error::new(
-                    kind,
-                    "The request body did not arrive in time.",
-                )
-                .into())))
+                Poll::Ready(Some(Err(
+                    Error::new(kind, "The request body did not arrive in time.").into()
+                )))
             }
         }
     }

@@ -52,21 +52,11 @@ impl Protocols {
             Err(_) => return,
             Ok(false) => {
                 let connection = self.http1.serve_connection(TokioIo::new(stream), peer);
-                Graceful {
-                    connection,
-                    activity,
-                    closing: false,
-                }
-                .await
+                Graceful { connection, activity, closing: false }.await
             }
             Ok(true) => {
                 let connection = self.http2.serve_connection(TokioIo::new(stream), peer);
-                Graceful {
-                    connection,
-                    activity,
-                    closing: false,
-                }
-                .await
+                Graceful { connection, activity, closing: false }.await
             }
         };
         if let Err(error) = outcome {
@@ -93,10 +83,7 @@ impl Service<Request<Incoming>> for Peer {
     fn call(&self, request: Request<Incoming>) -> Serving {
         let in_flight = self.activity.begin();
         let request = request.map(|incoming| from_hyper(incoming, self.body_read));
-        Serving {
-            answer: self.site.answer(request, self.remote),
-            in_flight: Some(in_flight),
-        }
+        Serving { answer: self.site.answer(request, self.remote), in_flight: Some(in_flight) }
     }
 }
 

@@ -23,10 +23,7 @@ impl Bind {
         let address = exclusive.local_addr()?.as_socket().unwrap_or(address);
         drop(exclusive);
         let listeners = (0..workers).map(|_| socket(address, true).map(TcpListener::from));
-        Ok(Self {
-            listeners: listeners.collect::<io::Result<_>>()?,
-            address,
-        })
+        Ok(Self { listeners: listeners.collect::<io::Result<_>>()?, address })
     }
 
     /// Shares one listener among the workers.
@@ -36,13 +33,8 @@ impl Bind {
     pub fn given(listener: TcpListener, workers: usize) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let more = (1..workers)
-            .map(|_| listener.try_clone())
-            .collect::<io::Result<Vec<_>>>()?;
-        Ok(Self {
-            listeners: std::iter::once(listener).chain(more).collect(),
-            address,
-        })
+        let more = (1..workers).map(|_| listener.try_clone()).collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { listeners: std::iter::once(listener).chain(more).collect(), address })
     }
 
     /// The address, with the port that the kernel chose where none was asked for.
@@ -56,11 +48,7 @@ impl Bind {
 }
 
 fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Connections of an earlier run that linger in the kernel do not hold the address.
     socket.set_reuse_address(true)?;
     #[cfg(unix)]
@@ -81,10 +69,7 @@ mod tests {
     fn an_address_is_shared_by_workers_and_with_nobody_else() {
         let bind = Bind::shared(([127, 0, 0, 1], 0).into(), 3).unwrap();
         assert_ne!(bind.address().port(), 0);
-        assert_eq!(
-            Bind::shared(bind.address(), 1).unwrap_err().kind(),
-            io::ErrorKind::AddrInUse
-        );
+        assert_eq!(Bind::shared(bind.address(), 1).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert_eq!(bind.into_listeners().len(), 3);
     }
 }

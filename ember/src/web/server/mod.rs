@@ -46,11 +46,7 @@ impl Server {
     /// A server for a site, with as many workers as the machine has processors.
     pub fn new(site: Arc<Site>) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            site,
-            limits: ServerLimits::default(),
-            workers,
-        }
+        Self { site, limits: ServerLimits::default(), workers }
     }
 
     /// Sets the bounds.
@@ -100,15 +96,8 @@ impl Server {
             let thread = std::thread::Builder::new().name(format!("ember-worker-{index}"));
             threads.push(thread.spawn(move || worker.run())?);
         }
-        let stop = Stop {
-            phase,
-            grace: self.limits.shutdown,
-        };
-        Ok(ServerHandle {
-            address,
-            stop,
-            threads,
-        })
+        let stop = Stop { phase, grace: self.limits.shutdown };
+        Ok(ServerHandle { address, stop, threads })
     }
 }
 

@@ -21,21 +21,13 @@ pub(super) struct Stream<S> {
 
 impl<S: AsyncRead + Unpin> Stream<S> {
     pub(super) fn new(socket: S, activity: Arc<Activity>) -> Self {
-        Self {
-            socket,
-            activity,
-            first: [0; PREFACE.len()],
-            pending: 0..0,
-        }
+        Self { socket, activity, first: [0; PREFACE.len()], pending: 0..0 }
     }
 
     /// Reads far enough to tell whether the client speaks HTTP/2; what was read is not lost.
     pub(super) async fn speaks_http2(&mut self) -> io::Result<bool> {
         while self.pending.end < PREFACE.len() {
-            let read = self
-                .socket
-                .read(&mut self.first[self.pending.end..])
-                .await?;
+            let read = self.socket.read(&mut self.first[self.pending.end..]).await?;
             self.pending.end += read;
             if read == 0 || self.first[..self.pending.end] != PREFACE[..self.pending.end] {
                 return Ok(false);

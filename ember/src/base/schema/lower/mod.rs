@@ -62,11 +62,7 @@ mod tests {
     }
 
     fn keywords(lowered: &Lowered) -> Vec<&str> {
-        lowered
-            .relaxed
-            .iter()
-            .map(|relaxed| relaxed.keyword.as_str())
-            .collect()
+        lowered.relaxed.iter().map(|relaxed| relaxed.keyword.as_str()).collect()
     }
 
     #[test]

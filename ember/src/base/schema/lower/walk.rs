@@ -46,23 +46,11 @@ pub(super) fn walk(schema: &Value, rules: &Rules) -> Result<Lowered, Relaxed> {
         if let Value::Object(root) = &mut schema {
             root.remove("$schema");
         }
-        return Ok(Lowered {
-            schema,
-            strict: false,
-            relaxed: Vec::new(),
-        });
+        return Ok(Lowered { schema, strict: false, relaxed: Vec::new() });
     }
     let no_definitions = Object::new();
-    let definitions = schema
-        .get("$defs")
-        .and_then(Value::as_object)
-        .unwrap_or(&no_definitions);
-    let mut walker = Walker {
-        rules,
-        definitions,
-        relaxed: Vec::new(),
-        properties: 0,
-    };
+    let definitions = schema.get("$defs").and_then(Value::as_object).unwrap_or(&no_definitions);
+    let mut walker = Walker { rules, definitions, relaxed: Vec::new(), properties: 0 };
     let mut root = walker.node(&walker.inlined_root(schema), "", 0)?;
     if root.get("type").is_none_or(|kind| kind != "object") {
         return Err(relaxed("", "type"));
@@ -74,11 +62,7 @@ pub(super) fn walk(schema: &Value, rules: &Rules) -> Result<Lowered, Relaxed> {
         });
         root["$defs"] = Value::Object(lowered.collect::<Result<_, _>>()?);
     }
-    Ok(Lowered {
-        schema: root,
-        strict: true,
-        relaxed: walker.relaxed,
-    })
+    Ok(Lowered { schema: root, strict: true, relaxed: walker.relaxed })
 }
 
 struct Walker<'a> {
@@ -116,11 +100,7 @@ impl Walker<'_> {
                 false => self.node(&merged(target, schema, &["$ref"]), pointer, depth),
             };
         }
-        if let Some([only]) = object
-            .get("allOf")
-            .and_then(Value::as_array)
-            .map(Vec::as_slice)
-        {
+        if let Some([only]) = object.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
             return self.node(&merged(only, schema, &["allOf"]), pointer, depth);
         }
         self.plain_node(object, pointer, depth)
@@ -161,9 +141,7 @@ impl Walker<'_> {
                 "default" if value.is_null() => {}
                 keyword if NOISE.contains(&keyword) || keyword.starts_with("x-") => {}
                 "format"
-                    if value
-                        .as_str()
-                        .is_some_and(|format| NUMBER_FORMATS.contains(&format)) => {}
+                    if value.as_str().is_some_and(|format| NUMBER_FORMATS.contains(&format)) => {}
                 shape if SHAPE.contains(&shape) => {
                     lowered.insert(keyword.clone(), value.clone());
                 }
@@ -196,10 +174,8 @@ impl Walker<'_> {
         depth: usize,
     ) -> Result<(), Relaxed> {
         let no_properties = Object::new();
-        let properties = object
-            .get("properties")
-            .and_then(Value::as_object)
-            .unwrap_or(&no_properties);
+        let properties =
+            object.get("properties").and_then(Value::as_object).unwrap_or(&no_properties);
         let is_map = match object.get("additionalProperties") {
             None => properties.is_empty(),
             Some(rest) => !matches!(rest, Value::Bool(false)),
@@ -211,19 +187,12 @@ impl Walker<'_> {
         if self.properties > self.rules.max_properties {
             return Err(relaxed(pointer, "properties"));
         }
-        let required: Vec<_> = object
-            .get("required")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .collect();
+        let required: Vec<_> =
+            object.get("required").and_then(Value::as_array).into_iter().flatten().collect();
         let mut members = Object::new();
         for (name, member) in properties {
-            let mut member = self.node(
-                member,
-                &format!("{pointer}/properties/{}", escaped(name)),
-                depth + 1,
-            )?;
+            let mut member =
+                self.node(member, &format!("{pointer}/properties/{}", escaped(name)), depth + 1)?;
             if self.rules.all_required && !required.iter().any(|required| *required == name) {
                 make_nullable(&mut member);
             }
@@ -244,23 +213,12 @@ impl Walker<'_> {
         let listed = self.rules.constraints.contains(&keyword);
         match keyword {
             "format" => {
-                listed
-                    && value
-                        .as_str()
-                        .is_some_and(|format| self.rules.formats.contains(&format))
+                listed && value.as_str().is_some_and(|format| self.rules.formats.contains(&format))
             }
             // A look-around is the one thing that the pattern dialect lacks.
-            "pattern" => {
-                listed
-                    && value
-                        .as_str()
-                        .is_some_and(|pattern| !pattern.contains("(?"))
-            }
+            "pattern" => listed && value.as_str().is_some_and(|pattern| !pattern.contains("(?")),
             "minItems" => {
-                listed
-                    && value
-                        .as_u64()
-                        .is_some_and(|count| count <= self.rules.max_min_items)
+                listed && value.as_u64().is_some_and(|count| count <= self.rules.max_min_items)
             }
             _ => listed,
         }
@@ -284,9 +242,7 @@ impl Walker<'_> {
             }
         }
         match schema {
-            Value::Object(object) => object
-                .values()
-                .any(|value| self.leads_to(value, goal, seen)),
+            Value::Object(object) => object.values().any(|value| self.leads_to(value, goal, seen)),
             Value::Array(values) => values.iter().any(|value| self.leads_to(value, goal, seen)),
             _ => false,
         }
@@ -355,8 +311,5 @@ fn escaped(name: &str) -> String {
 }
 
 fn relaxed(pointer: &str, keyword: &str) -> Relaxed {
-    Relaxed {
-        pointer: pointer.to_owned(),
-        keyword: keyword.to_owned(),
-    }
+    Relaxed { pointer: pointer.to_owned(), keyword: keyword.to_owned() }
 }

@@ -60,10 +60,7 @@ impl Adapter for OpenAi {
     fn authorize(&self, key: &Secret) -> Result<HeaderMap, Error> {
         let mut value =
             HeaderValue::try_from(format!("Bearer {}", key.expose())).map_err(|_| {
-                Error::new(
-                    ErrorKind::Config,
-                    "the API key holds characters that no key has",
-                )
+                Error::new(ErrorKind::Config, "the API key holds characters that no key has")
             })?;
         value.set_sensitive(true);
         Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))

@@ -20,17 +20,11 @@ pub(super) fn encode(
     let body = Body {
         model,
         messages,
-        tools: request
-            .tools
-            .iter()
-            .map(crate::llm::tool::Tool::to_openai_spec)
-            .collect(),
+        tools: request.tools.iter().map(crate::llm::tool::Tool::to_openai_spec).collect(),
         tool_choice: (!request.tools.is_empty())
             .then(|| tool_choice(&request.tool_choice))
             .flatten(),
-        parallel_tool_calls: request
-            .parallel_tool_calls
-            .filter(|_| !request.tools.is_empty()),
+        parallel_tool_calls: request.parallel_tool_calls.filter(|_| !request.tools.is_empty()),
         temperature: request.temperature,
         top_p: request.top_p,
         max_completion_tokens: request.max_tokens,
@@ -39,9 +33,7 @@ pub(super) fn encode(
         reasoning_effort: request.reasoning_effort.as_deref(),
         response_format: response_format(&request.response_format),
         stream: stream.then_some(true),
-        stream_options: stream.then_some(StreamOptions {
-            include_usage: true,
-        }),
+        stream_options: stream.then_some(StreamOptions { include_usage: true }),
         extra: &request.extra,
     };
     Ok((serde_json::to_vec(&body)?, dropped))
@@ -100,13 +92,7 @@ struct WireMessage<'a> {
 
 impl<'a> WireMessage<'a> {
     fn new(role: &'static str, content: Option<Content<'a>>) -> Self {
-        Self {
-            role,
-            content,
-            refusal: None,
-            tool_calls: Vec::new(),
-            tool_call_id: None,
-        }
+        Self { role, content, refusal: None, tool_calls: Vec::new(), tool_call_id: None }
     }
 }
 
@@ -133,18 +119,11 @@ struct WireFunction<'a> {
 impl<'a> From<&'a ToolCall> for WireCall<'a> {
     fn from(call: &'a ToolCall) -> Self {
         // An empty text is no JSON, and servers that parse it fail.
-        let arguments = if call.arguments.trim().is_empty() {
-            "{}"
-        } else {
-            &call.arguments
-        };
+        let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
         Self {
             id: &call.id,
             r#type: "function",
-            function: WireFunction {
-                name: &call.name,
-                arguments,
-            },
+            function: WireFunction { name: &call.name, arguments },
         }
     }
 }
@@ -157,20 +136,15 @@ fn write_message<'a>(
     dropped: &mut Vec<Dropped>,
 ) {
     let mut drop = |part: usize, why: &str| {
-        dropped.push(Dropped::new(
-            format!("messages[{index}].content[{part}]"),
-            why,
-        ))
+        dropped.push(Dropped::new(format!("messages[{index}].content[{part}]"), why))
     };
     match message.role {
-        Role::System => messages.push(WireMessage::new(
-            "system",
-            Some(Content::Text(message.text())),
-        )),
-        Role::User => messages.push(WireMessage::new(
-            "user",
-            Some(user_content(message, &mut drop)),
-        )),
+        Role::System => {
+            messages.push(WireMessage::new("system", Some(Content::Text(message.text()))))
+        }
+        Role::User => {
+            messages.push(WireMessage::new("user", Some(user_content(message, &mut drop))))
+        }
         Role::Assistant => {
             let text = message.text();
             let mut wire = WireMessage::new("assistant", None);
@@ -185,10 +159,7 @@ fn write_message<'a>(
                     Part::Reasoning(_) => {
                         drop(part_index, "chat completions take no reasoning back")
                     }
-                    _ => drop(
-                        part_index,
-                        "chat completions have no such part in an answer",
-                    ),
+                    _ => drop(part_index, "chat completions have no such part in an answer"),
                 }
             }
             // An answer needs content, a refusal or calls; `null` is not understood everywhere.
@@ -205,10 +176,8 @@ fn write_message<'a>(
                 };
                 let content = Content::Text(Cow::Borrowed(&result.content));
                 let tool_call_id = Some(result.call_id.as_str());
-                messages.push(WireMessage {
-                    tool_call_id,
-                    ..WireMessage::new("tool", Some(content))
-                });
+                messages
+                    .push(WireMessage { tool_call_id, ..WireMessage::new("tool", Some(content)) });
             }
         }
     }
@@ -216,11 +185,7 @@ fn write_message<'a>(
 
 /// Text alone stays text: some compatible servers know nothing else.
 fn user_content<'a>(message: &'a Message, drop: &mut impl FnMut(usize, &str)) -> Content<'a> {
-    if message
-        .content
-        .iter()
-        .all(|part| matches!(part, Part::Text(_)))
-    {
+    if message.content.iter().all(|part| matches!(part, Part::Text(_))) {
         return Content::Text(message.text());
     }
     let mut parts = Vec::with_capacity(message.content.len());
@@ -251,11 +216,8 @@ fn media_part(media: &Media) -> Option<Value> {
                 "image" => json!({"type": "image_url", "image_url": {"url": url}}),
                 "audio" => {
                     let subtype = media.media_type.rsplit('/').next().unwrap_or_default();
-                    let format = if subtype == "mpeg" {
-                        "mp3"
-                    } else {
-                        subtype.trim_start_matches("x-")
-                    };
+                    let format =
+                        if subtype == "mpeg" { "mp3" } else { subtype.trim_start_matches("x-") };
                     json!({"type": "input_audio", "input_audio": {"data": data, "format": format}})
                 }
                 _ => json!({"type": "file", "file": {"filename": "file", "file_data": url}}),
@@ -302,10 +264,7 @@ mod tests {
     #[test]
     fn a_plain_question_says_nothing_more() {
         let (body, dropped) = written(&"Hi".into(), false);
-        assert_eq!(
-            body,
-            json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
-        );
+        assert_eq!(body, json!({"model": "m", "messages": [{"role": "user", "content": "Hi"}]}));
         assert!(dropped.is_empty());
         let (body, _) = written(&"Hi".into(), true);
         assert_eq!(
@@ -316,10 +275,7 @@ mod tests {
 
     #[test]
     fn a_turn_with_tools_is_written_as_the_reference_wants_it() {
-        let calls = [
-            ToolCall::new("c1", "add", "{\"a\":1}"),
-            ToolCall::new("c2", "now", ""),
-        ];
+        let calls = [ToolCall::new("c1", "add", "{\"a\":1}"), ToolCall::new("c2", "now", "")];
         let results = calls.iter().map(|call| ToolResult::new(call, "2"));
         let request = ChatRequest::new([
             Message::system("Be brief."),
@@ -372,20 +328,11 @@ mod tests {
     fn what_cannot_be_said_is_listed() {
         let mut cut = ToolCall::new("c1", "add", "{\"a\":");
         cut.truncated = true;
-        let content = [
-            Part::Reasoning(Reasoning::new("hm")),
-            Part::text("Well"),
-            Part::ToolCall(cut),
-        ];
+        let content =
+            [Part::Reasoning(Reasoning::new("hm")), Part::text("Well"), Part::ToolCall(cut)];
         let (body, dropped) = written(&Message::new(Role::Assistant, content).into(), false);
-        assert_eq!(
-            body["messages"],
-            json!([{"role": "assistant", "content": "Well"}])
-        );
-        let places: Vec<_> = dropped
-            .iter()
-            .map(|dropped| dropped.what.as_str())
-            .collect();
+        assert_eq!(body["messages"], json!([{"role": "assistant", "content": "Well"}]));
+        let places: Vec<_> = dropped.iter().map(|dropped| dropped.what.as_str()).collect();
         assert_eq!(places, ["messages[0].content[0]", "messages[0].content[2]"]);
     }
 

@@ -25,20 +25,12 @@ pub(super) fn decode(provider: &str, body: &[u8]) -> Result<ChatResponse, Error>
     }
     let choices = completion.choices.unwrap_or_default();
     // With `n` above 1 there are several; the first is the answer.
-    let choice = choices
-        .into_iter()
-        .min_by_key(|choice| choice.index.unwrap_or(0));
-    let Choice {
-        message,
-        finish_reason,
-        ..
-    } = choice.ok_or_else(|| decode("the answer holds no choice"))?;
+    let choice = choices.into_iter().min_by_key(|choice| choice.index.unwrap_or(0));
+    let Choice { message, finish_reason, .. } =
+        choice.ok_or_else(|| decode("the answer holds no choice"))?;
     let message = message.unwrap_or_default();
     let mut content = Vec::new();
-    let reasoning = message
-        .reasoning()
-        .chain(message.content.thoughts())
-        .collect::<String>();
+    let reasoning = message.reasoning().chain(message.content.thoughts()).collect::<String>();
     if !reasoning.is_empty() {
         content.push(Part::Reasoning(Reasoning::new(reasoning)));
     }
@@ -48,12 +40,7 @@ pub(super) fn decode(provider: &str, body: &[u8]) -> Result<ChatResponse, Error>
     }
     let refused = message.refusal.filter(|refusal| !refusal.is_empty());
     content.extend(refused.map(|refusal| Part::Refusal(refusal.into_owned())));
-    for (index, call) in message
-        .tool_calls
-        .unwrap_or_default()
-        .into_iter()
-        .enumerate()
-    {
+    for (index, call) in message.tool_calls.unwrap_or_default().into_iter().enumerate() {
         content.push(Part::ToolCall(call.into_call(index)));
     }
     let finish = finish(finish_reason.as_deref(), &content);
@@ -105,13 +92,8 @@ pub(super) struct WireMessage<'a> {
 impl WireMessage<'_> {
     /// DeepSeek's name for the reasoning, or vLLM's; some servers send both, with the same text.
     pub(super) fn reasoning(&self) -> impl Iterator<Item = &str> {
-        let mut names = [&self.reasoning_content, &self.reasoning]
-            .into_iter()
-            .flatten();
-        names
-            .find(|text| !text.is_empty())
-            .map(AsRef::as_ref)
-            .into_iter()
+        let mut names = [&self.reasoning_content, &self.reasoning].into_iter().flatten();
+        names.find(|text| !text.is_empty()).map(AsRef::as_ref).into_iter()
     }
 }
 
@@ -136,19 +118,14 @@ impl Content<'_> {
             Self::Text(text) => (Some(text.as_ref()), &[][..]),
             Self::Parts(parts) => (None, &parts[..]),
         };
-        text.into_iter()
-            .chain(parts.iter().filter_map(|part| match part {
-                ContentPart::Text(text) => Some(text.as_str()),
-                ContentPart::Thought(_) => None,
-            }))
+        text.into_iter().chain(parts.iter().filter_map(|part| match part {
+            ContentPart::Text(text) => Some(text.as_str()),
+            ContentPart::Thought(_) => None,
+        }))
     }
 
     pub(super) fn thoughts(&self) -> impl Iterator<Item = &str> {
-        let parts = if let Self::Parts(parts) = self {
-            &parts[..]
-        } else {
-            &[]
-        };
+        let parts = if let Self::Parts(parts) = self { &parts[..] } else { &[] };
         parts.iter().filter_map(|part| match part {
             ContentPart::Thought(text) => Some(text.as_str()),
             ContentPart::Text(_) => None,
@@ -189,11 +166,8 @@ impl<'de> Visitor<'de> for ContentVisitor {
             let text = |key: &str| part.get(key).and_then(Value::as_str).map(str::to_owned);
             match part.get("type").and_then(Value::as_str) {
                 Some("thinking") => {
-                    let thoughts = part
-                        .get("thinking")
-                        .and_then(Value::as_array)
-                        .into_iter()
-                        .flatten();
+                    let thoughts =
+                        part.get("thinking").and_then(Value::as_array).into_iter().flatten();
                     let thoughts =
                         thoughts.filter_map(|thought| thought.get("text").and_then(Value::as_str));
                     content.push(ContentPart::Thought(thoughts.collect()));
@@ -243,10 +217,8 @@ impl WireFunction<'_> {
 impl WireCall<'_> {
     fn into_call(self, index: usize) -> ToolCall {
         let arguments = self.function.arguments();
-        let id = self
-            .id
-            .filter(|id| !id.is_empty())
-            .map_or_else(|| invented_id(index), Cow::into_owned);
+        let id =
+            self.id.filter(|id| !id.is_empty()).map_or_else(|| invented_id(index), Cow::into_owned);
         ToolCall::new(id, self.function.name.unwrap_or_default(), arguments)
     }
 }
@@ -284,23 +256,16 @@ impl WireUsage {
         let prompt = self.prompt_tokens_details.unwrap_or_default();
         let cached = prompt.cached_tokens.or(self.prompt_cache_hit_tokens);
         let written = prompt.cache_write_tokens;
-        let reasoning = self
-            .completion_tokens_details
-            .unwrap_or_default()
-            .reasoning_tokens;
-        let total = [self.prompt_tokens, self.completion_tokens, reasoning]
-            .into_iter()
-            .flatten()
-            .sum();
+        let reasoning = self.completion_tokens_details.unwrap_or_default().reasoning_tokens;
+        let total =
+            [self.prompt_tokens, self.completion_tokens, reasoning].into_iter().flatten().sum();
         // xAI counts the reasoning beside the completion; the total tells.
         let beside = self.total_tokens == Some(total);
         let less = |whole: u64, parts: [Option<u64>; 2]| {
             whole.saturating_sub(parts.into_iter().flatten().sum())
         };
         Usage {
-            input_tokens: self
-                .prompt_tokens
-                .map(|tokens| less(tokens, [cached, written])),
+            input_tokens: self.prompt_tokens.map(|tokens| less(tokens, [cached, written])),
             cache_read_tokens: cached,
             cache_write_tokens: written,
             output_tokens: self
@@ -325,20 +290,15 @@ pub(super) fn finish(raw: Option<&str>, content: &[Part]) -> Finish {
         "error" => FinishReason::Error,
         other => FinishReason::Other(other.to_owned()),
     };
-    Finish {
-        reason,
-        raw: raw.map(str::to_owned),
-    }
+    Finish { reason, raw: raw.map(str::to_owned) }
 }
 
 /// An error that came with status 200.
 pub(super) fn in_band(provider: &str, error: &RawValue) -> Error {
     let value: Value = serde_json::from_str(error.get()).unwrap_or_default();
     // Gateways put a status into the code.
-    let status = value
-        .get("code")
-        .and_then(Value::as_u64)
-        .and_then(|code| u16::try_from(code).ok());
+    let status =
+        value.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
     Failure::of(&serde_json::json!({"error": value}))
         .into_error(provider, status.filter(|code| *code >= 400))
 }
@@ -378,24 +338,12 @@ mod tests {
         let calls: Vec<_> = response.tool_calls().cloned().collect();
         assert_eq!(
             calls,
-            [
-                ToolCall::new("c1", "add", "{\"a\":1}"),
-                ToolCall::new("call_1", "now", "{}")
-            ]
+            [ToolCall::new("c1", "add", "{\"a\":1}"), ToolCall::new("call_1", "now", "{}")]
         );
-        assert_eq!(
-            response.finish,
-            Finish::new(FinishReason::ToolCalls, "stop")
-        );
+        assert_eq!(response.finish, Finish::new(FinishReason::ToolCalls, "stop"));
         let usage = response.usage.unwrap();
-        assert_eq!(
-            (usage.input_tokens, usage.cache_read_tokens),
-            (Some(40), Some(60))
-        );
-        assert_eq!(
-            (usage.output_tokens, usage.reasoning_tokens),
-            (Some(15), Some(5))
-        );
+        assert_eq!((usage.input_tokens, usage.cache_read_tokens), (Some(40), Some(60)));
+        assert_eq!((usage.output_tokens, usage.reasoning_tokens), (Some(15), Some(5)));
         assert_eq!(usage.total(), 120);
     }
 
@@ -403,10 +351,7 @@ mod tests {
     fn compatible_servers_may_differ() {
         let thinking = json!([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "a"}]);
         let mistral = read(choice(json!({"content": thinking}), "model_length")).unwrap();
-        assert_eq!(
-            (mistral.message.reasoning(), mistral.text()),
-            ("hm".into(), "a".into())
-        );
+        assert_eq!((mistral.message.reasoning(), mistral.text()), ("hm".into(), "a".into()));
         assert_eq!(mistral.finish.reason, FinishReason::Length);
         let deepseek = read(choice(
             json!({"content": "a", "reasoning_content": "hm", "reasoning": "hm"}),
@@ -414,11 +359,9 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(deepseek.message.reasoning(), "hm");
-        let unknown = read(choice(
-            json!({"content": null, "tool_calls": null, "extra": {}}),
-            "because",
-        ))
-        .unwrap();
+        let unknown =
+            read(choice(json!({"content": null, "tool_calls": null, "extra": {}}), "because"))
+                .unwrap();
         assert_eq!(unknown.finish.reason, FinishReason::Other("because".into()));
     }
 
@@ -426,10 +369,7 @@ mod tests {
     fn a_refusal_is_a_content_filter() {
         let response = read(choice(json!({"content": null, "refusal": "No."}), "stop")).unwrap();
         assert_eq!(response.message.refusal().as_deref(), Some("No."));
-        assert_eq!(
-            response.finish,
-            Finish::new(FinishReason::ContentFilter, "stop")
-        );
+        assert_eq!(response.finish, Finish::new(FinishReason::ContentFilter, "stop"));
     }
 
     #[test]
@@ -437,26 +377,14 @@ mod tests {
         let call = json!({"id": "c1", "function": {"name": "add", "arguments": "{\"a\":"}});
         let response = read(choice(json!({"tool_calls": [call]}), "length")).unwrap();
         assert_eq!(response.tool_calls().count(), 0);
-        assert_eq!(
-            response.message.tool_calls().next().unwrap().arguments,
-            "{\"a\":"
-        );
+        assert_eq!(response.message.tool_calls().next().unwrap().arguments, "{\"a\":");
     }
 
     #[test]
     fn errors_within_an_answer_are_errors() {
         let error = read(json!({"error": {"message": "busy", "code": 503}})).unwrap_err();
-        assert_eq!(
-            (error.kind(), error.message()),
-            (ErrorKind::Overloaded, "busy")
-        );
-        assert_eq!(
-            read(json!({"choices": []})).unwrap_err().kind(),
-            ErrorKind::Decode
-        );
-        assert_eq!(
-            decode("test", b"<html>").unwrap_err().kind(),
-            ErrorKind::Decode
-        );
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Overloaded, "busy"));
+        assert_eq!(read(json!({"choices": []})).unwrap_err().kind(), ErrorKind::Decode);
+        assert_eq!(decode("test", b"<html>").unwrap_err().kind(), ErrorKind::Decode);
     }
 }

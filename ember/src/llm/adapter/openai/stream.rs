@@ -139,11 +139,7 @@ impl ChunkDecoder {
             {
                 open.started = true;
                 let name = name.into_owned();
-                out.push_back(ChatEvent::ToolCallStart {
-                    index: place,
-                    id: open.id.clone(),
-                    name,
-                });
+                out.push_back(ChatEvent::ToolCallStart { index: place, id: open.id.clone(), name });
                 let early = std::mem::take(&mut open.early);
                 out.extend(piece(place, early));
             }
@@ -170,27 +166,15 @@ impl ChunkDecoder {
         };
         known.unwrap_or_else(|| {
             let place = self.calls.len();
-            let id = if id.is_empty() {
-                invented_id(place)
-            } else {
-                id.to_owned()
-            };
-            self.calls.push(OpenCall {
-                index,
-                id,
-                early: String::new(),
-                started: false,
-            });
+            let id = if id.is_empty() { invented_id(place) } else { id.to_owned() };
+            self.calls.push(OpenCall { index, id, early: String::new(), started: false });
             place
         })
     }
 
     /// The reason for the end, in our words.
     fn finish(&self, raw: &str) -> Finish {
-        let call = self
-            .calls
-            .first()
-            .map(|call| Part::ToolCall(ToolCall::new(&call.id, "", "")));
+        let call = self.calls.first().map(|call| Part::ToolCall(ToolCall::new(&call.id, "", "")));
         let refusal = self.refused.then(|| Part::Refusal(String::new()));
         let content: Vec<_> = call.into_iter().chain(refusal).collect();
         finish(Some(raw), &content)
@@ -296,10 +280,7 @@ mod tests {
             json!({"id": "x", "choices": [], "usage": usage}),
         ])
         .unwrap();
-        assert_eq!(
-            (response.id.as_deref(), response.model.as_deref()),
-            (Some("x"), Some("m"))
-        );
+        assert_eq!((response.id.as_deref(), response.model.as_deref()), (Some("x"), Some("m")));
         assert_eq!(response.text(), "Hello");
         assert_eq!(response.finish, Finish::new(FinishReason::Stop, "stop"));
         assert_eq!(response.usage.unwrap().total(), 9);
@@ -317,10 +298,7 @@ mod tests {
         ];
         assert_eq!(
             calls(&chunks),
-            [
-                ToolCall::new("a", "add", "{\"x\":1}"),
-                ToolCall::new("b", "now", "{}")
-            ]
+            [ToolCall::new("a", "add", "{\"x\":1}"), ToolCall::new("b", "now", "{}")]
         );
     }
 
@@ -332,10 +310,7 @@ mod tests {
             call(json!({"id": "a", "function": {"arguments": "}"}})),
             end("stop"),
         ];
-        assert_eq!(
-            calls(&by_id),
-            [ToolCall::new("a", "f", "{}"), ToolCall::new("b", "g", "{}")]
-        );
+        assert_eq!(calls(&by_id), [ToolCall::new("a", "f", "{}"), ToolCall::new("b", "g", "{}")]);
         let by_order = [
             call(json!({"function": {"name": "f", "arguments": "{"}})),
             call(json!({"function": {"arguments": "}"}})),
@@ -363,10 +338,7 @@ mod tests {
             ],
         });
         let response = read(&[delta(whole), end("tool_calls")]).unwrap();
-        assert_eq!(
-            (response.message.reasoning(), response.text()),
-            ("hm".into(), "a".into())
-        );
+        assert_eq!((response.message.reasoning(), response.text()), ("hm".into(), "a".into()));
         assert_eq!(response.tool_calls().count(), 2);
     }
 
@@ -379,25 +351,15 @@ mod tests {
         let mut decoder = ChunkDecoder::new("test");
         let mut events = VecDeque::new();
         let last = end("stop").to_string();
-        assert!(
-            decoder
-                .end(Some(&last[..last.len() - 1]), &mut events)
-                .is_err(),
-            "half an event"
-        );
-        assert!(
-            decoder.end(Some(&last), &mut events).is_ok(),
-            "an event without its blank line"
-        );
+        assert!(decoder.end(Some(&last[..last.len() - 1]), &mut events).is_err(), "half an event");
+        assert!(decoder.end(Some(&last), &mut events).is_ok(), "an event without its blank line");
     }
 
     #[test]
     fn an_error_within_the_stream_ends_it() {
         let error = json!({"error": {"message": "busy", "type": "overloaded_error"}});
         assert_eq!(
-            read(&[delta(json!({"content": "a"})), error])
-                .unwrap_err()
-                .kind(),
+            read(&[delta(json!({"content": "a"})), error]).unwrap_err().kind(),
             ErrorKind::Overloaded
         );
     }
@@ -410,16 +372,11 @@ mod tests {
             for _ in 1..MAX_GARBAGE {
                 decoder.event("{\"choices\":", &mut events).unwrap();
             }
-            decoder
-                .event(&delta(json!({"content": "a"})).to_string(), &mut events)
-                .unwrap();
+            decoder.event(&delta(json!({"content": "a"})).to_string(), &mut events).unwrap();
         }
         for _ in 1..MAX_GARBAGE {
             decoder.event("x", &mut events).unwrap();
         }
-        assert_eq!(
-            decoder.event("x", &mut events).unwrap_err().kind(),
-            ErrorKind::Decode
-        );
+        assert_eq!(decoder.event("x", &mut events).unwrap_err().kind(), ErrorKind::Decode);
     }
 }
