@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -9,6 +10,7 @@ use tokio::sync::watch;
 pub struct Upstream {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
+    connections: Arc<AtomicUsize>,
     hung_up: watch::Receiver<usize>,
 }
 
@@ -52,6 +54,11 @@ impl Reply {
     /// An answer with a status, whose body is sent step by step.
     pub fn status(status: u16) -> Self {
         Self { status, ..Self::default() }
+    }
+
+    /// No answer at all, until the client hangs up.
+    pub fn silence() -> Self {
+        Self::default()
     }
 
     /// An answer of JSON.
@@ -101,10 +108,13 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counted = connections.clone();
         let (hang_ups, hung_up) = watch::channel(0);
         let (answer, log) = (Arc::new(answer), seen.clone());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::SeqCst);
                 let (answer, log, hang_ups) = (answer.clone(), log.clone(), hang_ups.clone());
                 tokio::spawn(async move {
                     let ended = serve(socket, &*answer, &log).await;
@@ -114,7 +124,7 @@ impl Upstream {
                 });
             }
         });
-        Self { address, seen, hung_up }
+        Self { address, seen, connections, hung_up }
     }
 
     /// The base address, to which `/chat/completions` is appended.
@@ -125,6 +135,11 @@ impl Upstream {
     /// The requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// How many connections were made so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// Waits until a client has closed a connection in the middle of an answer.
@@ -185,6 +200,10 @@ async fn read_request(socket: &mut TcpStream) -> Option<Seen> {
 
 /// Writes an answer in chunks; tells whether the connection can be used again.
 async fn write_reply(socket: &mut TcpStream, reply: Reply) -> std::io::Result<bool> {
+    if reply.status == 0 {
+        closed(socket).await;
+        return Err(std::io::ErrorKind::BrokenPipe.into());
+    }
     let mut head = format!("HTTP/1.1 {} x\r\ntransfer-encoding: chunked\r\n", reply.status);
     for (name, value) in &reply.headers {
         head += &format!("{name}: {value}\r\n");

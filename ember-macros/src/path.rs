@@ -5,7 +5,9 @@
 
 use crate::diag::Sink;
 use proc_macro2::Span;
-use syn::LitStr;
+use syn::ext::IdentExt as _;
+use syn::parse::Parser as _;
+use syn::{Ident, LitStr};
 
 /// A parameter of a path.
 pub(crate) struct Parameter {
@@ -78,7 +80,8 @@ fn read(segment: &str) -> Result<Option<(&str, bool)>, String> {
         };
     };
     let (name, rest) = inner.strip_prefix('*').map_or((inner, false), |name| (name, true));
-    match syn::parse_str::<syn::Ident>(name) {
+    // A keyword can be the name of an argument as well: `r#type`.
+    match Ident::parse_any.parse_str(name) {
         Ok(_) => Ok(Some((name, rest))),
         Err(_) => Err(format!(
             "`{segment}` is malformed: between the braces stands the name of an argument"

@@ -3,3 +3,12 @@
 mod layering;
 mod sse;
 mod recordings;
+mod routes;
+mod responses;
+mod launch;
+mod middleware;
+mod server;
+mod tools;
+mod client;
+mod provider;
+mod conversation;

@@ -286,9 +286,9 @@ pub enum FinishReason {
 }
 
 impl FinishReason {
-    /// Tells whether the calls of a turn that ended so may run.
-    pub fn lets_tools_run(&self) -> bool {
-        matches!(self, Self::Stop | Self::ToolCalls)
+    /// Tells whether what a turn that ended so has said, its calls included, is whole.
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Stop | Self::ToolCalls | Self::ToolLimit)
     }
 }
 
@@ -311,7 +311,7 @@ impl Dropped {
 
 /// Marks the calls of a turn that did not end well: they never run.
 pub(crate) fn mark_truncated(content: &mut [Part], finish: &FinishReason) {
-    if finish.lets_tools_run() {
+    if finish.is_whole() {
         return;
     }
     for part in content {

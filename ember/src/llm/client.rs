@@ -24,6 +24,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     provider: BoxProvider,
     env: Env,
@@ -65,6 +66,13 @@ impl Client {
         let config = descriptor.configure(&env)?;
         let model = Some(config.model.clone()).filter(|model| !model.is_empty());
         Ok(Self(Arc::new(Inner { provider: descriptor.make(config)?, env, model })))
+    }
+
+    /// Reads settings such as `EMBER_MAX_TOOL_ITERATIONS` from here, instead of the environment of this process.
+    #[must_use]
+    pub fn env(mut self, env: Env) -> Self {
+        Arc::make_mut(&mut self.0).env = env;
+        self
     }
 
     /// What the provider is called.

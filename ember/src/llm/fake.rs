@@ -211,7 +211,7 @@ impl FakeReply {
         let index = self.calls;
         self.calls += 1;
         let id = format!("call_{}", index + 1);
-        self.event(ChatEvent::ToolCallStart { index, id, name: name.into() })
+        self.event(ChatEvent::ToolCallStart { index, id, name: name.into(), signature: None })
             .event(ChatEvent::ToolCallDelta { index, arguments: arguments.to_string() })
     }
 

@@ -12,6 +12,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A provider that is reached over HTTP, through the adapter for its interface.
@@ -93,7 +94,7 @@ impl<A: Adapter> HttpProvider<A> {
             return Ok(response.into_stream());
         }
         Ok(ChatStream::new(EventStream {
-            body,
+            body: Some(body),
             frames: Decoder::new(),
             decoder: self.adapter.decoder(),
             ready: dropped.into_iter().map(ChatEvent::Dropped).collect(),
@@ -137,7 +138,8 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// The events of a streamed answer, from bytes to vocabulary.
 struct EventStream<D> {
-    body: WireBody,
+    /// Until the answer is complete.
+    body: Option<WireBody>,
     frames: Decoder,
     decoder: D,
     /// Events that one read has brought and nobody has taken yet.
@@ -156,7 +158,7 @@ impl<D: EventDecoder> Stream for EventStream<D> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 if matches!(event, ChatEvent::Finish(_)) {
-                    self.release(context);
+                    self.release();
                 }
                 return Poll::Ready(Some(Ok(event)));
             }
@@ -166,7 +168,8 @@ impl<D: EventDecoder> Stream for EventStream<D> {
             if self.ended {
                 return Poll::Ready(None);
             }
-            match self.body.poll_data(context) {
+            let Some(body) = &mut self.body else { return Poll::Ready(None) };
+            match body.poll_data(context) {
                 Poll::Ready(Some(Ok(bytes))) => self.read(&bytes),
                 Poll::Ready(Some(Err(error))) => self.end(Err(error)),
                 Poll::Ready(None) => self.end(Ok(())),
@@ -211,12 +214,12 @@ impl<D: EventDecoder> EventStream<D> {
         };
     }
 
-    /// Reads the last bytes if they are there already, so that the connection can be used again.
-    fn release(&mut self, context: &mut Context<'_>) {
-        for _ in 0..4 {
-            if !matches!(self.body.poll_data(context), Poll::Ready(Some(Ok(_)))) {
-                return;
-            }
+    /// Lets the last bytes arrive, so that the connection can be used again.
+    fn release(&mut self) {
+        if let Some(body) = self.body.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(body.drain(FORMALITIES));
         }
     }
 }

@@ -4,6 +4,7 @@ use super::message::{Message, Part, Reasoning, Role, Signature, ToolCall, ToolRe
 use super::usage::Usage;
 use futures_core::Stream;
 use futures_util::StreamExt;
+use serde_json::Value;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -29,6 +30,8 @@ pub enum ChatEvent {
     Reasoning(String),
     /// A piece of a refusal.
     Refusal(String),
+    /// Where the open part of text was taken from, as the provider tells it.
+    Citation(Value),
     /// The open part ends.
     PartEnd {
         /// The provider's mark on it.
@@ -42,6 +45,8 @@ pub enum ChatEvent {
         id: String,
         /// Which tool.
         name: String,
+        /// The provider's mark on the call.
+        signature: Option<Signature>,
     },
     /// A piece of a call's arguments.
     ToolCallDelta {
@@ -227,6 +232,11 @@ impl Accumulator {
                 Some(Part::Refusal(text)) => text.push_str(piece),
                 _ => self.grow(Part::Refusal(piece.clone())),
             },
+            ChatEvent::Citation(citation) => {
+                if let Some(Part::Text(text)) = self.open_part() {
+                    text.citations.push(citation.clone());
+                }
+            }
             ChatEvent::PartEnd { signature } => {
                 match self.open_part() {
                     Some(Part::Text(text)) => {
@@ -239,9 +249,11 @@ impl Accumulator {
                 }
                 self.open = false;
             }
-            ChatEvent::ToolCallStart { index, id, name } => {
+            ChatEvent::ToolCallStart { index, id, name, signature } => {
                 self.calls.push((*index, self.content.len()));
-                self.whole(Part::ToolCall(ToolCall::new(id.as_str(), name.as_str(), "")));
+                let mut call = ToolCall::new(id.as_str(), name.as_str(), "");
+                call.signature.clone_from(signature);
+                self.whole(Part::ToolCall(call));
             }
             ChatEvent::ToolCallDelta { index, arguments } => {
                 let place = self
@@ -325,8 +337,21 @@ fn events_of(response: ChatResponse) -> Vec<ChatEvent> {
     events.extend(response.dropped.into_iter().map(ChatEvent::Dropped));
     for (index, part) in response.message.content.into_iter().enumerate() {
         match part {
-            Part::ToolCall(ToolCall { id, name, arguments, signature: None, .. }) => {
-                events.push(ChatEvent::ToolCallStart { index, id, name });
+            Part::Text(text) => {
+                events.push(ChatEvent::Text(text.text));
+                events.extend(text.citations.into_iter().map(ChatEvent::Citation));
+                events.push(ChatEvent::PartEnd { signature: text.signature });
+            }
+            Part::Reasoning(reasoning) => {
+                events.push(ChatEvent::Reasoning(reasoning.text));
+                events.push(ChatEvent::PartEnd { signature: reasoning.signature });
+            }
+            Part::Refusal(text) => {
+                events.push(ChatEvent::Refusal(text));
+                events.push(ChatEvent::PartEnd { signature: None });
+            }
+            Part::ToolCall(ToolCall { id, name, arguments, signature, .. }) => {
+                events.push(ChatEvent::ToolCallStart { index, id, name, signature });
                 events.push(ChatEvent::ToolCallDelta { index, arguments });
             }
             part => events.push(ChatEvent::Part(part)),
@@ -341,6 +366,7 @@ fn events_of(response: ChatResponse) -> Vec<ChatEvent> {
 mod tests {
     use super::*;
     use crate::llm::chat::FinishReason;
+    use crate::llm::message::{Opaque, Text};
     use futures_util::stream;
 
     fn text(piece: &str) -> Result<ChatEvent, Error> {
@@ -378,8 +404,18 @@ mod tests {
             text("b"),
             Ok(ChatEvent::PartEnd { signature: None }),
             text("c"),
-            Ok(ChatEvent::ToolCallStart { index: 0, id: "1".into(), name: "f".into() }),
-            Ok(ChatEvent::ToolCallStart { index: 1, id: "2".into(), name: "g".into() }),
+            Ok(ChatEvent::ToolCallStart {
+                index: 0,
+                id: "1".into(),
+                name: "f".into(),
+                signature: None,
+            }),
+            Ok(ChatEvent::ToolCallStart {
+                index: 1,
+                id: "2".into(),
+                name: "g".into(),
+                signature: None,
+            }),
             Ok(ChatEvent::ToolCallDelta { index: 0, arguments: "{\"a\"".into() }),
             Ok(ChatEvent::ToolCallDelta { index: 1, arguments: "{}".into() }),
             Ok(ChatEvent::ToolCallDelta { index: 0, arguments: ":1}".into() }),
@@ -401,7 +437,12 @@ mod tests {
     #[tokio::test]
     async fn calls_of_a_cut_turn_are_truncated() {
         let events = vec![
-            Ok(ChatEvent::ToolCallStart { index: 0, id: "1".into(), name: "f".into() }),
+            Ok(ChatEvent::ToolCallStart {
+                index: 0,
+                id: "1".into(),
+                name: "f".into(),
+                signature: None,
+            }),
             Ok(ChatEvent::ToolCallDelta { index: 0, arguments: "{}".into() }),
             finish(FinishReason::Length),
         ];
@@ -412,8 +453,18 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_survives_being_streamed() {
-        let content =
-            [Part::text("a"), Part::ToolCall(ToolCall::new("1", "f", "{}")), Part::text("b")];
+        let marked = Some(Signature::new("x", "s"));
+        let mut cited = Text { text: "b".into(), signature: marked.clone(), ..Text::default() };
+        cited.citations.push("page 7".into());
+        let content = [
+            Part::Reasoning(Reasoning { text: "hm".into(), signature: marked.clone() }),
+            Part::text("a"),
+            Part::ToolCall(ToolCall { signature: marked, ..ToolCall::new("1", "f", "{}") }),
+            Part::Text(cited),
+            Part::text("c"),
+            Part::Refusal("No.".into()),
+            Part::Opaque(Opaque::new("x", 7.into())),
+        ];
         let mut response =
             ChatResponse::new(Message::new(Role::Assistant, content), FinishReason::Stop);
         response.usage = Some(Usage::new(3, 4));

@@ -214,10 +214,10 @@ impl LoopStream {
     /// usage is that of all rounds.
     fn renumbered(&mut self, event: ChatEvent) -> ChatEvent {
         match event {
-            ChatEvent::ToolCallStart { index, id, name } => {
+            ChatEvent::ToolCallStart { index, id, name, signature } => {
                 let index = self.first_index + index;
                 self.next_index = self.next_index.max(index + 1);
-                ChatEvent::ToolCallStart { index, id, name }
+                ChatEvent::ToolCallStart { index, id, name, signature }
             }
             ChatEvent::ToolCallDelta { index, arguments } => {
                 ChatEvent::ToolCallDelta { index: self.first_index + index, arguments }

@@ -148,6 +148,12 @@ impl WireBody {
         within(FAILURE_WAIT, "the rest of an answer", read_some(self.0, FAILURE_LIMIT)).await
     }
 
+    /// Reads and forgets the little that follows on a complete answer.
+    pub(crate) async fn drain(self, limit: Duration) {
+        // If more than that comes, or nothing, the connection is not worth the wait.
+        let _ = timeout(limit, read_some(self.0, FAILURE_LIMIT)).await;
+    }
+
     /// Reads the rest of an answer that was expected as a stream and came whole.
     pub(crate) async fn collect(self, limit: Duration) -> Result<Bytes, Error> {
         within(limit, "the rest of an answer", read_all(self.0)).await

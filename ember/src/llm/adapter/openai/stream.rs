@@ -139,7 +139,12 @@ impl ChunkDecoder {
             {
                 open.started = true;
                 let name = name.into_owned();
-                out.push_back(ChatEvent::ToolCallStart { index: place, id: open.id.clone(), name });
+                out.push_back(ChatEvent::ToolCallStart {
+                    index: place,
+                    id: open.id.clone(),
+                    name,
+                    signature: None,
+                });
                 let early = std::mem::take(&mut open.early);
                 out.extend(piece(place, early));
             }

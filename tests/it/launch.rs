@@ -1,0 +1,164 @@
+//! The start-up check: every problem at once, each with its places.
+
+use ember::llm::{Client, FakeProvider};
+use ember::prelude::*;
+use ember::{Env, LaunchError, Route};
+
+mod conflicting {
+    use ember::prelude::*;
+
+    pub(super) struct Db;
+    pub(super) struct Cache;
+
+    #[get("/tasks/{id}")]
+    async fn task(id: u64, _: Component<Db>) -> String {
+        id.to_string()
+    }
+
+    #[get("/tasks/{name}")]
+    async fn task_by_name(name: String, _: Component<Cache>, _: Component<Db>) -> String {
+        name
+    }
+
+    /// One.
+    #[tool(name = "twice")]
+    async fn one() -> u8 {
+        1
+    }
+
+    /// Two.
+    #[tool(name = "twice")]
+    async fn two() -> u8 {
+        2
+    }
+
+    #[ai_route("/chat")]
+    async fn chat(conversation: ConversationContext) -> ember::Result<TokenStream> {
+        conversation.stream("Hi").await
+    }
+
+    pub(super) fn app() -> ember::Ember {
+        ember::app!()
+    }
+}
+
+mod tools_of_a_route {
+    use ember::prelude::*;
+
+    mod a {
+        #[ember::tool]
+        pub(super) async fn look() -> u8 {
+            1
+        }
+    }
+
+    mod b {
+        #[ember::tool(name = "look")]
+        pub(super) async fn look_again() -> u8 {
+            2
+        }
+    }
+
+    #[ai_route("/look", tools = [a::look, b::look_again])]
+    async fn chat(conversation: ConversationContext) -> ember::Result<TokenStream> {
+        conversation.stream("Hi").await
+    }
+
+    pub(super) fn app() -> ember::Ember {
+        ember::app!()
+    }
+}
+
+mod fine {
+    use ember::prelude::*;
+
+    #[get("/fine")]
+    async fn fine() -> &'static str {
+        "fine"
+    }
+}
+
+fn no_env() -> Env {
+    Env::of::<String, String>([])
+}
+
+fn messages(error: &LaunchError) -> Vec<&str> {
+    error.findings().iter().map(|finding| finding.message.as_str()).collect()
+}
+
+#[test]
+fn every_problem_is_found_at_once() {
+    let app = conflicting::app()
+        .env(no_env())
+        .component(7_u8)
+        .component(8_u8)
+        .route(Route::get("bad", || async {}));
+    let error = app.include("no::such::module").build().unwrap_err();
+    let text = error.to_string();
+    for part in [
+        "8 problems",
+        "two routes answer to GET /tasks/{}",
+        "`task` (tests/it/launch.rs:",
+        "`task_by_name` (tests/it/launch.rs:",
+        "no component of type `it::launch::conflicting::Db` is provided",
+        "no component of type `it::launch::conflicting::Cache` is provided",
+        "2 items claim the tool `twice`",
+        "two components of type `u8`",
+        "`bad` is no path of a route: it does not start with `/`",
+        "nothing is annotated in the included module `no::such::module`",
+    ] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
+    let provider = messages(&error)
+        .into_iter()
+        .filter(|message| message.contains("no model can be asked"))
+        .count();
+    assert_eq!(provider, 1, "{text}");
+}
+
+#[test]
+fn a_missing_component_names_each_route_that_needs_it() {
+    let error = conflicting::app().env(no_env()).build().unwrap_err();
+    let places = |name: &str| {
+        let finding =
+            error.findings().iter().find(|finding| finding.message.contains(name)).unwrap();
+        finding.places.len()
+    };
+    assert_eq!((places("::Db`"), places("::Cache`")), (2, 1));
+}
+
+#[test]
+fn two_tools_of_a_route_must_differ() {
+    let app = tools_of_a_route::app().client(Client::new(FakeProvider::new()));
+    let text = app.build().unwrap_err().to_string();
+    assert!(text.contains("a route has two tools of the name `look`"), "{text}");
+    assert!(text.matches("tests/it/launch.rs").count() >= 3, "{text}");
+}
+
+#[test]
+fn the_provider_in_use_is_checked() {
+    let with = |pairs: &[(&str, &str)]| {
+        let app = Ember::new().env(Env::of(pairs.iter().copied()));
+        let chat = |client: Client| async move { client.provider().to_owned() };
+        app.route(Route::get("/provider", chat)).build()
+    };
+    assert!(with(&[("LLM_PROVIDER", "fake")]).is_ok());
+    assert!(with(&[("OPENAI_API_KEY", "sk-x")]).is_ok());
+    let unknown = with(&[("LLM_PROVIDER", "opnai")]).unwrap_err();
+    assert!(messages(&unknown)[0].contains("there is no provider `opnai`; LLM_PROVIDER can be"));
+    let keyless = with(&[]).unwrap_err();
+    assert!(messages(&keyless)[0].contains("set OPENAI_API_KEY"));
+    assert!(Ember::new().env(no_env()).build().is_ok(), "without AI routes no provider is needed");
+}
+
+#[test]
+fn a_module_is_a_scope() {
+    let app = conflicting::app().env(no_env()).include("it::launch::fine");
+    let error = app.build().unwrap_err();
+    assert!(!messages(&error).iter().any(|message| message.contains("nothing is annotated")));
+    let fine = Ember::in_module("it::launch::fine").build().unwrap();
+    let names: Vec<_> =
+        fine.site().state().routes.iter().map(|route| route.name.as_str()).collect();
+    assert_eq!(names, ["fine"]);
+    assert!(fine.route_table().starts_with("GET  /fine  fine  tests/it/launch.rs:"));
+}
