@@ -2,7 +2,7 @@
 //!
 //! Each macro is a pipeline of four types: tokens, an `Ast` as the user wrote it, a `Checked`
 //! form in which nothing can be wrong any more, and tokens again. Mistakes are collected in a
-//! [`Sink`](diag::Sink) and reported together, each at the tokens that are to blame; the user's
+//! `Sink` and reported together, each at the tokens that are to blame; the user's
 //! own item is emitted even then, so that one mistake makes one message. What is emitted is
 //! short, and calls `ember::__private` for everything else.
 

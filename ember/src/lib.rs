@@ -32,7 +32,7 @@
 //! - [`llm`]: talks to models; never names a web type.
 //! - [`web`]: serves HTTP; never names a model.
 //! - [`ai`]: routes that talk to models; knows both.
-//! - [`app`]: collects, checks, serves.
+//! - [`mod@app`]: collects, checks, serves.
 //! - [`testing`]: calls an application without a socket, and plays the model.
 //!
 //! # Features
@@ -64,6 +64,7 @@ pub use web::middleware::{Middleware, Next};
 pub use web::response::{Html, IntoResponse, Json, Redirect, Response, Sse};
 pub use web::{Body, Component, Principal, Request, Route, TrailingSlash};
 
+#[doc = include_str!("docs/json_schema.md")]
 pub use ember_macros::JsonSchema;
 #[doc = include_str!("docs/ai_route.md")]
 pub use ember_macros::ai_route;
@@ -73,6 +74,11 @@ pub use ember_macros::provider;
 pub use ember_macros::tool;
 #[doc = include_str!("docs/route.md")]
 pub use ember_macros::{delete, get, head, options, patch, post, put, route};
+
+/// The program of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
 
 /// Everything that a program with routes and tools usually names.
 pub mod prelude {

@@ -72,3 +72,45 @@ async fn task(id: u64, db: Component<Db>) -> ember::Result<Json<Task>> {
 fn main() -> ember::Result {
     ember::app!().component(Db::open("app.db")?).offline(offline::model()).run()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ember::testing::{TestClient, TestResponse};
+
+    fn client() -> TestClient {
+        let app = ember::Ember::in_module("chat").component(Db::open("app.db").unwrap());
+        TestClient::new(app.client(Client::new(offline::model())).build().unwrap())
+    }
+
+    async fn say(client: &TestClient, id: &str, message: &str) -> String {
+        let body = format!(r#"{{"message": "{message}"}}"#);
+        let request = client.post("/v1/chat").header("content-type", "application/json").body(body);
+        let response: TestResponse = request.header("x-conversation-id", id).send().await;
+        let events = response.events().await;
+        assert_eq!(events.last().unwrap().data, "[DONE]");
+        events[..events.len() - 1].iter().map(|event| event.data.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn it_remembers_and_looks_at_the_weather() {
+        let client = client();
+        assert_eq!(say(&client, "a", "My name is Ada").await, "Nice to meet you, Ada.");
+        let weather = say(&client, "a", "What is the weather in Rome?").await;
+        assert!(
+            weather.starts_with("Let me look. The weather service says: {\"city\":\"Rome\""),
+            "{weather}"
+        );
+        assert_eq!(say(&client, "a", "What is my name?").await, "Your name is Ada.");
+        assert_eq!(say(&client, "b", "What is my name?").await, "You have not told me.");
+    }
+
+    #[tokio::test]
+    async fn tasks_are_found_by_number() {
+        assert_eq!(
+            client().get("/tasks/2").send().await.text().await,
+            r#"{"id":2,"title":"Run the chat"}"#
+        );
+        assert_eq!(client().get("/tasks/9").send().await.status(), 404);
+    }
+}

@@ -222,7 +222,7 @@ async fn a_prompt_is_put_together_step_by_step() {
         .temperature(0.5)
         .max_tokens(9)
         .tool(add {})
-        .with(|request| request.seed(7_u64))
+        .with(|request| request.seed(7))
         .text()
         .await
         .unwrap();

@@ -2,7 +2,7 @@
 
 use ember::Ember;
 use ember::llm::{
-    ChatEvent, Client, ErrorKind, FakeProvider, FakeReply, FinishReason, HttpProvider, Message,
+    Client, ErrorKind, FakeProvider, FakeReply, FinishReason, HttpProvider, Message,
     ProviderConfig, Usage,
 };
 use ember::prelude::*;
@@ -315,12 +315,31 @@ async fn a_client_is_an_extractor() {
 }
 
 #[tokio::test]
-async fn a_thinking_model_keeps_the_connection_alive() {
-    let slow = FakeReply::new().event(ChatEvent::Reasoning("hm".into())).text("done");
-    let app = app(&FakeProvider::new().reply(slow));
-    let response = post(&app, "/chat", "", "Hi").await;
-    let data: Vec<_> = response.events().await.into_iter().map(|event| event.data).collect();
-    assert_eq!(data, ["done", "[DONE]"], "reasoning is not for the reader");
+async fn reasoning_is_not_for_the_reader() {
+    let app = app(&FakeProvider::new().reply(FakeReply::new().reasoning("hm well").text("done")));
+    let events = post(&app, "/chat", "", "Hi").await.events().await;
+    assert_eq!(events.into_iter().map(|event| event.data).collect::<Vec<_>>(), ["done", "[DONE]"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn comments_keep_the_connection_open_while_a_model_thinks() {
+    let app = app(&FakeProvider::new().reply(FakeReply::new().text("done").delay(secs(40))));
+    let mut response = post(&app, "/chat", "c", "Hi").await;
+    assert_eq!(response.status(), 200, "after ten seconds nobody waits for a status any more");
+    let mut frames = Vec::new();
+    while let Some(frame) = response.chunk().await {
+        frames.push(String::from_utf8(frame.to_vec()).unwrap());
+    }
+    let comments = frames.iter().filter(|frame| *frame == ": keep-alive\n\n").count();
+    assert!(comments >= 4, "{frames:?}");
+    frames.retain(|frame| !frame.starts_with(':'));
+    assert_eq!(frames, ["data: done\n\n", "data: [DONE]\n\n"]);
+    // A failure that comes so late is an event.
+    let late = FakeReply::new().reasoning("hm").delay(secs(40));
+    let late = late.fail_after(1, ErrorKind::Overloaded, "busy");
+    let app = self::app(&FakeProvider::new().reply(late));
+    let events = post(&app, "/chat", "c", "Hi").await.events().await;
+    assert_eq!(events[0].event, "error");
 }
 
 #[tokio::test]

@@ -12,3 +12,4 @@ mod tools;
 mod client;
 mod provider;
 mod conversation;
+mod command;

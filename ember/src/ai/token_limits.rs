@@ -208,7 +208,7 @@ mod tests {
 
     fn request(tokens: usize) -> ChatRequest {
         // Four tokens are counted for the message itself.
-        ChatRequest::new([Message::user("x".repeat((tokens - 4) * 4))]).max_tokens(10_u64)
+        ChatRequest::new([Message::user("x".repeat((tokens - 4) * 4))]).max_tokens(10)
     }
 
     fn left(limiter: &Limiter) -> Vec<u64> {

@@ -71,8 +71,8 @@ fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
             let ready = app.build()?;
             let (routes, tools) = (ready.site().state().routes.len(), ready.tools().iter().len());
             println!("no problem was found: {routes} routes, {tools} tools");
-            if let Some(model) = &ready.model {
-                println!("provider: {}", model.note);
+            if let Some(provider) = ready.provider() {
+                println!("provider: {provider}");
             }
             Ok(())
         }

@@ -52,6 +52,11 @@ impl Ready {
         &self.site
     }
 
+    /// The provider that the application asks, with its model, as the banner tells it; `None` if it asks none.
+    pub fn provider(&self) -> Option<&str> {
+        self.model.as_ref().map(|model| model.note.as_str())
+    }
+
     /// The tools of the application: all that are annotated within its scope.
     pub fn tools(&self) -> &ToolRegistry {
         &self.tools

@@ -52,7 +52,7 @@ macro_rules! setters {
     ($($(#[$doc:meta])* $name:ident: $type:ty;)*) => {$(
         $(#[$doc])*
         #[must_use]
-        pub fn $name(mut self, $name: impl Into<$type>) -> Self {
+        pub fn $name(mut self, $name: $type) -> Self {
             self.$name = Some($name.into());
             self
         }
@@ -67,7 +67,7 @@ impl ChatRequest {
 
     setters! {
         /// Sets the model.
-        model: String;
+        model: impl Into<String>;
         /// Sets how freely words are chosen, from 0 to 2.
         temperature: f64;
         /// Sets from which share of the likeliest words is chosen, from 0 to 1.
@@ -77,7 +77,7 @@ impl ChatRequest {
         /// Makes choices repeatable, as far as the provider can.
         seed: u64;
         /// Sets how much the model should think.
-        reasoning_effort: String;
+        reasoning_effort: impl Into<String>;
         /// Sets whether several tools may be called in one turn.
         parallel_tool_calls: bool;
     }

@@ -90,8 +90,11 @@ pub enum ChatEvent {
 /// # Ok(()) }
 /// ```
 pub struct ChatStream {
-    events: Option<Pin<Box<dyn Stream<Item = Result<ChatEvent, Error>> + Send>>>,
+    /// Until the end.
+    events: Option<Events>,
 }
+
+type Events = Pin<Box<dyn Stream<Item = Result<ChatEvent, Error>> + Send>>;
 
 impl ChatStream {
     /// Wraps a stream of events, and sees to it that it ends in exactly one way.

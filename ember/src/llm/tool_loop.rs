@@ -54,7 +54,7 @@ pub(super) async fn stream(
     let first = provider.stream(&rounds.request).await?;
     Ok(ChatStream::new(LoopStream {
         provider: provider.clone(),
-        state: State::Reading(first, Accumulator::new()),
+        state: State::Reading(first, Box::default()),
         rounds,
         ready: VecDeque::new(),
         first_index: 0,
@@ -140,7 +140,7 @@ struct LoopStream {
 }
 
 enum State {
-    Reading(ChatStream, Accumulator),
+    Reading(ChatStream, Box<Accumulator>),
     Running(Pin<Box<dyn Future<Output = (Message, Vec<ToolResult>)> + Send>>),
     Opening(Pin<Box<dyn Future<Output = Result<ChatStream, Error>> + Send>>),
     Over,
@@ -181,7 +181,7 @@ impl Stream for LoopStream {
                 }
                 State::Opening(work) => {
                     let stream = ready!(work.as_mut().poll(context))?;
-                    self.state = State::Reading(stream, Accumulator::new());
+                    self.state = State::Reading(stream, Box::default());
                 }
                 State::Over => return Poll::Ready(None),
             }

@@ -179,7 +179,7 @@ impl http_body::Body for Body {
         match &self.content {
             Content::Empty => SizeHint::with_exact(0),
             Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Content::Stream { hint, .. } => hint.clone(),
+            Content::Stream { hint, .. } => *hint,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A request passes through the modules below in the order of the page: its [`Body`] and
 //! [`Request`], what [`extract`] takes from it, the handler, the [`response`] it makes, and
-//! around them [`cache`], [`middleware`] and the [`router`]. [`Site`] puts them together, and
+//! around them [`cache`], [`middleware`] and the router. [`Site`] puts them together, and
 //! [`server`] moves the bytes.
 
 mod body;

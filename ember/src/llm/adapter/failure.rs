@@ -7,16 +7,30 @@ use std::time::{Duration, SystemTime};
 const RAW_LIMIT: usize = 4096;
 
 /// What a provider says about a failure, from whatever shape it says it in.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Failure {
-    pub(crate) kind: Option<String>,
-    pub(crate) code: Option<String>,
-    pub(crate) message: String,
+///
+/// ```
+/// use ember::llm::ErrorKind;
+/// use ember::llm::adapter::Failure;
+///
+/// let body = br#"{"error": {"message": "Too long.", "code": "context_length_exceeded"}}"#;
+/// let error = Failure::read(body).into_error("openai", Some(400));
+/// assert_eq!(error.kind(), ErrorKind::ContextLength);
+/// assert_eq!(error.to_string(), "openai: Too long. (status 400)");
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The provider's class of the error: `rate_limit_error`, `RESOURCE_EXHAUSTED`.
+    pub kind: Option<String>,
+    /// The provider's code for the error: `insufficient_quota`.
+    pub code: Option<String>,
+    /// What happened, in the provider's words; at most 4 KiB of them.
+    pub message: String,
 }
 
 impl Failure {
     /// Reads a body: `{"error":{…}}`, `{"error":"text"}`, `{"detail":…}`, `{"message":…}`, or anything else.
-    pub(crate) fn read(body: &[u8]) -> Self {
+    pub fn read(body: &[u8]) -> Self {
         match serde_json::from_slice::<Value>(body) {
             Ok(value) => Self::of(&value),
             Err(_) => Self { message: clipped(&String::from_utf8_lossy(body)), ..Self::default() },
@@ -24,7 +38,7 @@ impl Failure {
     }
 
     /// Reads the same shapes from a value.
-    pub(crate) fn of(value: &Value) -> Self {
+    pub fn of(value: &Value) -> Self {
         // Some providers wrap the document in an array.
         let value = value.get(0).unwrap_or(value);
         let inner =
@@ -45,7 +59,7 @@ impl Failure {
 
     /// The error of our vocabulary. `status` is that of the answer, or what an error within a
     /// stream stands for.
-    pub(crate) fn into_error(self, provider: &str, status: Option<u16>) -> Error {
+    pub fn into_error(self, provider: &str, status: Option<u16>) -> Error {
         let kind = self.classify(status);
         let mut error = Error::new(kind, self.message).with_provider(provider);
         if let Some(status) = status {
@@ -140,7 +154,7 @@ const TOO_LONG: &[&str] = &[
 
 /// How long the provider wants to be left alone: `retry-after-ms`, then `retry-after` in seconds
 /// or as a date, then what the message says ("try again in 1.5s").
-pub(crate) fn wait_hint(headers: &HeaderMap, message: &str, now: SystemTime) -> Option<Duration> {
+pub fn wait_hint(headers: &HeaderMap, message: &str, now: SystemTime) -> Option<Duration> {
     let header = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let seconds = |text: &str| {
         text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())

@@ -9,7 +9,7 @@ mod failure;
 #[cfg(feature = "openai")]
 pub mod openai;
 
-pub(crate) use failure::{Failure, wait_hint};
+pub use failure::{Failure, wait_hint};
 
 use super::chat::{ChatRequest, ChatResponse, Dropped};
 use super::error::Error;

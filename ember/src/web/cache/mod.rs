@@ -1,6 +1,6 @@
 //! Answers that are kept, so that the handler need not run again.
 //!
-//! A [`CacheEngine`] keeps; the rules of what may be kept stand in [`may_keep`] and hold for
+//! A [`CacheEngine`] keeps; the rules of what may be kept stand here and hold for
 //! every engine. Nothing that belongs to one caller is ever kept.
 
 mod ttl;

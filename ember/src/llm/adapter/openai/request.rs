@@ -349,8 +349,8 @@ mod tests {
             .parallel_tool_calls(false)
             .temperature(0.5)
             .top_p(0.9)
-            .max_tokens(9_u64)
-            .seed(7_u64)
+            .max_tokens(9)
+            .seed(7)
             .reasoning_effort("low")
             .response_format(format);
         request.stop = vec!["END".into()];

@@ -1,0 +1,164 @@
+//! Whole programs: their command line, what they print, and how they end.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+const SOUND: &str = env!("CARGO_BIN_EXE_sound");
+const BROKEN: &str = env!("CARGO_BIN_EXE_broken");
+
+/// A program without any setting of the machine that runs the tests.
+fn program(path: &str) -> Command {
+    let mut command = Command::new(path);
+    for name in
+        ["LLM_PROVIDER", "OPENAI_API_KEY", "EMBER_HOST", "EMBER_PORT", "EMBER_WORKERS", "EMBER_LOG"]
+    {
+        command.env_remove(name);
+    }
+    command.env("RUST_BACKTRACE", "0");
+    command
+}
+
+fn run(path: &str, arguments: &[&str]) -> (bool, String, String) {
+    let Output { status, stdout, stderr } = program(path).args(arguments).output().unwrap();
+    (status.success(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn a_program_describes_itself() {
+    let (ok, routes, _) = run(SOUND, &["routes"]);
+    assert!(ok);
+    let lines: Vec<_> = routes.lines().collect();
+    assert_eq!(lines.len(), 3, "{routes}");
+    assert!(lines[0].starts_with("GET   /hello  hello  tests/apps/sound.rs:"), "{routes}");
+    let (ok, tools, _) = run(SOUND, &["tools"]);
+    assert!(ok);
+    let tools: serde_json::Value = serde_json::from_str(&tools).unwrap();
+    assert_eq!(tools[0]["function"]["parameters"]["properties"]["a"]["description"], "The first.");
+    let (ok, tools, _) = run(SOUND, &["tools", "--format", "anthropic"]);
+    assert!(ok && tools.contains("input_schema"));
+    let (ok, check, _) = run(SOUND, &["check"]);
+    assert!(
+        ok && check.contains("no problem was found: 3 routes, 1 tools")
+            && check.contains("provider: fake")
+    );
+    let (ok, help, _) = run(SOUND, &["--help"]);
+    assert!(ok && help.contains("routes") && help.contains("EMBER_PORT"));
+}
+
+#[test]
+fn a_problem_is_a_failure_with_all_its_places() {
+    for arguments in [&["check"][..], &[], &["routes"]] {
+        let (ok, _, errors) = run(BROKEN, arguments);
+        assert!(!ok);
+        for part in [
+            "the application cannot start: 2 problems",
+            "two routes answer to GET /tasks/{}",
+            "`task` (tests/apps/broken.rs:8)",
+            "`task_by_name` (tests/apps/broken.rs:13)",
+            "no component of type `broken::Db` is provided",
+        ] {
+            assert!(errors.contains(part), "{part} is missing: {errors}");
+        }
+    }
+    assert!(run(BROKEN, &["routes"]).1.contains("/tasks/{name}"), "what can be printed is printed");
+    let (ok, _, errors) = run(SOUND, &["rotues"]);
+    assert!(!ok && errors.contains("`rotues` is no command"));
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = program(SOUND).env("EMBER_PORT", &port).output().unwrap();
+    assert!(!output.status.success());
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains(&format!("127.0.0.1:{port} cannot be listened on")), "{errors}");
+}
+
+/// A program that serves, with the address that it has printed.
+struct Serving {
+    child: Child,
+    address: String,
+}
+
+impl Serving {
+    fn start() -> Self {
+        let mut command = program(SOUND);
+        command
+            .env("EMBER_PORT", "0")
+            .env("EMBER_WORKERS", "2")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut first = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
+        let address = first.trim().rsplit("http://").next().unwrap().to_owned();
+        Self { child, address }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let socket = TcpStream::connect(&self.address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket
+    }
+
+    #[cfg(unix)]
+    fn signal(&self, name: &str) {
+        let status =
+            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    fn ended(mut self) -> bool {
+        self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_lets_requests_finish_and_a_second_one_does_not() {
+    for signal in ["INT", "TERM"] {
+        let serving = Serving::start();
+        let mut socket = serving.connect();
+        socket.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        serving.signal(signal);
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("slow"), "{signal}: {answer}");
+        assert!(serving.ended(), "{signal}");
+    }
+    let serving = Serving::start();
+    let mut stream = serving.connect();
+    stream.write_all(b"POST /chat HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nHi").unwrap();
+    let mut begun = [0; 12];
+    stream.read_exact(&mut begun).unwrap();
+    serving.signal("TERM");
+    std::thread::sleep(Duration::from_millis(20));
+    serving.signal("TERM");
+    assert!(serving.ended());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stream_that_can_finish_before_the_deadline_does() {
+    let serving = Serving::start();
+    let mut stream = serving.connect();
+    stream.write_all(b"POST /chat HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nHi").unwrap();
+    let mut begun = [0; 12];
+    stream.read_exact(&mut begun).unwrap();
+    serving.signal("TERM");
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("data: three") && rest.contains("data: [DONE]"), "{rest}");
+    assert!(serving.ended());
+}
