@@ -77,7 +77,7 @@ async fn direct(client: Client, message: String) -> ember::Result<String> {
 struct Trusting;
 
 impl Middleware for Trusting {
-    async fn handle(&self, mut request: Request, next: Next<'_>) -> Response {
+    async fn handle(&self, mut request: Request, next: Next) -> Response {
         if let Some(name) =
             request.headers().get("x-user").and_then(|name| name.to_str().ok()).map(str::to_owned)
         {

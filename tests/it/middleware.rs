@@ -10,7 +10,7 @@ use tower_service::Service as _;
 struct Mark(&'static str);
 
 impl Middleware for Mark {
-    async fn handle(&self, mut request: Request, next: Next<'_>) -> Response {
+    async fn handle(&self, mut request: Request, next: Next) -> Response {
         request.headers_mut().append("x-in", HeaderValue::from_static(self.0));
         let mut response = next.run(request).await;
         response.headers_mut().append("x-out", HeaderValue::from_static(self.0));
@@ -22,7 +22,7 @@ impl Middleware for Mark {
 struct Gate;
 
 impl Middleware for Gate {
-    async fn handle(&self, request: Request, next: Next<'_>) -> Response {
+    async fn handle(&self, request: Request, next: Next) -> Response {
         match request.headers().contains_key("x-stop") {
             true => Error::forbidden("Stopped.").into_response(),
             false => next.run(request).await,

@@ -194,11 +194,8 @@ impl Site {
 
     /// The long way, for requests with middleware or a cache around their handler.
     fn layered(self: &Arc<Self>, request: Request, target: Target) -> Work {
-        let site = self.clone();
-        Work::Layered(Box::pin(async move {
-            let end = End { site: &site, target };
-            Next::new(&site.table.middleware, &end).run(request).await
-        }))
+        let next = Next::new(Arc::new(End { site: self.clone(), target }));
+        Work::Layered(Box::pin(next.run(request)))
     }
 
     fn find(&self, method: &Method, uri: &Uri) -> (Target, Match) {
@@ -277,12 +274,16 @@ fn allow(leaf: &Leaf) -> HeaderValue {
 }
 
 /// What stands behind the last middleware.
-struct End<'a> {
-    site: &'a Site,
+struct End {
+    site: Arc<Site>,
     target: Target,
 }
 
-impl Terminus for End<'_> {
+impl Terminus for End {
+    fn middleware(&self) -> &[BoxMiddleware] {
+        &self.site.table.middleware
+    }
+
     fn answer(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send + '_>> {
         Box::pin(async move {
             match self.target {

@@ -22,7 +22,7 @@ use std::future::Future;
 /// struct Stamp;
 ///
 /// impl Middleware for Stamp {
-///     async fn handle(&self, request: Request, next: Next<'_>) -> Response {
+///     async fn handle(&self, request: Request, next: Next) -> Response {
 ///         if request.headers().contains_key("x-blocked") {
 ///             return Error::forbidden("This client is blocked.").into_response();
 ///         }
@@ -41,5 +41,5 @@ use std::future::Future;
 /// added to responses, such as headers, is added to errors as well.
 pub trait Middleware: Send + Sync + 'static {
     /// Answers a request, usually by letting the [`Next`] one answer.
-    fn handle(&self, request: Request, next: Next<'_>) -> impl Future<Output = Response> + Send;
+    fn handle(&self, request: Request, next: Next) -> impl Future<Output = Response> + Send;
 }

@@ -9,33 +9,40 @@ use std::sync::Arc;
 type ResponseFuture<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
 /// The rest of the way to the handler.
-pub struct Next<'a> {
-    rest: &'a [BoxMiddleware],
-    terminus: &'a dyn Terminus,
+///
+/// It is owned, so that it can be kept, sent to a task, or handed to a tower service.
+pub struct Next {
+    end: Arc<dyn Terminus>,
+    /// How many middleware have been passed.
+    passed: usize,
 }
 
-impl<'a> Next<'a> {
-    pub(crate) fn new(rest: &'a [BoxMiddleware], terminus: &'a dyn Terminus) -> Self {
-        Self { rest, terminus }
+impl Next {
+    pub(crate) fn new(end: Arc<dyn Terminus>) -> Self {
+        Self { end, passed: 0 }
     }
 
     /// Lets the next middleware answer, or the handler where there is none.
-    pub fn run(self, request: Request) -> impl Future<Output = Response> + Send + 'a {
-        match self.rest {
-            [next, rest @ ..] => next.0.handle(request, Next { rest, terminus: self.terminus }),
-            [] => self.terminus.answer(request),
+    pub async fn run(self, request: Request) -> Response {
+        match self.end.middleware().get(self.passed) {
+            Some(middleware) => {
+                let next = Self { end: self.end.clone(), passed: self.passed + 1 };
+                middleware.0.handle(request, next).await
+            }
+            None => self.end.answer(request).await,
         }
     }
 }
 
-impl fmt::Debug for Next<'_> {
+impl fmt::Debug for Next {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Next").field("middleware", &self.rest.len()).finish()
+        f.debug_struct("Next").field("passed", &self.passed).finish_non_exhaustive()
     }
 }
 
-/// What answers when no middleware is left.
-pub(crate) trait Terminus: Sync {
+/// The way of a request: the middleware on it, and what answers when none is left.
+pub(crate) trait Terminus: Send + Sync {
+    fn middleware(&self) -> &[BoxMiddleware];
     fn answer(&self, request: Request) -> ResponseFuture<'_>;
 }
 
@@ -57,11 +64,11 @@ impl fmt::Debug for BoxMiddleware {
 
 /// The boxed twin of [`Middleware`].
 trait BoxedHandle: Send + Sync {
-    fn handle<'a>(&'a self, request: Request, next: Next<'a>) -> ResponseFuture<'a>;
+    fn handle(&self, request: Request, next: Next) -> ResponseFuture<'_>;
 }
 
 impl<M: Middleware> BoxedHandle for M {
-    fn handle<'a>(&'a self, request: Request, next: Next<'a>) -> ResponseFuture<'a> {
+    fn handle(&self, request: Request, next: Next) -> ResponseFuture<'_> {
         Box::pin(Middleware::handle(self, request, next))
     }
 }
