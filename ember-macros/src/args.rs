@@ -26,10 +26,27 @@ pub(crate) struct Opt {
 impl Args {
     /// Reads the arguments of the attribute `name`, which understands these keys and `crate`.
     pub(crate) fn parse(name: &str, known: &[&str], tokens: TokenStream, sink: &Sink) -> Self {
+        let text = |input: ParseStream<'_>| {
+            input.peek(LitStr).then(|| input.parse::<LitStr>()).transpose()
+        };
+        let (text, args) = Self::parse_after(name, known, tokens, sink, text);
+        Self { text: text.flatten(), ..args }
+    }
+
+    /// As [`Args::parse`], where something else than a text may come first.
+    pub(crate) fn parse_after<T>(
+        name: &str,
+        known: &[&str],
+        tokens: TokenStream,
+        sink: &Sink,
+        first: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
+    ) -> (Option<T>, Self) {
         let mut args = Self { text: None, options: Vec::new(), ember: parse_quote!(::ember) };
+        let mut found = None;
         let parser = |input: ParseStream<'_>| {
-            if input.peek(LitStr) {
-                args.text = Some(input.parse()?);
+            let before = input.cursor();
+            found = Some(first(input)?);
+            if input.cursor() != before {
                 args.separator(input)?;
             }
             while !input.is_empty() {
@@ -41,7 +58,7 @@ impl Args {
         if let Err(error) = parser.parse2(tokens) {
             sink.push(error);
         }
-        args
+        (found, args)
     }
 
     #[expect(clippy::unused_self, reason = "reads as a step of the parser")]

@@ -4,7 +4,9 @@
 //! that is meant, `EMBER_BLESS=1 cargo test -p ember-macros` writes the new expansions, and the
 //! difference is read like any other.
 
-use crate::{ai_route, provider, route, schema, tool};
+use crate::{
+    ai_route, blueprint, catch, component, hook, middleware, provider, route, schema, tool,
+};
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote};
 use std::fs;
@@ -42,9 +44,23 @@ fn expand_item(mut item: Item) -> TokenStream {
         Item::Fn(item) => &mut item.attrs,
         Item::Struct(item) => &mut item.attrs,
         Item::Enum(item) => &mut item.attrs,
+        Item::Macro(item) if item.mac.path.is_ident("blueprint") => {
+            return blueprint::expand(item.mac.tokens.clone());
+        }
         other => return other.to_token_stream(),
     };
-    let ours = ["get", "route", "ai_route", "tool", "provider", "derive"];
+    let ours = [
+        "get",
+        "route",
+        "ai_route",
+        "tool",
+        "provider",
+        "derive",
+        "hook",
+        "catch",
+        "middleware",
+        "component",
+    ];
     let place = attributes
         .iter()
         .position(|attribute| ours.iter().any(|name| attribute.path().is_ident(name)));
@@ -62,6 +78,10 @@ fn expand_item(mut item: Item) -> TokenStream {
         "ai_route" => ai_route::attribute(arguments, item),
         "tool" => tool::attribute(arguments, item),
         "provider" => provider::attribute(arguments, item),
+        "hook" => hook::attribute(arguments, item),
+        "catch" => catch::attribute(arguments, item),
+        "middleware" => middleware::attribute(arguments, item),
+        "component" => component::attribute(arguments, item),
         _ => {
             let derived = schema::derive(item.clone());
             quote!(#item #derived)

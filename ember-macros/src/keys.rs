@@ -4,7 +4,15 @@
 pub(crate) const CRATE: &str = "crate";
 
 pub(crate) const CACHE: &str = "cache";
+pub(crate) const HOST: &str = "host";
+pub(crate) const HOSTS: &str = "hosts";
 pub(crate) const METHODS: &str = "methods";
+pub(crate) const MIDDLEWARE: &str = "middleware";
+pub(crate) const PREFIX: &str = "prefix";
+pub(crate) const TAGS: &str = "tags";
+
+pub(crate) const SCOPE: &str = "scope";
+pub(crate) const TEARDOWN: &str = "teardown";
 
 pub(crate) const MODEL: &str = "model";
 pub(crate) const TOKEN_LIMITS: &str = "token_limits";

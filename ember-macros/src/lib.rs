@@ -14,8 +14,16 @@ mod path;
 mod sig;
 mod paths;
 mod fallback;
+mod takes;
+mod reach;
+mod settings;
 mod route;
 mod ai_route;
+mod blueprint;
+mod hook;
+mod catch;
+mod middleware;
+mod component;
 mod tool;
 mod provider;
 mod schema;
@@ -54,6 +62,36 @@ pub fn route(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn ai_route(attribute: TokenStream, item: TokenStream) -> TokenStream {
     ai_route::attribute(attribute.into(), item.into()).into()
+}
+
+/// Options of all routes in this module and below. See `ember::blueprint`.
+#[proc_macro]
+pub fn blueprint(tokens: TokenStream) -> TokenStream {
+    blueprint::expand(tokens.into()).into()
+}
+
+/// A function that runs around handlers, or at the start and stop of the server. See `ember::hook`.
+#[proc_macro_attribute]
+pub fn hook(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    hook::attribute(attribute.into(), item.into()).into()
+}
+
+/// A function that answers in place of errors. See `ember::catch`.
+#[proc_macro_attribute]
+pub fn catch(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    catch::attribute(attribute.into(), item.into()).into()
+}
+
+/// A function that runs around handlers and decides whether they run. See `ember::middleware`.
+#[proc_macro_attribute]
+pub fn middleware(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    middleware::attribute(attribute.into(), item.into()).into()
+}
+
+/// A function that makes a component when the application starts. See `ember::component`.
+#[proc_macro_attribute]
+pub fn component(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    component::attribute(attribute.into(), item.into()).into()
 }
 
 /// A function that a model may call. See `ember::tool`.

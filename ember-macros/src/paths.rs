@@ -1,6 +1,6 @@
 //! What is emitted around everything: a block of its own, in which `__ember` is the private module.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Ident, Path, Visibility};
 
@@ -17,7 +17,12 @@ pub(crate) fn in_block(ember: &Path, items: TokenStream) -> TokenStream {
 /// The place of a function in the source.
 pub(crate) fn location(name: &Ident) -> TokenStream {
     // The line is that of the name, not of the attribute.
-    let line = quote_spanned!(name.span()=> ::core::line!());
+    location_at(name.span())
+}
+
+/// A place in the source.
+pub(crate) fn location_at(span: Span) -> TokenStream {
+    let line = quote_spanned!(span=> ::core::line!());
     quote! {
         __ember::Location { module: ::core::module_path!(), file: ::core::file!(), line: #line }
     }

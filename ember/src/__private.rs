@@ -3,23 +3,32 @@
 pub mod describe;
 
 pub use crate::ai::AiOptions;
-pub use crate::base::Location;
+pub use crate::base::{Error, Location};
 pub use crate::default_json;
 pub use crate::llm::tool::{
     Arguments, Parameters, ToolDescriptor, ToolFuture, ToolItem, ToolOptions,
 };
 pub use crate::llm::{ProviderDescriptor, Tool};
-pub use crate::web::{HandlerFuture, Operation, Request, RouteDescriptor, RouteItem, RouteOptions};
+pub use crate::web::extract::FromRequestParts;
+pub use crate::web::middleware::{BoxMiddleware, MiddlewareDescriptor};
+pub use crate::web::{
+    BlueprintDescriptor, BuildFuture, CatchFuture, CatcherDescriptor, Catches, ComponentDescriptor,
+    Components, FromComponents, HandlerFuture, HookDescriptor, HookEvent, HookFuture, HookRun,
+    Need, Operation, Reach, Request, RequestParts, Response, RouteDescriptor, RouteItem,
+    RouteOptions, TeardownFuture,
+};
 pub use describe::{Input, Output};
 pub use inventory;
 pub use schemars;
 pub use std::boxed::Box;
+pub use std::option::Option;
+pub use std::vec::Vec;
 
-use crate::base::Error;
 use crate::llm::ToolError;
 use crate::llm::tool::to_text;
 use crate::web::extract::{self, BeforeLast, FromRequest, PathParameter};
-use crate::web::{IntoResponse, Response};
+use crate::web::middleware::IntoMiddleware;
+use crate::web::{BeforeOutcome, Built, IntoResponse, Outcome};
 use serde::Serialize;
 use std::panic::resume_unwind;
 
@@ -36,6 +45,56 @@ pub async fn head<T: FromRequest<M> + BeforeLast<M>, M>(request: &mut Request) -
 /// Takes the last argument, which may consume the body.
 pub async fn last<T: FromRequest<M>, M>(request: Request) -> Result<T, Error> {
     T::from_request(request).await
+}
+
+/// Takes an argument from the head of a request that belongs to somebody else.
+pub async fn part<T: FromRequestParts>(parts: &mut RequestParts) -> Result<T, Error> {
+    T::from_request_parts(parts).await
+}
+
+/// Takes a component before there are requests.
+pub fn component<T: FromComponents>(components: &Components) -> Result<T, Error> {
+    T::from_components(components).ok_or_else(|| missing(T::need()))
+}
+
+/// Takes a component by value before there are requests.
+pub fn cloned<T: Clone + Send + Sync + 'static>(components: &Components) -> Result<T, Error> {
+    let component = components.get::<T>().map(|component| T::clone(component));
+    component.ok_or_else(|| missing(Need::of::<T>()))
+}
+
+fn missing(need: Need) -> Error {
+    Error::internal(format!("no component of type `{}` is there", need.type_name()))
+}
+
+/// Makes a component of what a function has returned.
+pub fn built<T: Send + Sync + 'static>(value: T) -> Result<Built, Error> {
+    Ok(Built::new(value))
+}
+
+/// A result, by the type of its value.
+pub trait Fallible {
+    /// What it holds when nothing went wrong.
+    type Value;
+}
+
+impl<T, E> Fallible for Result<T, E> {
+    type Value = T;
+}
+
+/// Tells how a function went that returns nothing.
+pub fn outcome<T: Outcome>(value: T) -> Result<(), Error> {
+    value.outcome()
+}
+
+/// Tells whether a hook answers in place of the handler.
+pub fn before_outcome<T: BeforeOutcome>(value: T) -> Result<Option<Response>, Error> {
+    value.outcome()
+}
+
+/// Forgets the type of middleware.
+pub fn boxed_middleware<A, M: IntoMiddleware<A>>(middleware: M) -> BoxMiddleware {
+    BoxMiddleware::new(middleware.into_middleware())
 }
 
 /// Makes a response of what a function has returned.

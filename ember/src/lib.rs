@@ -59,15 +59,25 @@ pub use base::sse::Event;
 pub use base::{Env, Error, ErrorKind, JsonSchema, Problem, Result, Schema};
 pub use llm::ToolError;
 pub use web::cache::TtlCache;
-pub use web::extract::{Form, FromRequest, FromRequestParts, Path, Query};
+pub use web::extract::{Extension, Form, FromRequest, FromRequestParts, Path, Query};
 pub use web::middleware::{Middleware, Next};
 pub use web::response::{Html, IntoResponse, Json, Redirect, Response, Sse};
-pub use web::{Body, Component, Principal, Request, Route, TrailingSlash};
+pub use web::{Blueprint, Body, Component, Principal, Request, Route, TrailingSlash, Urls};
 
 #[doc = include_str!("docs/json_schema.md")]
 pub use ember_macros::JsonSchema;
 #[doc = include_str!("docs/ai_route.md")]
 pub use ember_macros::ai_route;
+#[doc = include_str!("docs/blueprint.md")]
+pub use ember_macros::blueprint;
+#[doc = include_str!("docs/catch.md")]
+pub use ember_macros::catch;
+#[doc = include_str!("docs/component.md")]
+pub use ember_macros::component;
+#[doc = include_str!("docs/hook.md")]
+pub use ember_macros::hook;
+#[doc = include_str!("docs/middleware.md")]
+pub use ember_macros::middleware;
 #[doc = include_str!("docs/provider.md")]
 pub use ember_macros::provider;
 #[doc = include_str!("docs/tool.md")]
@@ -85,17 +95,17 @@ pub mod prelude {
     pub use crate::ai::{ConversationContext, TokenLimits, TokenStream, sse_stream};
     pub use crate::base::clock::{millis, secs};
     pub use crate::base::sse::Event;
-    pub use crate::base::{Error, ErrorKind};
+    pub use crate::base::{Error, ErrorKind, Result};
     pub use crate::llm::{Client, Message, Role, ToolError};
     pub use crate::web::cache::TtlCache;
-    pub use crate::web::extract::{Form, FromRequestParts, Path, Query};
+    pub use crate::web::extract::{Extension, Form, FromRequestParts, Path, Query};
     pub use crate::web::middleware::{Middleware, Next};
     pub use crate::web::response::{Html, IntoResponse, Json, Redirect, Response, Sse};
-    pub use crate::web::{Body, Component, Request};
+    pub use crate::web::{Blueprint, Body, Component, Principal, Request, Urls};
     pub use crate::{
-        Ember, JsonSchema, ai_route, delete, get, head, options, patch, post, provider, put, route,
-        tool,
+        Ember, JsonSchema, ai_route, blueprint, catch, component, delete, get, head, hook,
+        middleware, options, patch, post, provider, put, route, tool, url_for,
     };
     pub use bytes::Bytes;
-    pub use http::{HeaderMap, Method, StatusCode, Uri};
+    pub use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 }

@@ -33,7 +33,10 @@ const _: () = {
         }
         fn describe(operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
-            use __ember::describe::*;
+            use __ember::describe::{
+                DescribeBody as _, DescribeHead as _, DescribeNothing as _,
+                DescribeOutput as _,
+            };
             (&&&__ember::Input::<ConversationContext>::NEW).describe(operation);
             (&&&__ember::Input::<Json<ChatBody>>::NEW).describe(operation);
             (&&__ember::Output::<Result<TokenStream>>::NEW).describe(operation);

@@ -30,7 +30,10 @@ const _: () = {
         }
         fn describe(operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
-            use __ember::describe::*;
+            use __ember::describe::{
+                DescribeBody as _, DescribeHead as _, DescribeNothing as _,
+                DescribeOutput as _,
+            };
             (&&&__ember::Input::<Component<Db>>::NEW).describe(operation);
             (&&__ember::Output::<Result<Json<Task>>>::NEW).describe(operation);
         }
@@ -71,7 +74,10 @@ const _: () = {
         }
         fn describe(operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
-            use __ember::describe::*;
+            use __ember::describe::{
+                DescribeBody as _, DescribeHead as _, DescribeNothing as _,
+                DescribeOutput as _,
+            };
             (&&__ember::Output::<&'static str>::NEW).describe(operation);
         }
     }
@@ -111,7 +117,10 @@ const _: () = {
         }
         fn describe(operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
-            use __ember::describe::*;
+            use __ember::describe::{
+                DescribeBody as _, DescribeHead as _, DescribeNothing as _,
+                DescribeOutput as _,
+            };
             (&&&__ember::Input::<Json<Change>>::NEW).describe(operation);
             (&&&__ember::Input::<User>::NEW).describe(operation);
         }

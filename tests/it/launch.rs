@@ -105,7 +105,7 @@ fn every_problem_is_found_at_once() {
         "2 items claim the tool `twice`",
         "two components of type `u8`",
         "`bad` is no path of a route: it does not start with `/`",
-        "nothing is annotated in the included module `no::such::module`",
+        "nothing is annotated in the module `no::such::module`",
     ] {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }

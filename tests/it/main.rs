@@ -10,6 +10,8 @@ mod middleware;
 mod server;
 mod tools;
 mod client;
+mod grouping;
+mod lifecycle;
 mod provider;
 mod conversation;
 mod command;

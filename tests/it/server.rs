@@ -2,7 +2,7 @@
 
 use ember::http::Version;
 use ember::prelude::*;
-use ember::web::server::{ServerHandle, ServerLimits};
+use ember::web::server::ServerLimits;
 use ember_tests::{exchange, read_response};
 use futures_util::{StreamExt as _, stream};
 use std::net::{SocketAddr, TcpListener};
@@ -66,7 +66,7 @@ fn serve(limits: ServerLimits) -> Running {
 }
 
 /// A server that ends with the test.
-struct Running(Option<ServerHandle>);
+struct Running(Option<ember::app::Running>);
 
 impl Running {
     fn address(&self) -> SocketAddr {

@@ -24,12 +24,16 @@ impl Kind {
     }
 
     /// The options that the attribute understands.
-    fn keys(self) -> &'static [&'static str] {
-        match self {
-            Self::Method(..) => &[keys::CACHE],
+    fn keys(self) -> Vec<&'static str> {
+        let mut known = vec![keys::NAME, keys::HOST, keys::HOSTS, keys::MIDDLEWARE, keys::TAGS];
+        known.extend(match self {
+            // An answer to anything else than GET and HEAD is never kept.
+            Self::Method("get" | "head", _) => &[keys::CACHE][..],
+            Self::Method(..) => &[],
             Self::Any => &[keys::METHODS, keys::CACHE],
             Self::Ai => &[keys::METHODS, keys::TOOLS, keys::MODEL, keys::TOKEN_LIMITS],
-        }
+        });
+        known
     }
 }
 
@@ -41,6 +45,6 @@ pub(super) struct Ast {
 
 impl Ast {
     pub(super) fn parse(kind: Kind, attribute: TokenStream, sink: &Sink) -> Self {
-        Self { kind, args: Args::parse(kind.name(), kind.keys(), attribute, sink) }
+        Self { kind, args: Args::parse(kind.name(), &kind.keys(), attribute, sink) }
     }
 }

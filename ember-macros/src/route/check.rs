@@ -2,10 +2,11 @@ use super::ast::{Ast, Kind};
 use crate::args::Args;
 use crate::diag::{Sink, nearest};
 use crate::path::{self, Parameter};
+use crate::settings::{self, Setting};
 use crate::sig::{Argument, Function, last_segment};
 use crate::{doc, keys};
-use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens as _, quote};
+use proc_macro2::Span;
+use quote::ToTokens as _;
 use syn::{Expr, Ident, LitStr, Path, Type};
 
 /// A route in which nothing is wrong that a macro can see.
@@ -28,14 +29,6 @@ pub(super) enum Input {
     Last(Type),
 }
 
-/// An option that is set when the application is built.
-pub(super) struct Setting {
-    /// What it is set on: the options of the route, or what the AI wing keeps there.
-    pub(super) on: TokenStream,
-    pub(super) method: Ident,
-    pub(super) value: TokenStream,
-}
-
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"];
 
 /// Types that give a handler the whole path, parameters included.
@@ -48,7 +41,7 @@ impl Checked {
         function.check_async(what, sink);
         let arguments = function.check(what, sink);
         let methods = methods(kind, &mut args, sink);
-        let settings = settings(kind, &mut args, sink);
+        let settings = settings::read(std::mem::take(&mut args.options), sink);
         let Some(path) = args.text else {
             let example = format!("a route needs a path first: `#[{}(\"/…\")]`", kind.name());
             sink.at_span(Span::call_site(), example);
@@ -145,39 +138,4 @@ fn listed_methods(listed: &Expr, sink: &Sink) -> Vec<String> {
         }
     }
     methods
-}
-
-fn settings(kind: Kind, args: &mut Args, sink: &Sink) -> Vec<Setting> {
-    let options = std::mem::take(&mut args.options);
-    let settings = options.into_iter().filter_map(|option| {
-        let on = match kind {
-            Kind::Ai => quote!(__ember::AiOptions::of(options)),
-            _ => quote!(options),
-        };
-        let value = match option.key == keys::TOOLS {
-            true => tools(&option.value, sink)?,
-            false => option.value.into_token_stream(),
-        };
-        Some(Setting { on, method: option.key, value })
-    });
-    settings.collect()
-}
-
-/// `[get_weather, …]`: the types of the functions' names, which the compiler looks up.
-fn tools(listed: &Expr, sink: &Sink) -> Option<TokenStream> {
-    let Expr::Array(array) = listed else {
-        sink.at(listed, "tools are listed in brackets: `tools = [get_weather]`");
-        return None;
-    };
-    let mut tools = Vec::new();
-    for element in &array.elems {
-        match element {
-            Expr::Path(path) if path.qself.is_none() => {
-                let path = &path.path;
-                tools.push(quote!(__ember::Tool::from(<#path as __ember::ToolItem>::TOOL)));
-            }
-            other => sink.at(other, "a tool is named by its function: `tools = [get_weather]`"),
-        }
-    }
-    Some(quote!([#(#tools),*]))
 }

@@ -1,8 +1,10 @@
 use super::check::{Checked, Input};
 use crate::paths::{in_block, location, name_type};
+use crate::settings;
 use crate::sig::Function;
+use crate::takes::local;
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::Ident;
 use syn::spanned::Spanned as _;
 
@@ -15,7 +17,7 @@ pub(super) fn expand(route: &Checked, function: &Function) -> TokenStream {
     let location = location(name);
     let handle = handle(route, function);
     let describe = describe(route, function);
-    let options = options(route);
+    let options = (!route.settings.is_empty()).then(|| settings::function(&route.settings));
     let block = in_block(
         &route.ember,
         quote! {
@@ -34,12 +36,12 @@ pub(super) fn expand(route: &Checked, function: &Function) -> TokenStream {
 
 /// Takes the arguments from the request, in their order, and calls the function.
 ///
-/// Calls have the places of the user's tokens, so that messages point there. Variables are
-/// interpolated: the name of one that had the place of a `macro_rules!` would not be found.
+/// Calls have the places of the user's tokens, so that messages point there. Variables have names
+/// that meet no name of the user's, not even that of the function.
 fn handle(route: &Checked, function: &Function) -> TokenStream {
-    let variable = format_ident!("request");
+    let variable = local("request");
     let names: Vec<Ident> =
-        (0..route.inputs.len()).map(|index| format_ident!("arg{index}")).collect();
+        (0..route.inputs.len()).map(|index| local(&format!("arg{index}"))).collect();
     let takes = route.inputs.iter().zip(&names).filter_map(|(input, name)| match input {
         Input::Path { parameter, ty } => Some(
             quote_spanned!(ty.span()=> let #name = __ember::path::<#ty>(&#variable, #parameter)?;),
@@ -90,34 +92,15 @@ fn describe(route: &Checked, function: &Function) -> TokenStream {
     let output = function.named_output();
     let operation = match (inputs.is_empty(), output) {
         (true, None) => quote!(_),
-        _ => quote!(operation),
+        _ => local("operation").into_token_stream(),
     };
-    let output = output.map(|ty| quote!((&&__ember::Output::<#ty>::NEW).describe(operation);));
+    let output = output.map(|ty| quote!((&&__ember::Output::<#ty>::NEW).describe(#operation);));
     quote! {
         fn describe(#operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
-            use __ember::describe::*;
-            #((&&&__ember::Input::<#inputs>::NEW).describe(operation);)*
+            use __ember::describe::{DescribeBody as _, DescribeHead as _, DescribeNothing as _, DescribeOutput as _};
+            #((&&&__ember::Input::<#inputs>::NEW).describe(#operation);)*
             #output
         }
     }
-}
-
-/// Sets what the attribute says, when the application is built.
-fn options(route: &Checked) -> Option<TokenStream> {
-    let settings = &route.settings;
-    let settings: Vec<_> = settings
-        .iter()
-        .map(|setting| {
-            let (on, method, value) = (&setting.on, &setting.method, &setting.value);
-            quote!(#on.#method(#value);)
-        })
-        .collect();
-    (!settings.is_empty()).then(|| {
-        quote! {
-            fn options(options: &mut __ember::RouteOptions) {
-                #(#settings)*
-            }
-        }
-    })
 }

@@ -1,15 +1,18 @@
+use super::gather::Gathered;
 use super::launch::LaunchError;
+use super::lifecycle::Lifecycle;
 use super::model::Model;
 use super::ready::Ready;
-use crate::ai::AiOptions;
-use crate::base::{Descriptor as _, Env, Finding, Registry, Scope};
+use crate::ai::{AiOptions, TokenLimits};
+use crate::base::{Descriptor as _, Env, Finding, Location, Registry, Scope};
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
     Client, FakeProvider, MemorySessionStore, SessionStore, Sessions, Tool, ToolRegistry,
 };
-use crate::web::middleware::Middleware;
+use crate::web::middleware::IntoMiddleware;
 use crate::web::{
-    BoxMiddleware, Components, Need, Route, RouteDescriptor, SiteBuilder, TrailingSlash,
+    Blueprint, BoxMiddleware, ComponentDescriptor, Components, Mounted, Need, Placed, Plan, Route,
+    RouteDescriptor, RouteOptions, SiteBuilder, TrailingSlash,
 };
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -35,8 +38,11 @@ use std::sync::Arc;
 /// ```
 pub struct Ember {
     scope: Scope,
-    routes: Vec<Route>,
+    by_hand: Blueprint,
+    /// What holds for all routes.
+    options: RouteOptions,
     components: Components,
+    overridden: Vec<Need>,
     middleware: Vec<BoxMiddleware>,
     trailing_slash: TrailingSlash,
     env: Env,
@@ -51,8 +57,10 @@ impl Ember {
     pub fn new() -> Self {
         Self {
             scope: Scope::nothing(),
-            routes: Vec::new(),
+            by_hand: Blueprint::default(),
+            options: RouteOptions::default(),
             components: Components::default(),
+            overridden: Vec::new(),
             middleware: Vec::new(),
             trailing_slash: TrailingSlash::default(),
             env: Env::process(),
@@ -78,25 +86,58 @@ impl Ember {
     /// Adds a route: one that was made by hand, or `name {}` of an annotated function.
     #[must_use]
     pub fn route(mut self, route: impl Into<Route>) -> Self {
-        self.routes.push(route.into());
+        self.by_hand = self.by_hand.route(route);
+        self
+    }
+
+    /// Adds the routes of a blueprint that was made by hand.
+    #[must_use]
+    pub fn blueprint(mut self, blueprint: Blueprint) -> Self {
+        self.by_hand = self.by_hand.blueprint(blueprint);
         self
     }
 
     /// Provides a value, which handlers take as [`Component<T>`](crate::Component).
     #[must_use]
-    pub fn component<T: Send + Sync + 'static>(mut self, value: T) -> Self {
-        if self.components.insert(value).is_some() {
+    pub fn component<T: Send + Sync + 'static>(self, value: T) -> Self {
+        self.component_arc(Arc::new(value))
+    }
+
+    /// Provides a value that is shared already, or that is known by a trait only:
+    /// `component_arc::<dyn Mailer>(Arc::new(Smtp::new()))`.
+    #[must_use]
+    pub fn component_arc<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
+        if self.components.insert_shared(value).is_some() {
             let name = Need::of::<T>().type_name();
-            self.findings
-                .push(Finding::new(format!("two components of type `{name}` are provided")));
+            self.findings.push(Finding::new(format!(
+                "two components of type `{name}` are provided; in a test, `.override_component(…)` replaces one"
+            )));
         }
+        self
+    }
+
+    /// Provides a value in place of the one that the application provides itself, as tests do.
+    ///
+    /// It replaces what `.component(…)` gave before, and what a `#[component]` function would
+    /// make; the function is not called.
+    #[must_use]
+    pub fn override_component<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.components.insert(value);
+        self.overridden.push(Need::of::<T>());
         self
     }
 
     /// Adds middleware around all routes. What is added first is outermost.
     #[must_use]
-    pub fn middleware(mut self, middleware: impl Middleware) -> Self {
-        self.middleware.push(BoxMiddleware::new(middleware));
+    pub fn middleware<A>(mut self, middleware: impl IntoMiddleware<A>) -> Self {
+        self.middleware.push(BoxMiddleware::new(middleware.into_middleware()));
+        self
+    }
+
+    /// Bounds the tokens that all AI routes together may use.
+    #[must_use]
+    pub fn token_limits(mut self, limits: TokenLimits) -> Self {
+        AiOptions::of(&mut self.options).token_limits(limits);
         self
     }
 
@@ -150,20 +191,42 @@ impl Ember {
     /// Puts the application together as well as it can be, and says what is wrong with it.
     pub(super) fn check(mut self) -> (Ready, Vec<Finding>) {
         let mut findings = std::mem::take(&mut self.findings);
+        let gathered = Gathered::of(&self.scope, self.options.clone(), &mut findings);
         let annotated = Registry::<RouteDescriptor>::collect(&self.scope);
-        let mut routes: Vec<_> = annotated.iter().map(Route::of).collect();
-        routes.append(&mut self.routes);
+        let by_hand = std::mem::take(&mut self.by_hand);
+        let routes = gathered.routes(&annotated, by_hand, &self.options);
         let annotated_tools = Registry::<ToolDescriptor>::collect(&self.scope);
         findings.extend(annotated_tools.duplicates().into_iter().map(Finding::from));
         findings.extend(routes.iter().filter_map(check_tools));
-        self.check_modules(&annotated, &annotated_tools, &mut findings);
+        let factories = Registry::<ComponentDescriptor>::collect(&self.scope);
+        self.check_modules(
+            &annotated
+                .iter()
+                .map(|route| route.location())
+                .chain(annotated_tools.iter().map(|tool| tool.location()))
+                .chain(factories.iter().map(|factory| factory.location()))
+                .chain(gathered.locations())
+                .collect::<Vec<_>>(),
+            !routes.is_empty(),
+            &mut findings,
+        );
+        self.middleware.extend(gathered.middleware());
+        let routes: Vec<_> =
+            routes.into_iter().map(|route| gathered.place(route, &self.middleware)).collect();
         let tools = ToolRegistry::collect(&self.scope);
-        let model = self.provide(&routes, &tools, &mut findings);
+        self.components.insert(self.env.clone());
+        let needs = factories.iter().flat_map(|factory| factory.all_needs());
+        let needs = needs.chain(gathered.hooks().iter().flat_map(|hook| hook.needs()));
+        let model = self.provide(&routes, needs.collect(), &tools, &mut findings);
+        let plan = Plan::of(&factories, &self.overridden, &mut self.components, &mut findings);
+        let lifecycle = Lifecycle::new(plan, gathered.hooks());
+        findings.extend(lifecycle.missing(&self.components));
         let max_body_size = self.max_body_size();
         let site = SiteBuilder {
             routes,
             components: self.components,
             middleware: self.middleware,
+            catchers: gathered.all_catchers(),
             trailing_slash: self.trailing_slash,
             max_body_size,
         };
@@ -172,6 +235,7 @@ impl Ember {
             tools,
             model,
             scope: self.scope,
+            lifecycle: Arc::new(lifecycle),
             #[cfg(feature = "server")]
             settings: self.settings.or_env(&self.env),
         };
@@ -181,7 +245,8 @@ impl Ember {
     /// Provides what the AI wing needs and the program has not provided itself.
     fn provide(
         &mut self,
-        routes: &[Route],
+        routes: &[Placed],
+        others: Vec<Need>,
         tools: &ToolRegistry,
         findings: &mut Vec<Finding>,
     ) -> Option<Model> {
@@ -194,11 +259,11 @@ impl Ember {
         if let Some(client) = self.components.get::<Client>() {
             return Some(Model::given(Client::clone(client)));
         }
-        let asking: Vec<_> = routes
-            .iter()
-            .filter(|route| route.needs().any(|need| need == Need::of::<Client>()))
-            .collect();
-        if asking.is_empty() {
+        let client = Need::of::<Client>();
+        let asking =
+            routes.iter().filter(|placed| placed.operation.all_needs().any(|need| need == client));
+        let asking: Vec<_> = asking.map(|placed| &placed.route).collect();
+        if asking.is_empty() && !others.contains(&client) {
             return None;
         }
         match Model::from_env(&self.env, self.offline.as_ref()) {
@@ -215,24 +280,28 @@ impl Ember {
         }
     }
 
-    /// A module that is named and holds nothing is probably misspelt.
-    fn check_modules(
-        &self,
-        routes: &Registry<RouteDescriptor>,
-        tools: &Registry<ToolDescriptor>,
-        findings: &mut Vec<Finding>,
-    ) {
-        // The first is where the application itself stands, which may well hold nothing.
-        for module in self.scope.modules().skip(1) {
-            let scope = Scope::module(module.to_owned());
-            let places = routes
-                .iter()
-                .map(|route| route.location())
-                .chain(tools.iter().map(|tool| tool.location()));
-            if !places.into_iter().any(|place| scope.contains(place.module)) {
-                findings.push(Finding::new(format!(
-                    "nothing is annotated in the included module `{module}`"
-                )));
+    /// A module that is named and holds nothing is probably misspelt, or not the one that was meant.
+    fn check_modules(&self, places: &[Location], has_routes: bool, findings: &mut Vec<Finding>) {
+        let holds_nothing = |module: &&str| {
+            let scope = Scope::module((*module).to_owned());
+            !places.iter().any(|place| scope.contains(place.module))
+        };
+        for module in self.scope.modules().filter(holds_nothing) {
+            let crate_name = module.split("::").next().unwrap_or(module);
+            let elsewhere =
+                Registry::<RouteDescriptor>::collect(&Scope::module(crate_name.to_owned()));
+            match elsewhere.iter().next() {
+                // `ember::app!()` stands in a module below the one that was meant.
+                Some(route) if module.contains("::") => findings.push(
+                    Finding::new(format!(
+                        "nothing is annotated in the module `{module}` or below, and `ember::app!()` takes no more; \
+                         call it from a function in the module around the routes, such as `fn app() -> Ember`"
+                    ))
+                    .at(format!("`{}` ({})", route.name, route.location)),
+                ),
+                _ if has_routes && self.scope.modules().next() == Some(module) => {}
+                _ => findings
+                    .push(Finding::new(format!("nothing is annotated in the module `{module}`"))),
             }
         }
     }
@@ -249,7 +318,7 @@ impl Ember {
 }
 
 /// A route whose model could not tell its tools apart.
-fn check_tools(route: &Route) -> Option<Finding> {
+fn check_tools(route: &Mounted) -> Option<Finding> {
     let mut by_name: BTreeMap<&str, Vec<&Tool>> = BTreeMap::new();
     for tool in route.extension::<AiOptions>()?.all_tools() {
         by_name.entry(tool.name()).or_default().push(tool);
@@ -270,7 +339,7 @@ impl fmt::Debug for Ember {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ember")
             .field("scope", &self.scope)
-            .field("routes", &self.routes.len())
+            .field("by_hand", &self.by_hand)
             .field("components", &self.components)
             .finish_non_exhaustive()
     }

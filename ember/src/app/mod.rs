@@ -5,12 +5,16 @@
 //! that is knowable at start-up is left to the first request.
 
 mod launch;
+mod gather;
+mod lifecycle;
 mod model;
 #[cfg(feature = "server")]
 mod settings;
 mod ready;
 mod ember;
 mod listing;
+#[cfg(feature = "server")]
+mod running;
 #[cfg(feature = "server")]
 mod serve;
 #[cfg(feature = "server")]
@@ -19,3 +23,5 @@ mod command;
 pub use ember::Ember;
 pub use launch::LaunchError;
 pub use ready::Ready;
+#[cfg(feature = "server")]
+pub use running::{Running, Stop};

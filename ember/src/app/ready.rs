@@ -1,8 +1,9 @@
+use super::lifecycle::Lifecycle;
 use super::model::Model;
-use crate::base::Scope;
 use crate::base::error::BoxError;
+use crate::base::{Result, Scope};
 use crate::llm::ToolRegistry;
-use crate::web::{Answer, Body, Response, Site};
+use crate::web::{Answer, Body, Components, HookEvent, Response, Site, Urls};
 use bytes::Bytes;
 use std::convert::Infallible;
 use std::fmt;
@@ -11,7 +12,7 @@ use std::task::{Context, Poll};
 
 /// An application that has passed its start-up check.
 ///
-/// It is a [`tower_service::Service`], so it can stand in an application of another framework,
+/// It is a `tower::Service`, so it can stand in an application of another framework,
 /// and be called without a socket.
 ///
 /// ```
@@ -37,6 +38,7 @@ pub struct Ready {
     pub(super) tools: ToolRegistry,
     pub(super) model: Option<Model>,
     pub(super) scope: Scope,
+    pub(super) lifecycle: Arc<Lifecycle>,
     #[cfg(feature = "server")]
     pub(super) settings: super::settings::Settings,
 }
@@ -45,6 +47,66 @@ impl Ready {
     /// Answers a request without a socket.
     pub fn answer(&self, request: http::Request<Body>) -> Answer {
         self.site.answer(request, None)
+    }
+
+    /// Does without a server what a server does at its start: makes the components of
+    /// `#[component]` functions, and runs the hooks of the start.
+    ///
+    /// Whoever calls the application as a `tower::Service` awaits this first; a server and
+    /// [`TestClient::start`](crate::testing::TestClient::start) do so themselves.
+    ///
+    /// # Errors
+    /// The first component or hook that fails, by name and place; what was made is taken down again.
+    pub async fn start(self) -> Result<Self> {
+        let ready = self.prepare().await?;
+        match ready.run_hooks(HookEvent::AfterServerStart).await {
+            Ok(()) => Ok(ready),
+            Err(error) => {
+                ready.finish().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Does without a server what a server does at its end: runs the hooks of the stop, and takes
+    /// the components down in the opposite order of their making. What fails is logged.
+    pub async fn stop(&self) {
+        self.lifecycle.run_all(HookEvent::BeforeServerStop, self.components()).await;
+        self.finish().await;
+    }
+
+    /// Makes the components, and runs the hooks before anybody listens.
+    pub(super) async fn prepare(mut self) -> Result<Self> {
+        if self.lifecycle.makes_components() {
+            let components = self.lifecycle.make(self.components().clone()).await?;
+            self.site = Arc::new(self.site.with_components(components));
+        }
+        match self.run_hooks(HookEvent::BeforeServerStart).await {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                self.lifecycle.take_down(self.components()).await;
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) async fn run_hooks(&self, event: HookEvent) -> Result {
+        self.lifecycle.run(event, self.components()).await
+    }
+
+    /// Runs the last hooks, and takes the components down.
+    pub(super) async fn finish(&self) {
+        self.lifecycle.run_all(HookEvent::AfterServerStop, self.components()).await;
+        self.lifecycle.take_down(self.components()).await;
+    }
+
+    pub(super) fn components(&self) -> &Components {
+        &self.site.state().components
+    }
+
+    /// Makes the addresses of routes from their names.
+    pub fn urls(&self) -> Urls {
+        Urls::new(self.site.state().clone())
     }
 
     /// The application's routes, components and middleware.

@@ -2,8 +2,9 @@
 
 use super::ember::Ember;
 use super::ready::Ready;
+use super::running::Running;
 use crate::base::{Env, Error, Result};
-use crate::web::server::{Server, ServerHandle, ServerLimits};
+use crate::web::server::{Server, ServerLimits};
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -41,8 +42,8 @@ impl Ember {
     /// Serves on a listener that is bound already, and returns at once.
     ///
     /// # Errors
-    /// When the application cannot start, or the listener cannot be used.
-    pub fn serve(self, listener: TcpListener) -> Result<ServerHandle> {
+    /// When the application cannot start, a component or a hook fails, or the listener cannot be used.
+    pub fn serve(self, listener: TcpListener) -> Result<Running> {
         self.build()?.serve(listener)
     }
 }
@@ -51,29 +52,40 @@ impl Ready {
     /// Binds the address of the settings, prints what is served there, and serves until SIGINT or SIGTERM.
     ///
     /// At the first signal requests may finish within [`ServerLimits::shutdown`]; a second one ends
-    /// them at once.
+    /// them at once. It has runtimes of its own, so it is called from a `fn main` without
+    /// `#[tokio::main]`.
     ///
     /// # Errors
-    /// When the address is taken or not allowed.
+    /// When the address is taken or not allowed, a component or a hook fails, or a runtime runs already.
     pub fn run(self) -> Result {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return Err(Error::bad_request(
+                "`run` starts runtimes of its own: call it from `fn main()` without `#[tokio::main]`",
+            ));
+        }
         log_to_terminal();
         let address = self.settings.address()?;
-        let handle = self.server().bind(address).map_err(|error| {
-            Error::bad_request(format!("{address} cannot be listened on")).with_source(error)
+        let banner = self.clone();
+        let running = self.launch(move |server| {
+            server.bind(address).map_err(|error| {
+                let message =
+                    format!("{address} cannot be listened on; EMBER_PORT can name another port");
+                Error::bad_request(message).with_source(error)
+            })
         })?;
-        print!("{}", self.banner(handle.address()));
-        until_told(handle)
+        print!("{}", banner.banner(running.address()));
+        until_told(running)
     }
 
-    /// Serves on a listener that is bound already, and returns at once.
+    /// Serves on a listener that is bound already, and returns when connections are taken.
     ///
     /// # Errors
-    /// When the listener cannot be used.
-    pub fn serve(&self, listener: TcpListener) -> Result<ServerHandle> {
-        Ok(self.server().serve(listener)?)
+    /// When a component or a hook fails, or the listener cannot be used.
+    pub fn serve(&self, listener: TcpListener) -> Result<Running> {
+        self.clone().launch(move |server| Ok(server.serve(listener)?))
     }
 
-    fn server(&self) -> Server {
+    pub(super) fn server(&self) -> Server {
         let server = Server::new(self.site.clone()).limits(self.settings.limits.clone());
         match self.settings.workers {
             Some(workers) => server.workers(workers),
@@ -105,17 +117,17 @@ fn log_to_terminal() {
 }
 
 /// Waits for a signal, and then for the end.
-fn until_told(handle: ServerHandle) -> Result {
+fn until_told(running: Running) -> Result {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
         signals.next().await;
         tracing::info!("stopping: requests may finish");
-        let stop = handle.stop();
+        let stop = running.stop();
         stop.gracefully();
         let (ended, end) = oneshot::channel();
         std::thread::spawn(move || {
-            handle.join();
+            running.join();
             let _ = ended.send(());
         });
         tokio::select! {

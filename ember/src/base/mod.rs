@@ -19,6 +19,7 @@ pub use config::Env;
 pub use error::{Error, ErrorKind, Problem, Result};
 pub use finding::Finding;
 pub(crate) use id::random_id;
+pub(crate) use registry::is_below;
 pub use registry::{Descriptor, Location, Registry, Scope};
 pub use schema::{JsonSchema, Schema};
 pub use secret::Secret;

@@ -93,7 +93,7 @@ impl Scope {
 }
 
 /// Tells whether `module` is `scope` or lies below it.
-fn is_below(module: &str, scope: &str) -> bool {
+pub(crate) fn is_below(module: &str, scope: &str) -> bool {
     module.strip_prefix(scope).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 

@@ -1,7 +1,8 @@
 #![expect(clippy::panic, reason = "a test that cannot even be written down must fail")]
 
 use super::TestResponse;
-use crate::app::Ready;
+use crate::app::{Ember, Ready};
+use crate::base::Result;
 use crate::web::Body;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
@@ -26,6 +27,24 @@ impl TestClient {
     /// A client of an application.
     pub fn new(app: Ready) -> Self {
         Self { app }
+    }
+
+    /// Checks and starts an application: its components are made, and the hooks of the start run.
+    ///
+    /// # Errors
+    /// Whatever keeps the application from starting.
+    pub async fn start(app: Ember) -> Result<Self> {
+        Ok(Self::new(app.build()?.start().await?))
+    }
+
+    /// Runs the hooks of the stop, and takes the components down.
+    pub async fn stop(self) {
+        self.app.stop().await;
+    }
+
+    /// The application.
+    pub fn app(&self) -> &Ready {
+        &self.app
     }
 
     /// Begins a request.

@@ -14,24 +14,40 @@ mod request;
 mod principal;
 pub mod extract;
 mod handler;
+mod reach;
+mod hook;
+mod catcher;
 pub mod cache;
 pub mod middleware;
 mod router;
+mod urls;
 mod site;
 #[cfg(feature = "server")]
 pub mod server;
 
 pub use body::Body;
-pub use components::{Component, Components, Need};
+pub use catcher::{CatchFuture, CatcherDescriptor, Catches};
+pub(crate) use catcher::{Catcher, Catchers};
+pub(crate) use components::Plan;
+pub use components::{
+    BuildFuture, Built, Component, ComponentDescriptor, Components, FromComponents, Need, Outcome,
+    TeardownFuture,
+};
 pub use handler::{Handler, HandlerFn, HandlerFuture};
+pub(crate) use hook::EndpointHooks;
+pub use hook::{BeforeOutcome, HookDescriptor, HookEvent, HookFuture, HookRun};
 pub(crate) use middleware::BoxMiddleware;
 pub use operation::Operation;
 pub use principal::Principal;
+pub use reach::Reach;
 pub use request::{Request, RequestParts};
 pub use response::{Html, IntoResponse, Json, Redirect, Response, Sse};
 pub use router::{
-    Route, RouteDescriptor, RouteItem, RouteOptions, RoutePath, RoutePathError, TrailingSlash,
+    Blueprint, BlueprintDescriptor, Route, RouteDescriptor, RouteItem, RouteOptions, RoutePath,
+    RoutePathError, TrailingSlash,
 };
-pub(crate) use site::SiteBuilder;
+pub(crate) use router::{Groups, Mounted};
 pub use site::{Answer, Site};
+pub(crate) use site::{Placed, SiteBuilder};
 pub use state::{AppState, RouteEntry};
+pub use urls::Urls;

@@ -17,7 +17,11 @@ impl Operation {
 
     /// Says that a component of type `T` must be provided.
     pub fn needs<T: ?Sized + 'static>(&mut self) -> &mut Self {
-        let need = Need::of::<T>();
+        self.requires(Need::of::<T>())
+    }
+
+    /// Says that a component must be provided.
+    pub fn requires(&mut self, need: Need) -> &mut Self {
         if !self.needs.contains(&need) {
             self.needs.push(need);
         }

@@ -148,6 +148,11 @@ impl RequestParts {
         self.changes.get_or_insert_default().clone()
     }
 
+    /// What extractors want to be done to the response, if anybody will do it.
+    pub(crate) fn changes(&self) -> ResponseChanges {
+        self.changes.clone().unwrap_or_default()
+    }
+
     /// Changes the response, once there is one; errors are responses, too.
     ///
     /// For extractors that hand something back to the client, such as an id or a cookie. Such an
@@ -223,7 +228,7 @@ impl RequestParts {
     }
 
     /// Returns a component of the application.
-    pub fn component<T: Send + Sync + 'static>(&self) -> Option<&Component<T>> {
+    pub fn component<T: ?Sized + Send + Sync + 'static>(&self) -> Option<&Component<T>> {
         self.state.components.get()
     }
 

@@ -19,11 +19,15 @@ pub struct AppState {
 pub struct RouteEntry {
     /// The methods it answers to.
     pub methods: Vec<Method>,
-    /// Its path, as it was written.
+    /// Its path with the prefixes of its blueprints, as they were written.
     pub path: String,
+    /// The hosts that it answers on; none for all.
+    pub hosts: Vec<String>,
+    /// The groups that it belongs to in the description of the application.
+    pub tags: Vec<String>,
     /// The names of the path's parameters, in order.
     pub parameters: Vec<String>,
-    /// The name of its function.
+    /// The name that was given to it, or that of its function.
     pub name: String,
     /// Where it stands, if a macro made it.
     pub location: Option<Location>,

@@ -4,7 +4,7 @@ use crate::web::components::{Component, Need};
 use crate::web::operation::Operation;
 use crate::web::request::RequestParts;
 
-impl<T: Send + Sync + 'static> FromRequestParts for Component<T> {
+impl<T: ?Sized + Send + Sync + 'static> FromRequestParts for Component<T> {
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         // The start-up check finds a missing component; a request made by hand may still lack it.
         parts.component().cloned().ok_or_else(|| missing(Need::of::<T>()))
@@ -16,12 +16,15 @@ impl<T: Send + Sync + 'static> FromRequestParts for Component<T> {
 }
 
 /// A component that may be missing.
-impl<T: Send + Sync + 'static> FromRequestParts for Option<Component<T>> {
+impl<T: ?Sized + Send + Sync + 'static> FromRequestParts for Option<Component<T>> {
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         Ok(parts.component().cloned())
     }
 }
 
 fn missing(need: Need) -> Error {
-    Error::internal(format!("no component of type `{}` is provided", need.type_name()))
+    Error::internal(format!(
+        "no component of type `{}` is there; is it one that `Ready::start` makes?",
+        need.type_name()
+    ))
 }

@@ -7,6 +7,7 @@
 
 mod parts;
 mod component;
+mod extension;
 mod path_de;
 mod path;
 mod query;
@@ -14,6 +15,7 @@ mod form;
 mod json;
 mod request;
 
+pub use extension::Extension;
 pub use form::Form;
 pub(crate) use path::parameter;
 pub use path::{Path, PathParameter};
@@ -50,7 +52,8 @@ use std::future::Future;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no extractor",
     label = "this cannot be taken from a request",
-    note = "an argument is named like a parameter of the path, or its type is an extractor such as `Json<…>`, `Query<…>` or `Component<…>`"
+    note = "an argument is named like a parameter of the path, or its type is an extractor such as `Json<…>`, `Query<…>` or `Component<…>`",
+    note = "`Json<T>`, `Query<T>`, `Form<T>` and `Path<T>` are extractors where `T` implements `serde::Deserialize`, which `#[derive(Deserialize)]` does"
 )]
 pub trait FromRequestParts: Sized {
     /// Takes the value.
@@ -74,7 +77,8 @@ pub trait FromRequestParts: Sized {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no extractor",
     label = "this cannot be taken from a request",
-    note = "an argument is named like a parameter of the path, or its type is an extractor such as `Json<…>`, `Query<…>` or `Component<…>`"
+    note = "an argument is named like a parameter of the path, or its type is an extractor such as `Json<…>`, `Query<…>` or `Component<…>`",
+    note = "`Json<T>`, `Query<T>`, `Form<T>` and `Path<T>` are extractors where `T` implements `serde::Deserialize`, which `#[derive(Deserialize)]` does"
 )]
 pub trait FromRequest<Marker = ViaRequest>: Sized {
     /// Takes the value.

@@ -6,10 +6,15 @@
 //! its connections already.
 
 mod next;
+mod into;
+mod descriptor;
 
-pub use next::Next;
-pub(crate) use next::{BoxMiddleware, Terminus};
+pub use descriptor::MiddlewareDescriptor;
+pub use into::{FnMiddleware, IntoMiddleware, ViaMiddleware};
+pub(crate) use next::Terminus;
+pub use next::{BoxMiddleware, Next};
 
+use super::operation::Operation;
 use super::request::Request;
 use super::response::Response;
 use std::future::Future;
@@ -27,14 +32,18 @@ use std::future::Future;
 ///             return Error::forbidden("This client is blocked.").into_response();
 ///         }
 ///         let mut response = next.run(request).await;
-///         response.headers_mut().insert("x-stamp", http::HeaderValue::from_static("seen"));
+///         response.headers_mut().insert("x-stamp", HeaderValue::from_static("seen"));
 ///         response
 ///     }
 /// }
 ///
+/// #[get("/")]
+/// async fn index() -> &'static str {
+///     "stamped"
+/// }
+///
 /// let app = ember::app!().middleware(Stamp);
 /// # app.build().unwrap();
-/// # use ember::http;
 /// ```
 ///
 /// An error of the handler has become a response when it comes back here, so that what is
@@ -42,4 +51,9 @@ use std::future::Future;
 pub trait Middleware: Send + Sync + 'static {
     /// Answers a request, usually by letting the [`Next`] one answer.
     fn handle(&self, request: Request, next: Next) -> impl Future<Output = Response> + Send;
+
+    /// Adds to the description of the routes within what this needs, such as components.
+    fn describe(&self, operation: &mut Operation) {
+        let _ = operation;
+    }
 }

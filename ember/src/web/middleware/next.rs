@@ -1,4 +1,5 @@
 use super::Middleware;
+use crate::web::operation::Operation;
 use crate::web::request::Request;
 use crate::web::response::Response;
 use std::fmt;
@@ -27,7 +28,12 @@ impl Next {
         match self.end.middleware().get(self.passed) {
             Some(middleware) => {
                 let next = Self { end: self.end.clone(), passed: self.passed + 1 };
-                middleware.0.handle(request, next).await
+                let response = middleware.0.handle(request, next).await;
+                // Those around this middleware are to see what a catcher makes of its error.
+                match self.end.catches(&response) {
+                    true => self.end.catch(response).await,
+                    false => response,
+                }
             }
             None => self.end.answer(request).await,
         }
@@ -44,15 +50,23 @@ impl fmt::Debug for Next {
 pub(crate) trait Terminus: Send + Sync {
     fn middleware(&self) -> &[BoxMiddleware];
     fn answer(&self, request: Request) -> ResponseFuture<'_>;
+    /// Tells whether a response is an error that a catcher may answer.
+    fn catches(&self, response: &Response) -> bool;
+    fn catch(&self, response: Response) -> ResponseFuture<'_>;
 }
 
 /// A middleware whose type is forgotten: an application's stand in one list.
 #[derive(Clone)]
-pub(crate) struct BoxMiddleware(Arc<dyn BoxedHandle>);
+pub struct BoxMiddleware(Arc<dyn BoxedHandle>);
 
 impl BoxMiddleware {
-    pub(crate) fn new(middleware: impl Middleware) -> Self {
+    /// Forgets the type.
+    pub fn new(middleware: impl Middleware) -> Self {
         Self(Arc::new(middleware))
+    }
+
+    pub(crate) fn describe(&self, operation: &mut Operation) {
+        self.0.describe(operation);
     }
 }
 
@@ -65,10 +79,15 @@ impl fmt::Debug for BoxMiddleware {
 /// The boxed twin of [`Middleware`].
 trait BoxedHandle: Send + Sync {
     fn handle(&self, request: Request, next: Next) -> ResponseFuture<'_>;
+    fn describe(&self, operation: &mut Operation);
 }
 
 impl<M: Middleware> BoxedHandle for M {
     fn handle(&self, request: Request, next: Next) -> ResponseFuture<'_> {
         Box::pin(Middleware::handle(self, request, next))
+    }
+
+    fn describe(&self, operation: &mut Operation) {
+        Middleware::describe(self, operation);
     }
 }

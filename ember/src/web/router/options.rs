@@ -1,16 +1,57 @@
 use crate::web::cache::{Cache, CacheEngine};
+use crate::web::middleware::{BoxMiddleware, IntoMiddleware};
 use http::Extensions;
+use std::fmt;
 
-/// The options of a route, as its attribute sets them.
+/// The options of a route, as its attribute and the blueprints around it set them.
 ///
-/// The expressions in an attribute are evaluated once, when the application is built.
+/// The expressions in an attribute are evaluated once, when the application is built: those of
+/// the outermost blueprint first and those of the route last. What is listed, such as middleware
+/// and tags, adds up; anything else is replaced by what stands further in.
 #[derive(Debug, Clone, Default)]
 pub struct RouteOptions {
+    pub(crate) name: Option<String>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) middleware: Vec<BoxMiddleware>,
     pub(crate) cache: Option<Cache>,
     pub(crate) extensions: Extensions,
 }
 
 impl RouteOptions {
+    /// Names the route, for [`url_for!`](crate::url_for); otherwise it has the name of its function.
+    pub fn name(&mut self, name: impl Into<String>) -> &mut Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Answers on this host only.
+    pub fn host(&mut self, host: impl Into<String>) -> &mut Self {
+        self.hosts([host])
+    }
+
+    /// Answers on these hosts only; `*.example.com` means every host below `example.com`.
+    pub fn hosts<H: Into<String>>(&mut self, hosts: impl IntoIterator<Item = H>) -> &mut Self {
+        self.hosts = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Groups the route in the description of the application.
+    pub fn tags<T: Into<String>>(&mut self, tags: impl IntoIterator<Item = T>) -> &mut Self {
+        for tag in tags.into_iter().map(Into::into) {
+            if !self.tags.contains(&tag) {
+                self.tags.push(tag);
+            }
+        }
+        self
+    }
+
+    /// Runs middleware around the handler, within that of the application. What is added first is outermost.
+    pub fn middleware<A>(&mut self, middleware: impl IntoMiddleware<A>) -> &mut Self {
+        self.middleware.push(BoxMiddleware::new(middleware.into_middleware()));
+        self
+    }
+
     /// Keeps answers, so that the handler need not run again.
     pub fn cache(&mut self, engine: impl CacheEngine) -> &mut Self {
         self.cache = Some(Cache::new(engine));
@@ -26,5 +67,30 @@ impl RouteOptions {
     /// Returns a value that was left, or puts in a default one.
     pub fn extension_mut<T: Clone + Default + Send + Sync + 'static>(&mut self) -> &mut T {
         self.extensions.get_or_insert_default()
+    }
+}
+
+/// What is to be set on options, once those around are known.
+#[derive(Default)]
+pub(crate) struct Settings(Vec<Setting>);
+
+type Setting = Box<dyn FnOnce(&mut RouteOptions) + Send>;
+
+impl Settings {
+    pub(crate) fn push(&mut self, setting: impl FnOnce(&mut RouteOptions) + Send + 'static) {
+        self.0.push(Box::new(setting));
+    }
+
+    /// The options within others.
+    pub(crate) fn within(self, outer: &RouteOptions) -> RouteOptions {
+        let mut options = outer.clone();
+        self.0.into_iter().for_each(|set| set(&mut options));
+        options
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Settings").field(&self.0.len()).finish()
     }
 }

@@ -138,6 +138,17 @@ impl fmt::Display for RoutePath {
     }
 }
 
+/// A path below a prefix: `/` there is the prefix itself.
+///
+/// What is malformed stays so, for the start-up check to tell.
+pub(super) fn join(prefix: &str, path: &str) -> String {
+    match (prefix, path) {
+        ("" | "/", path) => path.to_owned(),
+        (prefix, "" | "/") => prefix.to_owned(),
+        (prefix, path) => format!("{prefix}{path}"),
+    }
+}
+
 /// Why a text is no path of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoutePathError {
@@ -194,5 +205,14 @@ mod tests {
         let shape = |path: &str| path.parse::<RoutePath>().unwrap().shape();
         assert_eq!(shape("/a/{b}/{*c}"), "/a/{}/{*}");
         assert_eq!(shape("/"), "/");
+    }
+
+    #[test]
+    fn prefixes_are_joined() {
+        assert_eq!(join("", "/"), "/");
+        assert_eq!(join("/", "/a"), "/a");
+        assert_eq!(join("/a", "/"), "/a");
+        assert_eq!(join("/a", ""), "/a");
+        assert_eq!(join("/a", "/{b}/"), "/a/{b}/");
     }
 }

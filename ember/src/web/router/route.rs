@@ -1,12 +1,13 @@
-use super::{RouteDescriptor, RouteItem, RouteOptions, RoutePath};
+use super::options::Settings;
+use super::path::join;
+use super::{Mounted, RouteDescriptor, RouteItem, RouteOptions};
 use crate::base::Location;
 use crate::web::cache::CacheEngine;
-use crate::web::components::Need;
 use crate::web::handler::{Endpoint, Handler};
+use crate::web::middleware::IntoMiddleware;
 use crate::web::operation::Operation;
 use http::Method;
 use std::any::type_name;
-use std::fmt;
 
 /// A route: methods, a path, and what answers there.
 ///
@@ -23,16 +24,15 @@ use std::fmt;
 /// let app = Ember::new().route(Route::get("/hello/{name}", greet));
 /// # app.build().unwrap();
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Route {
-    pub(crate) methods: Vec<Method>,
-    /// The path as it was written; the start-up check parses it.
-    pub(crate) path: String,
-    pub(crate) name: String,
-    pub(crate) location: Option<Location>,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) operation: Operation,
-    pub(crate) options: RouteOptions,
+    pub(super) methods: Vec<Method>,
+    pub(super) path: String,
+    pub(super) name: String,
+    pub(super) location: Option<Location>,
+    pub(super) endpoint: Endpoint,
+    pub(super) operation: Operation,
+    pub(super) settings: Settings,
 }
 
 macro_rules! by_method {
@@ -60,7 +60,7 @@ impl Route {
             location: None,
             endpoint: Endpoint::of(handler),
             operation,
-            options: RouteOptions::default(),
+            settings: Settings::default(),
         }
     }
 
@@ -74,19 +74,54 @@ impl Route {
         options OPTIONS;
     }
 
+    /// Sets options, which replace or add to those of the blueprint around the route.
+    #[must_use]
+    pub fn with(mut self, set: impl FnOnce(&mut RouteOptions) + Send + 'static) -> Self {
+        self.settings.push(set);
+        self
+    }
+
+    /// Names the route, for [`url_for!`](crate::url_for); otherwise it has the name of its function.
+    #[must_use]
+    pub fn name(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.with(|options| {
+            options.name(name);
+        })
+    }
+
+    /// Answers on this host only; `*.example.com` means every host below `example.com`.
+    #[must_use]
+    pub fn host(self, host: impl Into<String>) -> Self {
+        let host = host.into();
+        self.with(|options| {
+            options.host(host);
+        })
+    }
+
+    /// Runs middleware around the handler, within that of the application.
+    #[must_use]
+    pub fn middleware<A>(self, middleware: impl IntoMiddleware<A>) -> Self {
+        let middleware = middleware.into_middleware();
+        self.with(|options| {
+            options.middleware(middleware);
+        })
+    }
+
     /// Keeps answers, so that the handler need not run again.
     #[must_use]
-    pub fn cache(mut self, engine: impl CacheEngine) -> Self {
-        self.options.cache(engine);
-        self
+    pub fn cache(self, engine: impl CacheEngine) -> Self {
+        self.with(|options| {
+            options.cache(engine);
+        })
     }
 
     /// The route that a macro described. A method that is no token is left out.
     pub(crate) fn of(descriptor: &RouteDescriptor) -> Self {
         let mut operation = Operation::new();
         (descriptor.describe)(&mut operation);
-        let mut options = RouteOptions::default();
-        (descriptor.options)(&mut options);
+        let mut settings = Settings::default();
+        settings.push(descriptor.options);
         Self {
             methods: descriptor.methods.iter().filter_map(|method| method.parse().ok()).collect(),
             path: descriptor.path.to_owned(),
@@ -94,23 +129,23 @@ impl Route {
             location: Some(descriptor.location),
             endpoint: Endpoint::Plain(descriptor.handle),
             operation,
-            options,
+            settings,
         }
     }
 
-    /// What an option of the attribute has left, by type.
-    pub(crate) fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.options.extensions.get()
-    }
-
-    /// Parses the path.
-    pub(crate) fn parsed_path(&self) -> Result<RoutePath, super::RoutePathError> {
-        self.path.parse()
-    }
-
-    /// The components that must be provided.
-    pub(crate) fn needs(&self) -> impl Iterator<Item = Need> {
-        self.operation.all_needs()
+    /// Puts the route below a prefix and within options.
+    pub(crate) fn mount(self, prefix: &str, outer: &RouteOptions) -> Mounted {
+        let mut options = self.settings.within(outer);
+        Mounted {
+            methods: self.methods,
+            path: join(prefix, &self.path),
+            has_given_name: options.name.is_some(),
+            name: options.name.take().unwrap_or(self.name),
+            location: self.location,
+            endpoint: self.endpoint,
+            operation: self.operation,
+            options,
+        }
     }
 }
 
@@ -118,16 +153,6 @@ impl Route {
 impl<R: RouteItem> From<R> for Route {
     fn from(_: R) -> Self {
         Self::of(&R::ROUTE)
-    }
-}
-
-/// What a person calls the route in messages: its name and place.
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.location {
-            Some(location) => write!(f, "`{}` ({location})", self.name),
-            None => write!(f, "`{}`", self.name),
-        }
     }
 }
 

@@ -1,5 +1,19 @@
+//! What the application provides to handlers, by type.
+//!
+//! A value is given, or a [`ComponentDescriptor`] makes it at start-up; [`Plan`] puts those in
+//! the order of their dependencies. Handlers only ever see values.
+
+mod need;
+mod factory;
+mod plan;
+
+pub use factory::{
+    BuildFuture, Built, ComponentDescriptor, FromComponents, Outcome, TeardownFuture,
+};
+pub use need::Need;
+pub(crate) use plan::Plan;
+
 use http::Extensions;
-use std::any::{TypeId, type_name};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -20,19 +34,24 @@ impl Components {
     }
 
     /// Provides a value that is shared with others.
-    pub fn insert_shared<T: Send + Sync + 'static>(
+    pub fn insert_shared<T: ?Sized + Send + Sync + 'static>(
         &mut self,
         value: Arc<T>,
     ) -> Option<Component<T>> {
         let replaced = self.values.insert(Component(value));
-        if replaced.is_none() {
-            self.provided.push(Need::of::<T>());
-        }
+        self.promise(Need::of::<T>());
         replaced
     }
 
+    /// Says that a value will be there when the application has started.
+    pub(crate) fn promise(&mut self, need: Need) {
+        if !self.meets(need) {
+            self.provided.push(need);
+        }
+    }
+
     /// Returns the value of a type.
-    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&Component<T>> {
+    pub fn get<T: ?Sized + Send + Sync + 'static>(&self) -> Option<&Component<T>> {
         self.values.get()
     }
 
@@ -49,7 +68,7 @@ impl Components {
 
 impl fmt::Debug for Components {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.provided.iter().map(|need| need.name)).finish()
+        f.debug_set().entries(self.provided.iter().map(Need::type_name)).finish()
     }
 }
 
@@ -85,39 +104,6 @@ impl<T: ?Sized> Deref for Component<T> {
 
     fn deref(&self) -> &T {
         &self.0
-    }
-}
-
-/// A type that must be provided before the application can start.
-#[derive(Clone, Copy)]
-pub struct Need {
-    id: TypeId,
-    name: &'static str,
-}
-
-impl Need {
-    /// The need for a value of type `T`.
-    pub fn of<T: ?Sized + 'static>() -> Self {
-        Self { id: TypeId::of::<T>(), name: type_name::<T>() }
-    }
-
-    /// The name of the type, with its path.
-    pub fn type_name(&self) -> &'static str {
-        self.name
-    }
-}
-
-impl PartialEq for Need {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
-    }
-}
-
-impl Eq for Need {}
-
-impl fmt::Debug for Need {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
     }
 }
 

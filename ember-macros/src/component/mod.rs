@@ -1,0 +1,111 @@
+//! `#[component]`.
+
+use crate::args::Args;
+use crate::diag::Sink;
+use crate::keys;
+use crate::paths::{in_block, location};
+use crate::sig::{self, Argument, Function, last_segment};
+use crate::takes::{self, Takes, local};
+use proc_macro2::TokenStream;
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::spanned::Spanned as _;
+use syn::{Expr, Path, Type};
+
+/// A factory in which nothing is wrong that a macro can see.
+struct Checked {
+    ember: Path,
+    teardown: Option<Expr>,
+    arguments: Vec<Argument>,
+    output: Type,
+}
+
+/// Reads, checks and expands the attribute. The function is emitted whatever is wrong.
+pub(crate) fn attribute(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let function = match sig::parse(item) {
+        Ok(function) => function,
+        Err(tokens) => return tokens,
+    };
+    let sink = Sink::new();
+    let checked = check(attribute, &function, &sink);
+    let block = match (sink.finish(), checked) {
+        (Ok(()), Some(checked)) => expand(&checked, &function),
+        (Ok(()), None) => TokenStream::new(),
+        (Err(errors), _) => errors,
+    };
+    quote!(#function #block)
+}
+
+fn check(attribute: TokenStream, function: &Function, sink: &Sink) -> Option<Checked> {
+    let mut args = Args::parse("component", &[keys::TEARDOWN], attribute, sink);
+    let arguments = function.check("a component", sink);
+    let teardown = args.take(keys::TEARDOWN);
+    if let Some(other) = teardown.as_ref().filter(|value| !matches!(value, Expr::Path(_))) {
+        sink.at(other, "`teardown` names an async function that takes the component");
+    }
+    match function.named_output() {
+        Some(output) => {
+            Some(Checked { ember: args.ember, teardown, arguments, output: output.clone() })
+        }
+        None => {
+            let message =
+                "a component is known by its type, so the function returns one that has a name";
+            sink.at(function.name(), message);
+            None
+        }
+    }
+}
+
+fn expand(factory: &Checked, function: &Function) -> TokenStream {
+    let Checked { ember, teardown, arguments, output } = factory;
+    let name = function.name();
+    let (title, location) = (name.to_string(), location(name));
+    let components = local("components");
+    let Takes { names, statements } = Takes::from_components(arguments, &components);
+    let wait = function.signature.asyncness.map(|_| quote!(.await));
+    let call = quote!(#name(#(#names),*) #wait);
+    let fails = last_segment(output).is_some_and(|name| name == "Result");
+    let (value, built) = match fails {
+        true => (
+            quote_spanned!(output.span()=> <#output as __ember::Fallible>::Value),
+            quote_spanned!(output.span()=> __ember::built(#call?)),
+        ),
+        false => (output.to_token_stream(), quote_spanned!(output.span()=> __ember::built(#call))),
+    };
+    let build = quote_spanned! {name.span()=>
+        fn build(#components: &__ember::Components) -> __ember::BuildFuture<'_> {
+            __ember::Box::pin(async move {
+                let _ = #components;
+                #(#statements)*
+                #built
+            })
+        }
+    };
+    let (taking_down, teardown) = match teardown {
+        None => (TokenStream::new(), quote!(__ember::Option::None)),
+        Some(path) => (
+            quote_spanned! {path.span()=>
+                fn teardown(#components: &__ember::Components) -> __ember::TeardownFuture<'_> {
+                    __ember::Box::pin(async move {
+                        __ember::outcome(#path(__ember::component(#components)?).await)
+                    })
+                }
+            },
+            quote!(__ember::Option::Some(teardown)),
+        ),
+    };
+    let list = local(if arguments.is_empty() { "_needs" } else { "needs" });
+    let needs = takes::needs(arguments);
+    in_block(
+        ember,
+        quote! {
+            #build
+            #taking_down
+            fn needs(#list: &mut __ember::Vec<__ember::Need>) {
+                #(#list.push(#needs);)*
+            }
+            __ember::inventory::submit! {
+                __ember::ComponentDescriptor::new::<#value>(#title, #location, needs, build, #teardown)
+            }
+        },
+    )
+}

@@ -1,0 +1,167 @@
+//! A served application, from its first component to its last hook.
+
+use super::ready::Ready;
+use crate::base::{Error, Result};
+use crate::web::HookEvent;
+use crate::web::server::{Server, ServerHandle};
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// An application that is being served, by threads of its own.
+///
+/// Dropping the handle lets it run on.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    stop: Stop,
+    thread: JoinHandle<()>,
+}
+
+impl Running {
+    /// The address that is listened on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What tells the application to stop, apart from the handle that waits for its end.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// Waits until every worker has ended, and the components are taken down.
+    pub fn join(self) {
+        // What happens in that thread is caught and logged; a panic past that was reported by it.
+        let _ = self.thread.join();
+    }
+}
+
+/// Tells a served application to stop.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    /// When the last request must have been answered.
+    deadline: watch::Sender<Option<Instant>>,
+    grace: Duration,
+}
+
+impl Stop {
+    fn new(grace: Duration) -> Self {
+        Self { deadline: watch::Sender::new(None), grace }
+    }
+
+    /// Runs the hooks before the stop, takes no more connections, and lets requests finish for at
+    /// most [`ServerLimits::shutdown`](crate::web::server::ServerLimits::shutdown).
+    ///
+    /// Returns at once; [`Running::join`] waits for the end.
+    pub fn gracefully(&self) {
+        self.within(self.grace);
+    }
+
+    /// As [`Stop::gracefully`], with another time to finish in. A shorter one overrules an earlier call.
+    pub fn within(&self, grace: Duration) {
+        let now = Instant::now();
+        // A time that cannot be reached is as good as a year.
+        let deadline = now.checked_add(grace).unwrap_or(now + Duration::from_secs(31_536_000));
+        self.deadline.send_modify(|earlier| {
+            *earlier = Some(earlier.map_or(deadline, |earlier| earlier.min(deadline)));
+        });
+    }
+}
+
+impl Ready {
+    /// Starts a thread that does everything in its order, and returns when connections are taken.
+    ///
+    /// The thread's runtime stays awake, so that what components have left running on it, such
+    /// as the tasks of a pool of connections, goes on.
+    pub(super) fn launch(
+        self,
+        open: impl FnOnce(Server) -> Result<ServerHandle> + Send + 'static,
+    ) -> Result<Running> {
+        let stop = Stop::new(self.settings.limits.shutdown);
+        let (told, heard) = mpsc::sync_channel(1);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let life = self.live(open, stop.clone(), told);
+        let thread = std::thread::Builder::new()
+            .name("ember-main".to_owned())
+            .spawn(move || runtime.block_on(life))?;
+        match heard.recv() {
+            Ok(outcome) => outcome.map(|address| Running { address, stop, thread }),
+            Err(_) => Err(Error::internal("the thread of the application has ended")),
+        }
+    }
+
+    /// The whole life, in the order of design: components, hooks, server, hooks, components.
+    async fn live(
+        self,
+        open: impl FnOnce(Server) -> Result<ServerHandle>,
+        stop: Stop,
+        told: mpsc::SyncSender<Result<SocketAddr>>,
+    ) {
+        let tell = |outcome| {
+            // Whoever started the application waits for this.
+            let _ = told.send(outcome);
+        };
+        let ready = match self.prepare().await {
+            Ok(ready) => ready,
+            Err(error) => return tell(Err(error)),
+        };
+        let server = match open(ready.server()) {
+            Ok(server) => server,
+            Err(error) => {
+                ready.lifecycle.take_down(ready.components()).await;
+                return tell(Err(error));
+            }
+        };
+        match ready.run_hooks(HookEvent::AfterServerStart).await {
+            Ok(()) => {
+                tell(Ok(server.address()));
+                until_ended(&ready, server, &stop).await;
+                ready.finish().await;
+            }
+            Err(error) => {
+                stop.within(Duration::ZERO);
+                until_ended(&ready, server, &stop).await;
+                ready.finish().await;
+                tell(Err(error));
+            }
+        }
+    }
+}
+
+/// Serves until the application is told to stop, and then until the last worker has ended.
+async fn until_ended(ready: &Ready, server: ServerHandle, stop: &Stop) {
+    let mut deadline = stop.deadline.subscribe();
+    // The sender is in `stop`, so this never ends by an error.
+    let _ = deadline.wait_for(Option::is_some).await;
+    let hooks = ready.lifecycle.run_all(HookEvent::BeforeServerStop, ready.components());
+    tokio::select! {
+        () = hooks => {}
+        // A hook has no longer than the requests.
+        () = passed(deadline.clone()) => tracing::error!("a hook before the stop was cut off"),
+    }
+    let stop_server = server.stop();
+    let ended = tokio::task::spawn_blocking(move || server.join());
+    tokio::pin!(ended);
+    loop {
+        if let Some(deadline) = *deadline.borrow_and_update() {
+            stop_server.within(deadline.saturating_duration_since(Instant::now()));
+        }
+        tokio::select! {
+            _ = &mut ended => break,
+            _ = deadline.changed() => {}
+        }
+    }
+}
+
+/// Waits until the deadline has passed, also one that is set earlier meanwhile.
+async fn passed(mut deadline: watch::Receiver<Option<Instant>>) {
+    loop {
+        let until = deadline.borrow_and_update().unwrap_or_else(Instant::now);
+        tokio::select! {
+            () = tokio::time::sleep_until(until.into()) => return,
+            _ = deadline.changed() => {}
+        }
+    }
+}

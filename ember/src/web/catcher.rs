@@ -1,0 +1,207 @@
+use super::operation::Operation;
+use super::reach::Reach;
+use super::request::RequestParts;
+use super::response::{IntoResponse, Response, ResponseError};
+use crate::base::{Descriptor, Error, ErrorKind, Location};
+use http::StatusCode;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+/// What a catcher answers, on its way.
+pub type CatchFuture<'a> = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + 'a>>;
+
+/// Which errors a catcher answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Catches {
+    /// Those of one status.
+    Status(u16),
+    /// Those of one kind.
+    Kind(ErrorKind),
+    /// All of them.
+    Any,
+}
+
+impl Catches {
+    fn catches(self, error: &Error) -> bool {
+        match self {
+            Self::Status(status) => error.status().as_u16() == status,
+            Self::Kind(kind) => error.kind() == kind,
+            Self::Any => true,
+        }
+    }
+
+    /// The narrower goes before the wider.
+    fn width(self) -> u8 {
+        match self {
+            Self::Status(_) => 0,
+            Self::Kind(_) => 1,
+            Self::Any => 2,
+        }
+    }
+}
+
+impl fmt::Display for Catches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "errors of status {status}"),
+            Self::Kind(kind) => write!(f, "errors of kind {kind:?}"),
+            Self::Any => f.write_str("all errors"),
+        }
+    }
+}
+
+/// What `#[catch]` leaves behind.
+#[non_exhaustive]
+pub struct CatcherDescriptor {
+    /// The name of the function.
+    pub name: &'static str,
+    /// Which errors it answers.
+    pub catches: Catches,
+    /// For which routes it answers.
+    pub reach: Reach,
+    /// Where the function stands.
+    pub location: Location,
+    pub(crate) catch: CatchFn,
+    pub(crate) describe: fn(&mut Operation),
+}
+
+type CatchFn = for<'a> fn(&'a Error, &'a mut RequestParts) -> CatchFuture<'a>;
+
+impl CatcherDescriptor {
+    /// Puts a descriptor together, for the macros.
+    #[doc(hidden)]
+    pub const fn new(
+        name: &'static str,
+        catches: Catches,
+        reach: Reach,
+        location: Location,
+        catch: CatchFn,
+        describe: fn(&mut Operation),
+    ) -> Self {
+        Self { name, catches, reach, location, catch, describe }
+    }
+}
+
+inventory::collect!(CatcherDescriptor);
+
+impl Descriptor for CatcherDescriptor {
+    const KIND: &'static str = "catcher";
+
+    fn key(&self) -> Cow<'static, str> {
+        format!("{}::{}", self.location.module, self.name).into()
+    }
+
+    fn location(&self) -> Location {
+        self.location
+    }
+
+    fn all() -> impl Iterator<Item = &'static Self> {
+        inventory::iter::<Self>()
+    }
+}
+
+/// What a person calls it in messages.
+impl fmt::Display for CatcherDescriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` ({})", self.name, self.location)
+    }
+}
+
+impl fmt::Debug for CatcherDescriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CatcherDescriptor")
+            .field("name", &self.name)
+            .field("catches", &self.catches)
+            .field("reach", &self.reach)
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A catcher in its place.
+#[derive(Debug, Clone)]
+pub(crate) struct Catcher {
+    pub(crate) descriptor: &'static CatcherDescriptor,
+    /// The module whose routes it answers for; `None` for all.
+    pub(crate) module: Option<&'static str>,
+    /// The beginning of the paths for which it answers where no route was found.
+    pub(crate) prefix: String,
+}
+
+impl Catcher {
+    /// The order in which catchers are asked: the innermost first, then the narrowest.
+    pub(crate) fn order(&self) -> impl Ord + use<> {
+        let depth = self.module.map_or(0, str::len);
+        (std::cmp::Reverse(depth), self.descriptor.catches.width())
+    }
+
+    /// Tells whether it answers for a path that leads nowhere.
+    fn is_above(&self, path: &str) -> bool {
+        let mut segments = path.split('/');
+        self.prefix.split('/').all(|wanted| {
+            segments.next().is_some_and(|found| wanted == found || wanted.starts_with('{'))
+        })
+    }
+}
+
+/// The catchers of a route, or those for paths that lead nowhere, in the order in which they are asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Catchers(pub(crate) Vec<Catcher>);
+
+/// Left on a response that a catcher has made, so that no other catches it again.
+#[derive(Debug, Clone, Copy)]
+struct Caught;
+
+impl Catchers {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Tells what their functions need.
+    pub(crate) fn describe(&self, operation: &mut Operation) {
+        self.0.iter().for_each(|catcher| (catcher.descriptor.describe)(operation));
+    }
+
+    /// The catchers for a path that leads nowhere.
+    pub(crate) fn above(&self, path: &str) -> Self {
+        Self(self.0.iter().filter(|catcher| catcher.is_above(path)).cloned().collect())
+    }
+
+    /// Tells whether a response is an error that nobody has answered yet.
+    pub(crate) fn are_for(&self, response: &Response) -> bool {
+        let extensions = response.extensions();
+        !self.is_empty()
+            && extensions.get::<ResponseError>().is_some()
+            && extensions.get::<Caught>().is_none()
+    }
+
+    /// Lets a catcher answer in place of an error; other responses stay as they are.
+    ///
+    /// Where its answer says nothing of a status, it keeps that of the error.
+    pub(crate) async fn catch(&self, response: Response, parts: &mut RequestParts) -> Response {
+        let error = response.extensions().get::<ResponseError>();
+        let Some(error) = error.filter(|_| self.are_for(&response)).cloned() else {
+            return response;
+        };
+        let catcher = self.0.iter().find(|catcher| catcher.descriptor.catches.catches(&error));
+        let Some(catcher) = catcher else {
+            return response;
+        };
+        let mut answer = match (catcher.descriptor.catch)(&error, parts).await {
+            Ok(answer) => answer,
+            Err(error) => error.into_response(),
+        };
+        if answer.status() == StatusCode::OK {
+            *answer.status_mut() = error.status();
+        }
+        // The log is to hear of the error, whoever answers it.
+        if answer.extensions().get::<ResponseError>().is_none() {
+            answer.extensions_mut().insert(error);
+        }
+        answer.extensions_mut().insert(Caught);
+        answer
+    }
+}

@@ -1,0 +1,125 @@
+use super::Tree;
+use http::Uri;
+use http::header::{HOST, HeaderMap};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// The trees of routes by the host that they answer on.
+#[derive(Debug, Default)]
+pub(crate) struct Hosts {
+    any: Tree,
+    exact: HashMap<String, Tree>,
+    /// By what stands after the `*`; the longest first.
+    below: Vec<(String, Tree)>,
+}
+
+impl Hosts {
+    /// The trees that a route belongs into: of its hosts, or the one for any.
+    ///
+    /// # Errors
+    /// The host that is none.
+    pub(crate) fn trees_of<'a>(&mut self, hosts: &'a [String]) -> Result<Vec<&mut Tree>, &'a str> {
+        if hosts.is_empty() {
+            return Ok(vec![&mut self.any]);
+        }
+        if let Some(bad) = hosts.iter().find(|host| !is_host(host)) {
+            return Err(bad);
+        }
+        let wanted = |host: &str| hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
+        for host in hosts.iter().map(|host| host.to_ascii_lowercase()) {
+            match host.strip_prefix('*') {
+                None => {
+                    self.exact.entry(host).or_default();
+                }
+                Some(suffix) if !self.below.iter().any(|(known, _)| known == suffix) => {
+                    self.below.push((suffix.to_owned(), Tree::default()));
+                }
+                Some(_) => {}
+            }
+        }
+        self.below.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
+        let exact = self.exact.iter_mut().filter(|(host, _)| wanted(host)).map(|(_, tree)| tree);
+        let below = self.below.iter_mut().filter(|(suffix, _)| wanted(&format!("*{suffix}")));
+        Ok(exact.chain(below.map(|(_, tree)| tree)).collect())
+    }
+
+    /// The trees to look into, in order: those of the request's host before the one for any.
+    pub(crate) fn of_request(&self, uri: &Uri, headers: &HeaderMap) -> impl Iterator<Item = &Tree> {
+        // Most applications bind no route to a host, and need not look at it.
+        let bound = !self.exact.is_empty() || !self.below.is_empty();
+        let host = if bound { host(uri, headers) } else { None };
+        let exact = host.as_deref().and_then(|host| self.exact.get(host));
+        let below = self.below.iter().find(|(suffix, _)| {
+            host.as_deref().is_some_and(|host| host.len() > suffix.len() && host.ends_with(suffix))
+        });
+        exact.into_iter().chain(below.map(|(_, tree)| tree)).chain([&self.any])
+    }
+}
+
+/// The host that a request is for, in lower case and without a port (RFC 9110 §7.2).
+fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
+    let host = match uri.host() {
+        Some(host) => host,
+        None => without_port(headers.get(HOST)?.to_str().ok()?),
+    };
+    Some(match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => host.to_ascii_lowercase().into(),
+        false => host.into(),
+    })
+}
+
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+/// Tells whether a text is a host, or `*.` and a host.
+fn is_host(text: &str) -> bool {
+    let text = text.strip_prefix("*.").unwrap_or(text);
+    let is_v6 = text.starts_with('[') && text.ends_with(']');
+    let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '.' | '_');
+    is_v6 || (!text.is_empty() && text.chars().all(plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderValue, Method};
+
+    #[test]
+    fn the_nearest_host_goes_first() {
+        let mut hosts = Hosts::default();
+        let patterns = [
+            vec![],
+            vec!["a.example.com".to_owned()],
+            vec!["*.example.com".to_owned()],
+            vec!["*.b.Example.com".to_owned()],
+        ];
+        for (index, hosts_of_route) in (0..).zip(&patterns) {
+            for tree in hosts.trees_of(hosts_of_route).unwrap() {
+                tree.insert(&"/".parse().unwrap(), &Method::GET, index).unwrap();
+            }
+        }
+        let found = |host: &'static str| {
+            let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
+            let uri = Uri::from_static("/");
+            let tree = hosts.of_request(&uri, &headers).next();
+            tree.and_then(|tree| tree.find("/")).and_then(|(leaf, _)| leaf.route(&Method::GET))
+        };
+        assert_eq!(found("A.example.com:8000"), Some(1));
+        assert_eq!(found("x.example.com"), Some(2));
+        assert_eq!(found("x.b.example.com"), Some(3));
+        assert_eq!(found("example.com"), Some(0));
+        assert_eq!(found("[::1]:80"), Some(0));
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused() {
+        let mut hosts = Hosts::default();
+        for bad in ["", "a b", "http://a", "a/b", "*", "a:80"] {
+            assert_eq!(hosts.trees_of(&[bad.to_owned()]).unwrap_err(), bad);
+        }
+    }
+}

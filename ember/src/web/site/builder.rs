@@ -1,0 +1,155 @@
+use super::route::SiteRoute;
+use super::service::Site;
+use super::table::Table;
+use crate::base::Finding;
+use crate::web::catcher::Catchers;
+use crate::web::components::{Components, Need};
+use crate::web::hook::EndpointHooks;
+use crate::web::middleware::BoxMiddleware;
+use crate::web::operation::Operation;
+use crate::web::router::{Hosts, Mounted, TrailingSlash};
+use crate::web::state::{AppState, RouteEntry};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a site is made of, before it is checked.
+#[derive(Default)]
+pub(crate) struct SiteBuilder {
+    pub(crate) routes: Vec<Placed>,
+    pub(crate) components: Components,
+    pub(crate) middleware: Vec<BoxMiddleware>,
+    /// For requests that find no route.
+    pub(crate) catchers: Catchers,
+    pub(crate) trailing_slash: TrailingSlash,
+    pub(crate) max_body_size: u64,
+}
+
+/// A route with what was gathered around it.
+pub(crate) struct Placed {
+    pub(crate) route: Mounted,
+    pub(crate) hooks: EndpointHooks,
+    pub(crate) catchers: Catchers,
+    /// What the route needs, and all that stands around it.
+    pub(crate) operation: Operation,
+}
+
+impl SiteBuilder {
+    /// Puts the site together, and says everything that is wrong with it.
+    pub(crate) fn build(self, findings: &mut Vec<Finding>) -> Site {
+        let hosts = self.hosts(findings);
+        self.check_needs(findings);
+        self.check_names(findings);
+        let entries = self.routes.iter().map(|placed| entry(&placed.route)).collect();
+        let endpoints = self.routes.into_iter().map(|placed| {
+            let options = placed.route.options;
+            SiteRoute {
+                endpoint: placed.route.endpoint,
+                cache: options.cache,
+                middleware: self.middleware.iter().cloned().chain(options.middleware).collect(),
+                hooks: placed.hooks,
+                catchers: placed.catchers,
+                touches_response: placed.operation.response_is_touched(),
+            }
+        });
+        let table = Table {
+            hosts,
+            endpoints: endpoints.collect(),
+            middleware: self.middleware,
+            catchers: self.catchers,
+            trailing_slash: self.trailing_slash,
+            max_body_size: self.max_body_size,
+        };
+        Site {
+            table: Arc::new(table),
+            state: Arc::new(AppState { components: self.components, routes: entries }),
+        }
+    }
+
+    fn routes(&self) -> impl Iterator<Item = &Mounted> {
+        self.routes.iter().map(|placed| &placed.route)
+    }
+
+    fn hosts(&self, findings: &mut Vec<Finding>) -> Hosts {
+        let mut hosts = Hosts::default();
+        for (index, route) in (0..).zip(self.routes()) {
+            let path = match route.parsed_path() {
+                Ok(path) => path,
+                Err(error) => {
+                    findings.push(Finding::new(error.to_string()).at(route));
+                    continue;
+                }
+            };
+            let trees = match hosts.trees_of(&route.options.hosts) {
+                Ok(trees) => trees,
+                Err(bad) => {
+                    findings.push(Finding::new(format!("`{bad}` is no host")).at(route));
+                    continue;
+                }
+            };
+            let twin = path.slash_twin().filter(|_| self.trailing_slash == TrailingSlash::Clone);
+            for tree in trees {
+                for method in &route.methods {
+                    if let Err(earlier) = tree.insert(&path, method, index) {
+                        let earlier = &self.routes[earlier as usize].route;
+                        let address = format!("two routes answer to {method} {}", path.shape());
+                        findings.push(Finding::new(address).at(earlier).at(route));
+                    }
+                    if let Some(twin) = &twin {
+                        // A twin gives way to a route that has that path of its own.
+                        let _ = tree.insert(twin, method, index);
+                    }
+                }
+            }
+        }
+        hosts
+    }
+
+    fn check_needs(&self, findings: &mut Vec<Finding>) {
+        let mut missing: Vec<Need> = Vec::new();
+        for need in self.routes.iter().flat_map(|placed| placed.operation.all_needs()) {
+            if !self.components.meets(need) && !missing.contains(&need) {
+                missing.push(need);
+            }
+        }
+        for need in missing {
+            let message = format!(
+                "no component of type `{0}` is provided; add `.component(…)` with a `{0}` to the application, \
+                 or a `#[component]` function that makes one",
+                need.type_name()
+            );
+            let needing = self
+                .routes
+                .iter()
+                .filter(|placed| placed.operation.all_needs().any(|other| other == need));
+            findings.push(
+                needing.fold(Finding::new(message), |finding, placed| finding.at(&placed.route)),
+            );
+        }
+    }
+
+    /// A name that was chosen is meant to be the only one.
+    fn check_names(&self, findings: &mut Vec<Finding>) {
+        let mut by_name: BTreeMap<&str, Vec<&Mounted>> = BTreeMap::new();
+        for route in self.routes().filter(|route| route.has_given_name) {
+            by_name.entry(&route.name).or_default().push(route);
+        }
+        for (name, routes) in by_name.into_iter().filter(|(_, routes)| routes.len() > 1) {
+            let finding = Finding::new(format!("two routes have the name `{name}`"));
+            findings.push(routes.into_iter().fold(finding, |finding, route| finding.at(route)));
+        }
+    }
+}
+
+fn entry(route: &Mounted) -> RouteEntry {
+    let path = route.parsed_path();
+    RouteEntry {
+        methods: route.methods.clone(),
+        path: route.path.clone(),
+        hosts: route.options.hosts.clone(),
+        tags: route.options.tags.clone(),
+        parameters: path.iter().flat_map(|path| path.parameters()).map(str::to_owned).collect(),
+        name: route.name.clone(),
+        location: route.location,
+        extensions: route.options.extensions.clone(),
+    }
+}

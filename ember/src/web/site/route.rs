@@ -1,0 +1,65 @@
+use super::guard::Guard;
+use crate::base::Error;
+use crate::web::cache::Cache;
+use crate::web::catcher::Catchers;
+use crate::web::handler::Endpoint;
+use crate::web::hook::EndpointHooks;
+use crate::web::middleware::BoxMiddleware;
+use crate::web::request::{Request, RequestParts};
+use crate::web::response::{IntoResponse as _, Response};
+
+/// A route as requests are answered by it: the handler, and what stands around it.
+pub(super) struct SiteRoute {
+    pub(super) endpoint: Endpoint,
+    pub(super) cache: Option<Cache>,
+    /// All on the way to the handler, that of the application first.
+    pub(super) middleware: Vec<BoxMiddleware>,
+    pub(super) hooks: EndpointHooks,
+    pub(super) catchers: Catchers,
+    /// Extractors on the way change the response.
+    pub(super) touches_response: bool,
+}
+
+impl SiteRoute {
+    /// Tells whether nothing but the handler is involved.
+    pub(super) fn is_plain(&self) -> bool {
+        self.cache.is_none()
+            && self.middleware.is_empty()
+            && self.hooks.is_empty()
+            && self.catchers.is_empty()
+            && !self.touches_response
+    }
+
+    /// Hooks, cache, handler; and what becomes of an error.
+    pub(super) async fn answer(&self, request: Request) -> Response {
+        let (mut parts, body) = request.into_parts();
+        if let Some(response) = self.hooks.before(&mut parts).await {
+            return self.finish(response, &mut parts).await;
+        }
+        // The handler consumes the request; a copy of its head is for those who look at it later.
+        let mut later =
+            (self.hooks.run_after() || !self.catchers.is_empty()).then(|| parts.clone());
+        let changes = parts.changes();
+        let run = |request| async move {
+            let outcome = Guard(self.endpoint.call(request)).await.flatten();
+            let mut response = outcome.unwrap_or_else(Error::into_response);
+            // Here and not later, so that the cache sees what belongs to one caller only.
+            changes.apply(&mut response);
+            response
+        };
+        let request = Request::from_parts(parts, body);
+        let response = match &self.cache {
+            Some(cache) => cache.answer(request, run).await,
+            None => run(request).await,
+        };
+        match &mut later {
+            Some(parts) => self.finish(response, parts).await,
+            None => response,
+        }
+    }
+
+    async fn finish(&self, response: Response, parts: &mut RequestParts) -> Response {
+        let response = self.catchers.catch(response, parts).await;
+        self.hooks.after(response, parts).await
+    }
+}

@@ -1,0 +1,162 @@
+use super::answer::{Answer, Work};
+use super::guard::Guard;
+use super::table::Table;
+use super::target::Target;
+use crate::base::Error;
+use crate::web::body::Body;
+use crate::web::catcher::Catchers;
+use crate::web::components::Components;
+use crate::web::middleware::{BoxMiddleware, Next, Terminus};
+use crate::web::request::{Request, RequestParts};
+use crate::web::response::{IntoResponse as _, Response};
+use crate::web::state::AppState;
+use http::Method;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// An application that is ready to answer: immutable, and shared by all workers.
+#[derive(Clone)]
+pub struct Site {
+    pub(super) table: Arc<Table>,
+    pub(super) state: Arc<AppState>,
+}
+
+impl Site {
+    /// What requests may know of the application.
+    pub fn state(&self) -> &Arc<AppState> {
+        &self.state
+    }
+
+    /// A copy whose reference counts are its own, so that workers do not contend for them.
+    #[cfg(feature = "server")]
+    pub(crate) fn own_copy(&self) -> Self {
+        Self { table: self.table.clone(), state: Arc::new(AppState::clone(&self.state)) }
+    }
+
+    /// The same site with these components.
+    pub(crate) fn with_components(&self, components: Components) -> Self {
+        let state = AppState { components, routes: self.state.routes.clone() };
+        Self { table: self.table.clone(), state: Arc::new(state) }
+    }
+
+    /// Answers a request. `remote` is the address of the peer, where there is one.
+    pub fn answer(
+        self: &Arc<Self>,
+        request: http::Request<Body>,
+        remote: Option<SocketAddr>,
+    ) -> Answer {
+        let (head, body) = request.into_parts();
+        let is_head = head.method == Method::HEAD;
+        let (target, matched) = self.table.find(&head.method, &head.uri, &head.headers);
+        let route = matched.route;
+        let body = body.limit(self.table.max_body_size);
+        let parts = RequestParts::new(head, self.state.clone(), matched, remote);
+        let request = Request::from_parts(parts, body);
+        let work = match target {
+            Target::Route(index) => match &self.table.endpoints[index as usize] {
+                route if route.is_plain() => Work::Handler(route.endpoint.call(request)),
+                _ => self.layered(request, target),
+            },
+            _ if self.table.middleware.is_empty() && self.table.catchers.is_empty() => {
+                Work::Done(target.respond())
+            }
+            _ => self.layered(request, target),
+        };
+        Answer { work, is_head, route, state: self.state.clone() }
+    }
+
+    /// The long way, for requests with more than a handler.
+    fn layered(self: &Arc<Self>, mut request: Request, target: Target) -> Work {
+        let touched = match target {
+            Target::Route(index) => self.table.endpoints[index as usize].touches_response,
+            _ => false,
+        };
+        let changes = touched.then(|| request.share_changes());
+        let mut end = End { site: self.clone(), target, head: None };
+        // Middleware can fail as well, and a catcher answer in its place.
+        if !end.middleware().is_empty() && !end.catchers(request.path()).is_empty() {
+            end.head = Some(request.parts().clone());
+        }
+        let end: Arc<dyn Terminus> = Arc::new(end);
+        Work::Layered(Box::pin(async move {
+            let run = Next::new(end.clone()).run(request);
+            let mut response = match Guard(Box::pin(run)).await {
+                Ok(response) => response,
+                Err(panic) => end.catch(panic.into_response()).await,
+            };
+            if let Some(changes) = changes {
+                changes.apply(&mut response);
+            }
+            response
+        }))
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// What stands behind the last middleware.
+struct End {
+    site: Arc<Site>,
+    target: Target,
+    /// For catchers that answer in place of middleware.
+    head: Option<RequestParts>,
+}
+
+impl End {
+    /// The catchers for whatever goes wrong on this way.
+    fn catchers(&self, path: &str) -> Cow<'_, Catchers> {
+        let table = &self.site.table;
+        match self.target {
+            Target::Route(index) => Cow::Borrowed(&table.endpoints[index as usize].catchers),
+            _ => Cow::Owned(table.catchers.above(path)),
+        }
+    }
+}
+
+impl Terminus for End {
+    fn middleware(&self) -> &[BoxMiddleware] {
+        let table = &self.site.table;
+        match self.target {
+            Target::Route(index) => &table.endpoints[index as usize].middleware,
+            _ => &table.middleware,
+        }
+    }
+
+    fn answer(&self, request: Request) -> Pin<Box<dyn Future<Output = Response> + Send + '_>> {
+        Box::pin(async move {
+            match &self.target {
+                Target::Route(index) => {
+                    self.site.table.endpoints[*index as usize].answer(request).await
+                }
+                elsewhere => {
+                    let (mut parts, _) = request.into_parts();
+                    let response = elsewhere.clone().respond();
+                    self.catchers(parts.path()).catch(response, &mut parts).await
+                }
+            }
+        })
+    }
+
+    fn catches(&self, response: &Response) -> bool {
+        self.head.as_ref().is_some_and(|head| self.catchers(head.path()).are_for(response))
+    }
+
+    fn catch(&self, response: Response) -> Pin<Box<dyn Future<Output = Response> + Send + '_>> {
+        Box::pin(async move {
+            match self.head.clone() {
+                Some(mut head) => {
+                    self.catchers(head.path()).into_owned().catch(response, &mut head).await
+                }
+                None => response,
+            }
+        })
+    }
+}

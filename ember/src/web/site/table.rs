@@ -1,0 +1,61 @@
+use super::route::SiteRoute;
+use super::target::{Target, allow};
+use crate::web::catcher::Catchers;
+use crate::web::middleware::BoxMiddleware;
+use crate::web::request::Match;
+use crate::web::router::{Hosts, TrailingSlash};
+use http::header::HeaderMap;
+use http::{Method, Uri};
+
+/// What requests are answered by.
+pub(super) struct Table {
+    pub(super) hosts: Hosts,
+    pub(super) endpoints: Vec<SiteRoute>,
+    pub(super) middleware: Vec<BoxMiddleware>,
+    /// For requests that find no route.
+    pub(super) catchers: Catchers,
+    pub(super) trailing_slash: TrailingSlash,
+    pub(super) max_body_size: u64,
+}
+
+impl Table {
+    /// Finds the route; a host's own routes go before those that answer on any.
+    pub(super) fn find(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> (Target, Match) {
+        let mut leaf_of_others = None;
+        for tree in self.hosts.of_request(uri, headers) {
+            let Some((leaf, matched)) = tree.find(uri.path()) else { continue };
+            let route = leaf.route(method).or_else(|| match *method {
+                Method::HEAD => leaf.route(&Method::GET),
+                _ => None,
+            });
+            if let Some(route) = route {
+                return (Target::Route(route), Match { route: Some(route), ..matched });
+            }
+            leaf_of_others.get_or_insert(leaf);
+        }
+        let target = match leaf_of_others {
+            Some(leaf) if method == Method::OPTIONS => Target::Options(allow(leaf)),
+            Some(leaf) => Target::MethodNotAllowed(allow(leaf)),
+            None => self.elsewhere(uri, headers),
+        };
+        (target, Match::default())
+    }
+
+    /// A path that leads nowhere: perhaps the same one with or without a slash at its end does.
+    fn elsewhere(&self, uri: &Uri, headers: &HeaderMap) -> Target {
+        let path = uri.path();
+        if self.trailing_slash != TrailingSlash::Redirect || path.starts_with("//") {
+            return Target::NotFound;
+        }
+        let twin = match path.strip_suffix('/') {
+            Some(without) => without.to_owned(),
+            None => format!("{path}/"),
+        };
+        match self.hosts.of_request(uri, headers).any(|tree| tree.find(&twin).is_some()) {
+            true => Target::Redirect(
+                uri.query().map_or(twin.clone(), |query| format!("{twin}?{query}")),
+            ),
+            false => Target::NotFound,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+async fn nothing_here(error: &Error, uri: Uri) -> Html<String> {
+    Html(uri.to_string())
+}
+const _: () = {
+    use ::ember::__private as __ember;
+    fn run<'a>(
+        error: &'a __ember::Error,
+        parts: &'a mut __ember::RequestParts,
+    ) -> __ember::CatchFuture<'a> {
+        __ember::Box::pin(async move {
+            let _ = &parts;
+            let arg0 = __ember::part::<Uri>(parts).await?;
+            __ember::answer::<Html<String>>(nothing_here(error, arg0).await)
+        })
+    }
+    fn describe(operation: &mut __ember::Operation) {
+        <Uri as __ember::FromRequestParts>::describe(operation);
+    }
+    __ember::inventory::submit! {
+        __ember::CatcherDescriptor::new("nothing_here", __ember::Catches::Status(404),
+        __ember::Reach::Blueprint, __ember::Location { module : ::core::module_path!(),
+        file : ::core::file!(), line : ::core::line!() }, run, describe)
+    }
+};
+async fn conflict(error: &Error) -> &'static str {
+    "later"
+}
+const _: () = {
+    use ::ember::__private as __ember;
+    fn run<'a>(
+        error: &'a __ember::Error,
+        parts: &'a mut __ember::RequestParts,
+    ) -> __ember::CatchFuture<'a> {
+        __ember::Box::pin(async move {
+            let _ = &parts;
+            __ember::answer::<&'static str>(conflict(error).await)
+        })
+    }
+    fn describe(_operation: &mut __ember::Operation) {}
+    __ember::inventory::submit! {
+        __ember::CatcherDescriptor::new("conflict",
+        __ember::Catches::Kind(ErrorKind::Conflict), __ember::Reach::App,
+        __ember::Location { module : ::core::module_path!(), file : ::core::file!(), line
+        : ::core::line!() }, run, describe)
+    }
+};
