@@ -72,7 +72,10 @@ pub(crate) fn parse(literal: &LitStr, sink: &Sink) -> Vec<Parameter> {
 /// Reads a segment: nothing for a literal, else the name and whether it takes all that follows.
 fn read(segment: &str) -> Result<Option<(&str, bool)>, String> {
     let Some(inner) = segment.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
-        return match segment.contains(['{', '}']) {
+        // Other frameworks write parameters like this.
+        let foreign =
+            segment.starts_with(':') || (segment.starts_with('<') && segment.ends_with('>'));
+        return match segment.contains(['{', '}']) || foreign {
             true => Err(format!(
                 "`{segment}` is malformed: a parameter is a whole segment, like `{{name}}`"
             )),
@@ -145,6 +148,7 @@ mod tests {
         refused("tasks", "starts with `/`");
         refused("/a//b", "empty segments");
         refused("/a/x{id}", "whole segment");
+        refused("/a/:id", "like `{name}`");
         refused("/a/{id", "malformed");
         refused("/a/{}", "name of an argument");
         refused("/a/{1}", "name of an argument");

@@ -58,7 +58,7 @@ pub use app::{Ember, LaunchError, Ready};
 pub use base::sse::Event;
 pub use base::{Env, Error, ErrorKind, JsonSchema, Problem, Result, Schema};
 pub use llm::ToolError;
-pub use web::cache::TtlCache;
+pub use web::cache::{StaticCache, TtlCache};
 pub use web::extract::{Extension, Form, FromRequest, FromRequestParts, Path, Query};
 pub use web::middleware::{Middleware, Next};
 pub use web::response::{Html, IntoResponse, Json, Redirect, Response, Sse};
@@ -97,7 +97,7 @@ pub mod prelude {
     pub use crate::base::sse::Event;
     pub use crate::base::{Error, ErrorKind, Result};
     pub use crate::llm::{Client, Message, Role, ToolError};
-    pub use crate::web::cache::TtlCache;
+    pub use crate::web::cache::{StaticCache, TtlCache};
     pub use crate::web::extract::{Extension, Form, FromRequestParts, Path, Query};
     pub use crate::web::middleware::{Middleware, Next};
     pub use crate::web::response::{Html, IntoResponse, Json, Redirect, Response, Sse};

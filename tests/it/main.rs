@@ -10,6 +10,7 @@ mod middleware;
 mod server;
 mod tools;
 mod client;
+mod caches;
 mod grouping;
 mod lifecycle;
 mod provider;

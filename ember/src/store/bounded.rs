@@ -58,6 +58,10 @@ impl<V> BoundedMap<V> {
         self.entries.remove(key).map(|entry| entry.value)
     }
 
+    pub(crate) fn remove_prefix(&mut self, prefix: &str) {
+        self.entries.retain(|key, _| !key.starts_with(prefix));
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -3,7 +3,8 @@ use super::components::Component;
 use super::response::Response;
 use super::state::{AppState, RouteEntry};
 use crate::base::Error;
-use http::{Extensions, HeaderMap, HeaderName, Method, Uri, Version};
+use http::header::AsHeaderName;
+use http::{Extensions, HeaderMap, Method, Uri, Version};
 use percent_encoding::percent_decode_str;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -206,8 +207,8 @@ impl RequestParts {
     }
 
     /// Returns a header's text; `None` where it is absent or not visible ASCII.
-    pub fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
-        self.head.headers.get(name.into())?.to_str().ok()
+    pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
     }
 
     /// Returns what middleware has left for those behind it.

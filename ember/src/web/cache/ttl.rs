@@ -1,11 +1,15 @@
-use super::{CacheEngine, CachedResponse};
+use super::{CacheEngine, CacheRules, CachedResponse};
 use crate::base::Clock;
 use crate::store::BoundedMap;
+use crate::web::request::RequestParts;
+use http::HeaderName;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Keeps answers in memory for a time.
+///
+/// Many requests for an answer that is not there wait for one run of the handler.
 ///
 /// ```
 /// use ember::prelude::*;
@@ -15,22 +19,68 @@ use std::time::Duration;
 ///     "computed at most every thirty seconds".into()
 /// }
 /// ```
+///
+/// A clone keeps the same answers, so that a handler can forget one:
+///
+/// ```
+/// use ember::prelude::*;
+/// use ember::web::cache::CacheEngine as _;
+/// use std::sync::LazyLock;
+///
+/// static TASKS: LazyLock<TtlCache> = LazyLock::new(|| TtlCache::new(secs(30)));
+///
+/// #[get("/tasks/{id}", cache = TASKS.clone())]
+/// async fn task(id: u64) -> String {
+///     format!("task {id}")
+/// }
+///
+/// #[put("/tasks/{id}")]
+/// async fn change(id: u64, _text: String) -> StatusCode {
+///     TASKS.invalidate(&format!("/tasks/{id}")).await;
+///     StatusCode::NO_CONTENT
+/// }
+/// ```
+#[derive(Clone)]
+#[doc(alias = "TTLCache")]
 pub struct TtlCache {
     ttl: Duration,
     clock: Clock,
-    entries: Mutex<BoundedMap<CachedResponse>>,
+    rules: CacheRules,
+    entries: Arc<Mutex<BoundedMap<CachedResponse>>>,
 }
 
 impl TtlCache {
     /// Keeps at most 1,024 answers, each for this time.
     pub fn new(ttl: Duration) -> Self {
-        Self { ttl, clock: Clock::system(), entries: Mutex::new(BoundedMap::new(1024)) }
+        Self {
+            ttl,
+            clock: Clock::system(),
+            rules: CacheRules::new(),
+            entries: Arc::new(Mutex::new(BoundedMap::new(1024))),
+        }
     }
 
-    /// Sets how many answers are kept; the oldest make room for new ones.
+    /// Sets how many answers are kept, of at most 1 MiB each; the oldest make room for new ones.
     #[must_use]
     pub fn max_entries(mut self, entries: usize) -> Self {
-        self.entries = Mutex::new(BoundedMap::new(entries));
+        self.entries = Arc::new(Mutex::new(BoundedMap::new(entries)));
+        self
+    }
+
+    /// Keeps answers under a key of their own; see [`CacheRules::key`].
+    #[must_use]
+    pub fn key(
+        mut self,
+        key: impl Fn(&RequestParts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.rules = self.rules.key(key);
+        self
+    }
+
+    /// Keeps an answer for each value of these request headers.
+    #[must_use]
+    pub fn vary(mut self, headers: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.rules = self.rules.vary(headers);
         self
     }
 
@@ -53,11 +103,17 @@ impl CacheEngine for TtlCache {
 
     async fn put(&self, key: &str, response: CachedResponse) {
         let now = self.clock.now();
-        self.entries().insert(key, response, now + self.ttl, now);
+        // A time that the clock cannot reach is as good as a year.
+        let expires = now.checked_add(self.ttl).unwrap_or(now + Duration::from_secs(31_536_000));
+        self.entries().insert(key, response, expires, now);
     }
 
-    async fn invalidate(&self, key: &str) {
-        self.entries().remove(key);
+    async fn invalidate_prefix(&self, prefix: &str) {
+        self.entries().remove_prefix(prefix);
+    }
+
+    fn rules(&self) -> CacheRules {
+        self.rules.clone()
     }
 }
 
@@ -65,6 +121,7 @@ impl fmt::Debug for TtlCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TtlCache")
             .field("ttl", &self.ttl)
+            .field("rules", &self.rules)
             .field("entries", &self.entries().len())
             .finish()
     }
@@ -74,37 +131,43 @@ impl fmt::Debug for TtlCache {
 mod tests {
     use super::*;
     use crate::base::clock::{ManualClock, secs};
-    use bytes::Bytes;
     use http::{HeaderMap, StatusCode};
 
     fn answer(text: &'static str) -> CachedResponse {
-        CachedResponse {
-            status: StatusCode::OK,
-            headers: HeaderMap::new(),
-            body: Bytes::from_static(text.as_bytes()),
-        }
+        CachedResponse::new(StatusCode::OK, HeaderMap::new(), text)
     }
 
     #[tokio::test]
     async fn answers_expire() {
         let hands = ManualClock::new();
         let cache = TtlCache::new(secs(30)).clock(hands.clock());
-        cache.put("/a", answer("1")).await;
+        cache.put("/a\n", answer("1")).await;
         hands.advance(secs(29));
-        assert_eq!(cache.get("/a").await.unwrap().body, "1");
+        assert_eq!(cache.get("/a\n").await.unwrap().body(), "1");
         hands.advance(secs(1));
-        assert!(cache.get("/a").await.is_none());
+        assert!(cache.get("/a\n").await.is_none());
     }
 
     #[tokio::test]
     async fn the_oldest_make_room() {
         let cache = TtlCache::new(secs(30)).max_entries(2);
-        for key in ["/a", "/b", "/a", "/c"] {
+        for key in ["/a\n", "/b\n", "/a\n", "/c\n"] {
             cache.put(key, answer("x")).await;
         }
-        assert!(cache.get("/b").await.is_none());
-        assert!(cache.get("/a").await.is_some() && cache.get("/c").await.is_some());
+        assert!(cache.get("/b\n").await.is_none());
+        assert!(cache.get("/a\n").await.is_some() && cache.get("/c\n").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_key_is_forgotten_with_its_variants_and_a_prefix_with_all_below() {
+        let cache = TtlCache::new(Duration::MAX);
+        for key in ["/a\nx", "/a\ny", "/a/b\nx", "/c\nx"] {
+            cache.put(key, answer("x")).await;
+        }
         cache.invalidate("/a").await;
-        assert!(cache.get("/a").await.is_none());
+        assert!(cache.get("/a\nx").await.is_none() && cache.get("/a\ny").await.is_none());
+        assert!(cache.get("/a/b\nx").await.is_some());
+        cache.invalidate_prefix("/a").await;
+        assert!(cache.get("/a/b\nx").await.is_none() && cache.get("/c\nx").await.is_some());
     }
 }

@@ -1,5 +1,5 @@
 use super::FromRequestParts;
-use super::path_de::{ParamsDeserializer, ValueDeserializer};
+use super::path_de::{ParamsDeserializer, PathError, ValueDeserializer};
 use crate::base::Error;
 use crate::web::request::{Request, RequestParts};
 use serde::de::DeserializeOwned;
@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 /// All parameters of the path: a single value, a tuple in their order, or a struct by their names.
 ///
 /// A single parameter is simpler to take by its name: `async fn task(id: u64)` on
-/// `"/tasks/{id}"`. A value that does not fit is answered with 400.
+/// `"/tasks/{id}"`. A value that does not fit is answered with 400; a type that asks for
+/// other parameters than the path has is a mistake of the program, and a 500.
 ///
 /// ```
 /// use ember::prelude::*;
@@ -23,9 +24,7 @@ pub struct Path<T>(pub T);
 impl<T: DeserializeOwned> FromRequestParts for Path<T> {
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         let params = parts.params().collect::<Result<Vec<_>, _>>()?;
-        T::deserialize(ParamsDeserializer::new(&params))
-            .map(Path)
-            .map_err(|error| Error::bad_request(error.to_string()))
+        T::deserialize(ParamsDeserializer::new(&params)).map(Path).map_err(PathError::into_error)
     }
 }
 
@@ -46,6 +45,5 @@ pub(crate) fn parameter<T: PathParameter>(request: &Request, name: &str) -> Resu
     // The macro has seen the name in the path; only a route made by hand can lack it.
     let value =
         value.ok_or_else(|| Error::internal(format!("the path has no parameter `{name}`")))?;
-    T::deserialize(ValueDeserializer::new(name, &value))
-        .map_err(|error| Error::bad_request(error.to_string()))
+    T::deserialize(ValueDeserializer::new(name, &value)).map_err(PathError::into_error)
 }

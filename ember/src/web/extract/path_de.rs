@@ -1,18 +1,36 @@
 //! Reading parameters of a path with `serde`.
 
+use crate::base::Error;
 use serde::de::value::{CowStrDeserializer, MapDeserializer, SeqDeserializer, UnitDeserializer};
 use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use std::borrow::Cow;
 use std::fmt;
 
-/// Why a parameter does not fit, as one public sentence.
+/// Why the parameters of a path are not what a type asks for.
 #[derive(Debug)]
-pub(super) struct PathError(String);
+pub(super) enum PathError {
+    /// A value does not fit: the client's mistake, as one public sentence.
+    Value(String),
+    /// The type asks for other parameters than the path has: a mistake of the program.
+    Shape(String),
+}
 
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Value(text) | Self::Shape(text) => f.write_str(text),
+        }
+    }
+}
+
+impl PathError {
+    /// What is answered: only a mistake of the client is told to it.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Value(text) => Error::bad_request(text),
+            Self::Shape(text) => Error::internal(text),
+        }
     }
 }
 
@@ -20,7 +38,19 @@ impl std::error::Error for PathError {}
 
 impl de::Error for PathError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(format!("The path does not fit: {message}."))
+        Self::Value(format!("The path does not fit: {message}."))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::Shape(format!("the path of the route has no parameter `{field}`"))
+    }
+
+    fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
+        Self::Shape(format!("no field takes the parameter `{field}` of the path"))
+    }
+
+    fn invalid_length(length: usize, expected: &dyn de::Expected) -> Self {
+        Self::Shape(format!("the path of the route has {length} parameters, not {expected}"))
     }
 }
 
@@ -37,7 +67,7 @@ impl<'a> ValueDeserializer<'a> {
     }
 
     fn misfit(self, reason: impl fmt::Display) -> PathError {
-        PathError(format!("The path parameter `{}` does not fit: {reason}.", self.name))
+        PathError::Value(format!("The path parameter `{}` does not fit: {reason}.", self.name))
     }
 
     /// Puts the name of the parameter before what a visitor complains of.
@@ -138,8 +168,8 @@ impl<'a> ParamsDeserializer<'a> {
         let count = self.params.len();
         let only = self.values().next().filter(|_| count == 1);
         only.ok_or_else(|| {
-            de::Error::custom(format_args!(
-                "a single value is wanted and there are {count} parameters"
+            PathError::Shape(format!(
+                "a single value is wanted, and the path of the route has {count} parameters"
             ))
         })
     }
@@ -181,8 +211,8 @@ impl<'a> Deserializer<'a> for ParamsDeserializer<'a> {
     ) -> Result<V::Value, PathError> {
         if length != self.params.len() {
             let count = self.params.len();
-            return Err(de::Error::custom(format_args!(
-                "{length} values are wanted and there are {count} parameters"
+            return Err(PathError::Shape(format!(
+                "{length} values are wanted, and the path of the route has {count} parameters"
             )));
         }
         self.deserialize_seq(visitor)

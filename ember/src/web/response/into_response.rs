@@ -146,18 +146,22 @@ impl IntoResponseParts for Extensions {
     }
 }
 
-/// Headers by name; one that the body has set itself is replaced.
+/// Headers by name; one that the body has set itself is replaced, and a name that is listed twice
+/// is sent twice.
 impl<K, V, const N: usize> IntoResponseParts for [(K, V); N]
 where
     K: TryInto<HeaderName, Error: Into<http::Error>>,
     V: TryInto<HeaderValue, Error: Into<http::Error>>,
 {
     fn put_into(self, response: &mut Response) -> Result<(), Error> {
+        let mut listed = HeaderMap::with_capacity(N);
         for (name, value) in self {
             let name = name.try_into().map_err(Into::into)?;
             let value = value.try_into().map_err(Into::into)?;
-            response.headers_mut().insert(name, value);
+            listed.append(name, value);
         }
+        // A map replaces what was there under its names, and keeps its own repetitions.
+        response.headers_mut().extend(listed);
         Ok(())
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Mounted {
     pub(crate) name: String,
     /// The name was chosen, so it must be the only one.
     pub(crate) has_given_name: bool,
+    /// Its cache is not that of a blueprint.
+    pub(crate) has_own_cache: bool,
     pub(crate) location: Option<Location>,
     pub(crate) endpoint: Endpoint,
     pub(crate) operation: Operation,

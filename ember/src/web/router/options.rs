@@ -1,4 +1,4 @@
-use crate::web::cache::{Cache, CacheEngine};
+use crate::web::cache::Cache;
 use crate::web::middleware::{BoxMiddleware, IntoMiddleware};
 use http::Extensions;
 use std::fmt;
@@ -53,8 +53,8 @@ impl RouteOptions {
     }
 
     /// Keeps answers, so that the handler need not run again.
-    pub fn cache(&mut self, engine: impl CacheEngine) -> &mut Self {
-        self.cache = Some(Cache::new(engine));
+    pub fn cache(&mut self, cache: impl Into<Cache>) -> &mut Self {
+        self.cache = Some(cache.into());
         self
     }
 

@@ -70,7 +70,8 @@ impl Segment {
 
     fn parse(text: &str) -> Result<Self, String> {
         let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
-            return match text.contains(['{', '}']) {
+            let foreign = text.starts_with(':') || (text.starts_with('<') && text.ends_with('>'));
+            return match text.contains(['{', '}']) || foreign {
                 true => Err(format!(
                     "`{text}` is no parameter: a parameter is a whole segment, like `{{name}}`"
                 )),
@@ -181,6 +182,8 @@ mod tests {
         refused("/a//b", "empty segment");
         refused("/a/{id", "no parameter");
         refused("/a/x{id}", "whole segment");
+        refused("/a/:id", "like `{name}`");
+        refused("/a/<id>", "like `{name}`");
         refused("/a/{}", "no name");
         refused("/a/{1}", "no name");
         refused("/a/{id}/{id}", "written twice");

@@ -2,7 +2,7 @@ use super::options::Settings;
 use super::path::join;
 use super::{Mounted, RouteDescriptor, RouteItem, RouteOptions};
 use crate::base::Location;
-use crate::web::cache::CacheEngine;
+use crate::web::cache::Cache;
 use crate::web::handler::{Endpoint, Handler};
 use crate::web::middleware::IntoMiddleware;
 use crate::web::operation::Operation;
@@ -110,9 +110,10 @@ impl Route {
 
     /// Keeps answers, so that the handler need not run again.
     #[must_use]
-    pub fn cache(self, engine: impl CacheEngine) -> Self {
+    pub fn cache(self, cache: impl Into<Cache>) -> Self {
+        let cache = cache.into();
         self.with(|options| {
-            options.cache(engine);
+            options.cache(cache);
         })
     }
 
@@ -140,6 +141,7 @@ impl Route {
             methods: self.methods,
             path: join(prefix, &self.path),
             has_given_name: options.name.is_some(),
+            has_own_cache: options.cache.is_some() && outer.cache.is_none(),
             name: options.name.take().unwrap_or(self.name),
             location: self.location,
             endpoint: self.endpoint,

@@ -2,7 +2,9 @@ use super::RoutePath;
 use super::path::Segment;
 use crate::web::request::Match;
 use http::Method;
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// What becomes of a path that differs from a route only by the slash at its end.
@@ -54,7 +56,9 @@ impl Tree {
         let mut node = &mut self.root;
         for segment in path.segments() {
             node = match segment {
-                Segment::Literal(text) => node.literals.entry(text.as_str().into()).or_default(),
+                Segment::Literal(text) => {
+                    node.literals.entry(as_sent(text).into_owned().into()).or_default()
+                }
                 Segment::Parameter(_) => node.parameter.get_or_insert_default(),
                 Segment::Rest(_) => return node.rest.get_or_insert_default().insert(method, route),
             };
@@ -101,6 +105,11 @@ impl Node {
         parameters.push(range(start, path.len())?);
         Some(leaf)
     }
+}
+
+/// A literal as clients send it: what is not ASCII is percent-encoded (RFC 3986 §2.1).
+fn as_sent(text: &str) -> Cow<'_, str> {
+    utf8_percent_encode(text, CONTROLS).into()
 }
 
 /// A range within a path; a path that is longer than 64 KiB has none (hyper refuses it before).
@@ -202,6 +211,12 @@ mod tests {
         check(&tree, "/c/", None, &[]);
         check(&tree, "//a", None, &[]);
         check(&tree, "*", None, &[]);
+    }
+
+    #[test]
+    fn literals_are_found_as_they_are_sent() {
+        let tree = tree(&["/größe/{x}"]);
+        check(&tree, "/gr%C3%B6%C3%9Fe/1", Some(0), &["1"]);
     }
 
     #[test]

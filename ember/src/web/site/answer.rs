@@ -4,6 +4,7 @@ use crate::web::body::Body;
 use crate::web::handler::HandlerFuture;
 use crate::web::response::{IntoResponse as _, Response, ResponseError};
 use crate::web::state::AppState;
+use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use http_body::Body as _;
 use std::fmt;
@@ -70,9 +71,13 @@ impl fmt::Debug for Answer {
 }
 
 /// The answer to HEAD: what GET would answer, without the bytes but with their number.
+///
+/// Where a status never has a body, a number would be wrong (RFC 9110 §8.6).
 fn without_body(response: Response) -> Response {
     let (mut head, body) = response.into_parts();
-    if let Some(length) = body.size_hint().exact() {
+    let has_none = head.status.is_informational()
+        || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if let Some(length) = body.size_hint().exact().filter(|_| !has_none) {
         head.headers.entry(CONTENT_LENGTH).or_insert(length.into());
     }
     Response::from_parts(head, Body::empty())

@@ -9,6 +9,7 @@ use crate::web::middleware::BoxMiddleware;
 use crate::web::operation::Operation;
 use crate::web::router::{Hosts, Mounted, TrailingSlash};
 use crate::web::state::{AppState, RouteEntry};
+use http::Method;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ impl SiteBuilder {
         let hosts = self.hosts(findings);
         self.check_needs(findings);
         self.check_names(findings);
+        self.check_caches(findings);
         let entries = self.routes.iter().map(|placed| entry(&placed.route)).collect();
         let endpoints = self.routes.into_iter().map(|placed| {
             let options = placed.route.options;
@@ -71,6 +73,7 @@ impl SiteBuilder {
 
     fn hosts(&self, findings: &mut Vec<Finding>) -> Hosts {
         let mut hosts = Hosts::default();
+        let mut twins = Vec::new();
         for (index, route) in (0..).zip(self.routes()) {
             let path = match route.parsed_path() {
                 Ok(path) => path,
@@ -87,17 +90,24 @@ impl SiteBuilder {
                 }
             };
             let twin = path.slash_twin().filter(|_| self.trailing_slash == TrailingSlash::Clone);
+            twins.extend(twin.map(|twin| (index, twin)));
             for tree in trees {
                 for method in &route.methods {
                     if let Err(earlier) = tree.insert(&path, method, index) {
                         let earlier = &self.routes[earlier as usize].route;
                         let address = format!("two routes answer to {method} {}", path.shape());
-                        findings.push(Finding::new(address).at(earlier).at(route));
+                        let finding = Finding::new(address).at(with_path(earlier));
+                        findings.push(finding.at(with_path(route)));
                     }
-                    if let Some(twin) = &twin {
-                        // A twin gives way to a route that has that path of its own.
-                        let _ = tree.insert(twin, method, index);
-                    }
+                }
+            }
+        }
+        for (index, twin) in twins {
+            let route = &self.routes[index as usize].route;
+            // The hosts were found well above; a twin gives way to a route that has its path.
+            for tree in hosts.trees_of(&route.options.hosts).unwrap_or_default() {
+                for method in &route.methods {
+                    let _ = tree.insert(&twin, method, index);
                 }
             }
         }
@@ -127,6 +137,18 @@ impl SiteBuilder {
         }
     }
 
+    /// Answers are kept for GET and HEAD only.
+    fn check_caches(&self, findings: &mut Vec<Finding>) {
+        let asks = |route: &&Mounted| {
+            route.has_own_cache
+                && !route.methods.iter().any(|method| matches!(*method, Method::GET | Method::HEAD))
+        };
+        findings.extend(self.routes().filter(asks).map(|route| {
+            let message = "a route keeps answers, and answers neither to GET nor to HEAD";
+            Finding::new(message).at(route)
+        }));
+    }
+
     /// A name that was chosen is meant to be the only one.
     fn check_names(&self, findings: &mut Vec<Finding>) {
         let mut by_name: BTreeMap<&str, Vec<&Mounted>> = BTreeMap::new();
@@ -138,6 +160,10 @@ impl SiteBuilder {
             findings.push(routes.into_iter().fold(finding, |finding, route| finding.at(route)));
         }
     }
+}
+
+fn with_path(route: &Mounted) -> String {
+    format!("{route} with `{}`", route.path)
 }
 
 fn entry(route: &Mounted) -> RouteEntry {

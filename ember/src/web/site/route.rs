@@ -30,6 +30,11 @@ impl SiteRoute {
             && !self.touches_response
     }
 
+    /// An answer that is there before anything runs.
+    pub(super) fn kept(&self, parts: &mut RequestParts) -> Option<Response> {
+        self.cache.as_ref()?.fixed()?.hit(parts)
+    }
+
     /// Hooks, cache, handler; and what becomes of an error.
     pub(super) async fn answer(&self, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();

@@ -2,7 +2,6 @@ use super::answer::{Answer, Work};
 use super::guard::Guard;
 use super::table::Table;
 use super::target::Target;
-use crate::base::Error;
 use crate::web::body::Body;
 use crate::web::catcher::Catchers;
 use crate::web::components::Components;
@@ -54,7 +53,12 @@ impl Site {
         let (target, matched) = self.table.find(&head.method, &head.uri, &head.headers);
         let route = matched.route;
         let body = body.limit(self.table.max_body_size);
-        let parts = RequestParts::new(head, self.state.clone(), matched, remote);
+        let mut parts = RequestParts::new(head, self.state.clone(), matched, remote);
+        if let Target::Route(index) = target
+            && let Some(kept) = self.table.endpoints[index as usize].kept(&mut parts)
+        {
+            return Answer { work: Work::Done(kept), is_head, route, state: self.state.clone() };
+        }
         let request = Request::from_parts(parts, body);
         let work = match target {
             Target::Route(index) => match &self.table.endpoints[index as usize] {

@@ -21,6 +21,10 @@ pub(super) struct Table {
 impl Table {
     /// Finds the route; a host's own routes go before those that answer on any.
     pub(super) fn find(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> (Target, Match) {
+        // `OPTIONS *` is about the server as a whole (RFC 9110 §9.3.7).
+        if uri.path() == "*" && method == Method::OPTIONS {
+            return (Target::Options(None), Match::default());
+        }
         let mut leaf_of_others = None;
         for tree in self.hosts.of_request(uri, headers) {
             let Some((leaf, matched)) = tree.find(uri.path()) else { continue };
@@ -34,7 +38,7 @@ impl Table {
             leaf_of_others.get_or_insert(leaf);
         }
         let target = match leaf_of_others {
-            Some(leaf) if method == Method::OPTIONS => Target::Options(allow(leaf)),
+            Some(leaf) if method == Method::OPTIONS => Target::Options(Some(allow(leaf))),
             Some(leaf) => Target::MethodNotAllowed(allow(leaf)),
             None => self.elsewhere(uri, headers),
         };
@@ -44,7 +48,9 @@ impl Table {
     /// A path that leads nowhere: perhaps the same one with or without a slash at its end does.
     fn elsewhere(&self, uri: &Uri, headers: &HeaderMap) -> Target {
         let path = uri.path();
-        if self.trailing_slash != TrailingSlash::Redirect || path.starts_with("//") {
+        // `//a` and `/\a`, which browsers read alike, would lead to another host.
+        let leads_away = path.starts_with("//") || path.contains('\\');
+        if self.trailing_slash != TrailingSlash::Redirect || leads_away {
             return Target::NotFound;
         }
         let twin = match path.strip_suffix('/') {

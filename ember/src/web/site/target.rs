@@ -10,7 +10,8 @@ pub(super) enum Target {
     Route(u32),
     NotFound,
     MethodNotAllowed(HeaderValue),
-    Options(HeaderValue),
+    /// The methods of an address; of none in particular for the server as a whole.
+    Options(Option<HeaderValue>),
     Redirect(String),
 }
 
@@ -23,7 +24,10 @@ impl Target {
             Self::MethodNotAllowed(allow) => {
                 ([(ALLOW, allow)], refuse(ErrorKind::MethodNotAllowed)).into_response()
             }
-            Self::Options(allow) => (StatusCode::NO_CONTENT, [(ALLOW, allow)], ()).into_response(),
+            Self::Options(None) => StatusCode::NO_CONTENT.into_response(),
+            Self::Options(Some(allow)) => {
+                (StatusCode::NO_CONTENT, [(ALLOW, allow)], ()).into_response()
+            }
             Self::Redirect(address) => Redirect::permanent(address).into_response(),
         }
     }

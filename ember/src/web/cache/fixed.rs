@@ -1,0 +1,123 @@
+use super::kept::CachedResponse;
+use super::rules::{CacheRules, belongs_to_somebody, host, may_ask};
+use crate::web::request::{Request, RequestParts};
+use crate::web::response::Response;
+use http::Method;
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Keeps the first answer for good, and gives it before anything else runs.
+///
+/// An answer that is kept costs no allocation, no middleware, no hook and no handler: it is for
+/// what is the same for everybody until the next start. What middleware adds to answers is not on
+/// it, and what middleware refuses is not refused; a request with `Authorization`, `Cookie` or
+/// `Range` goes the whole way.
+///
+/// ```
+/// use ember::prelude::*;
+/// use ember::web::cache::StaticCache;
+///
+/// #[get("/about", cache = StaticCache::new())]
+/// async fn about() -> Html<&'static str> {
+///     Html("<h1>About us</h1>")
+/// }
+/// ```
+///
+/// A clone keeps the same answers, and can forget them.
+#[derive(Clone)]
+pub struct StaticCache {
+    by_host: Arc<RwLock<Entries>>,
+    max_entries: usize,
+}
+
+/// By host, then by path and query: both can be looked up as they stand in the request.
+#[derive(Default)]
+struct Entries {
+    by_host: HashMap<Box<str>, HashMap<Box<str>, CachedResponse>>,
+    count: usize,
+}
+
+impl StaticCache {
+    /// Keeps at most 1,024 answers, of 1 MiB each. When they are there, no other is kept.
+    pub fn new() -> Self {
+        Self { by_host: Arc::default(), max_entries: 1024 }
+    }
+
+    /// Sets how many answers are kept.
+    #[must_use]
+    pub fn max_entries(mut self, entries: usize) -> Self {
+        self.max_entries = entries;
+        self
+    }
+
+    /// Forgets all answers; the next ones are kept.
+    pub fn clear(&self) {
+        *self.by_host.write().unwrap_or_else(PoisonError::into_inner) = Entries::default();
+    }
+
+    /// Forgets the answers under a path with its query, on all hosts.
+    pub fn invalidate(&self, path_and_query: &str) {
+        let entries = &mut *self.by_host.write().unwrap_or_else(PoisonError::into_inner);
+        let removed = entries.by_host.values_mut().filter_map(|paths| paths.remove(path_and_query));
+        entries.count -= removed.count();
+    }
+
+    /// The answer that is kept, written where the headers of the request stood.
+    pub(crate) fn hit(&self, parts: &mut RequestParts) -> Option<Response> {
+        let key = key(parts)?;
+        let entries = self.by_host.read().unwrap_or_else(PoisonError::into_inner);
+        let kept = entries.by_host.get(host(parts))?.get(key)?;
+        Some(kept.to_response_in(std::mem::take(parts.headers_mut())))
+    }
+
+    /// Runs the handler, and keeps its answer if it is the first.
+    pub(super) async fn keep<F>(&self, request: Request, run: impl FnOnce(Request) -> F) -> Response
+    where
+        F: Future<Output = Response>,
+    {
+        let place = key(&request)
+            .filter(|_| request.method() == Method::GET)
+            .map(|key| (Box::<str>::from(host(&request)), Box::<str>::from(key)));
+        let response = run(request).await;
+        let Some((host, path)) = place.filter(|_| CacheRules::new().may_keep(&response)) else {
+            return response;
+        };
+        match CachedResponse::of(response).await {
+            Ok((kept, response)) => {
+                self.insert(host, path, kept);
+                response
+            }
+            Err(broken) => broken,
+        }
+    }
+
+    fn insert(&self, host: Box<str>, path: Box<str>, kept: CachedResponse) {
+        let entries = &mut *self.by_host.write().unwrap_or_else(PoisonError::into_inner);
+        if entries.count < self.max_entries {
+            let paths = entries.by_host.entry(host).or_default();
+            entries.count += usize::from(!paths.contains_key(&path));
+            paths.entry(path).or_insert(kept);
+        }
+    }
+}
+
+/// The path and query of a request whose answer is the same for everybody.
+fn key(parts: &RequestParts) -> Option<&str> {
+    let asks = may_ask(parts) && !belongs_to_somebody(parts);
+    parts.uri().path_and_query().filter(|_| asks).map(|target| target.as_str())
+}
+
+impl Default for StaticCache {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for StaticCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let entries = self.by_host.read().unwrap_or_else(PoisonError::into_inner);
+        f.debug_struct("StaticCache").field("entries", &entries.count).finish()
+    }
+}

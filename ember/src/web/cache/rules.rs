@@ -1,0 +1,170 @@
+use crate::web::principal::Principal;
+use crate::web::request::RequestParts;
+use crate::web::response::Response;
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST, HeaderMap, HeaderName, RANGE, SET_COOKIE, VARY,
+};
+use http::{Method, StatusCode};
+use http_body::Body as _;
+use std::fmt;
+use std::sync::Arc;
+
+/// The largest body that is kept, in bytes.
+const MAX_BODY: u64 = 1 << 20;
+
+type KeyFn = dyn Fn(&RequestParts) -> Option<String> + Send + Sync;
+
+/// Under which key an answer is kept, and by which headers it differs.
+///
+/// Without a key of its own an answer is kept under its path and query, for each host apart, and
+/// a request with `Authorization`, `Cookie` or a [`Principal`] is never answered from the cache.
+#[derive(Clone, Default)]
+pub struct CacheRules {
+    key: Option<Arc<KeyFn>>,
+    vary: Vec<HeaderName>,
+}
+
+impl CacheRules {
+    /// The rules when nothing is said.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps answers under a key of their own, or not at all where it is `None`.
+    ///
+    /// Answers to authenticated callers are then kept as well: the key must say whose they are.
+    #[must_use]
+    pub fn key(
+        mut self,
+        key: impl Fn(&RequestParts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.key = Some(Arc::new(key));
+        self
+    }
+
+    /// Keeps an answer for each value of these request headers.
+    #[must_use]
+    pub fn vary(mut self, headers: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.vary.extend(headers);
+        self
+    }
+
+    /// The key of a request; `None` if its answer must not come from the cache.
+    ///
+    /// What was chosen comes first, then a line for each thing by which answers differ, so that all
+    /// variants of a key begin alike.
+    pub(super) fn key_of(&self, parts: &RequestParts) -> Option<String> {
+        if !may_ask(parts) {
+            return None;
+        }
+        let mut key = match &self.key {
+            Some(key) => key(parts)?,
+            None if belongs_to_somebody(parts) => return None,
+            None => parts.uri().path_and_query().map(ToString::to_string)?,
+        };
+        key.push('\n');
+        key.push_str(host(parts));
+        for name in &self.vary {
+            for value in parts.headers().get_all(name) {
+                key.push('\n');
+                key.push_str(&String::from_utf8_lossy(value.as_bytes()));
+            }
+            key.push('\n');
+        }
+        Some(key)
+    }
+
+    /// Tells whether an answer may be kept: a success, whole, small, and not for one caller only.
+    pub(super) fn may_keep(&self, response: &Response) -> bool {
+        let headers = response.headers();
+        response.status().is_success()
+            && response.status() != StatusCode::PARTIAL_CONTENT
+            && !headers.contains_key(SET_COOKIE)
+            && response.body().size_hint().exact().is_some_and(|length| length <= MAX_BODY)
+            && !forbids(headers)
+            && self.varies_as_said(headers)
+    }
+
+    /// An answer that differs by a header which is no part of the key would be given to the wrong caller.
+    fn varies_as_said(&self, headers: &HeaderMap) -> bool {
+        list(headers, VARY)
+            .all(|name| self.vary.iter().any(|known| name.eq_ignore_ascii_case(known.as_str())))
+    }
+}
+
+impl fmt::Debug for CacheRules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheRules")
+            .field("own_key", &self.key.is_some())
+            .field("vary", &self.vary)
+            .finish()
+    }
+}
+
+/// Tells whether a request can be answered by a whole answer that was given before.
+pub(super) fn may_ask(parts: &RequestParts) -> bool {
+    matches!(*parts.method(), Method::GET | Method::HEAD) && !parts.headers().contains_key(RANGE)
+}
+
+/// Tells whether the answer may depend on who asks.
+pub(super) fn belongs_to_somebody(parts: &RequestParts) -> bool {
+    let headers = parts.headers();
+    headers.contains_key(AUTHORIZATION)
+        || headers.contains_key(COOKIE)
+        || parts.extensions().get::<Principal>().is_some()
+}
+
+/// The host that a request is for, as it was sent.
+pub(super) fn host(parts: &RequestParts) -> &str {
+    let authority = parts.uri().authority().map(|authority| authority.as_str());
+    authority.or_else(|| parts.header(HOST)).unwrap_or_default()
+}
+
+/// Tells whether the answer itself says that it must not be used again (RFC 9111 §5.2.2).
+fn forbids(headers: &HeaderMap) -> bool {
+    list(headers, CACHE_CONTROL).any(|directive| {
+        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+        let is = |known: &str| name.trim().eq_ignore_ascii_case(known);
+        let is_zero = value.trim().trim_matches('"') == "0";
+        is("no-store")
+            || is("no-cache")
+            || is("private")
+            || ((is("max-age") || is("s-maxage")) && is_zero)
+    })
+}
+
+/// The entries of a header that is a list.
+fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::response::IntoResponse as _;
+
+    #[track_caller]
+    fn kept(headers: &[(&'static str, &'static str)], expected: bool) {
+        let rules = CacheRules::new().vary([http::header::ACCEPT_LANGUAGE]);
+        let mut response = "answer".into_response();
+        for (name, value) in headers {
+            response.headers_mut().append(*name, http::HeaderValue::from_static(value));
+        }
+        assert_eq!(rules.may_keep(&response), expected, "{headers:?}");
+    }
+
+    #[test]
+    fn answers_say_themselves_whether_they_may_be_kept() {
+        kept(&[], true);
+        kept(&[("cache-control", "public, max-age=60")], true);
+        kept(&[("cache-control", "public, Max-Age=0")], false);
+        kept(&[("cache-control", "No-Store")], false);
+        kept(&[("cache-control", "no-cache")], false);
+        kept(&[("cache-control", "private=\"x-secret\"")], false);
+        kept(&[("set-cookie", "a=b")], false);
+        kept(&[("vary", "Accept-Language")], true);
+        kept(&[("vary", "accept-language, origin")], false);
+        kept(&[("vary", "*")], false);
+    }
+}
