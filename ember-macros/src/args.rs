@@ -120,7 +120,8 @@ fn unknown(name: &str, known: &[&str], key: &str) -> String {
     };
     let all: Vec<_> =
         known.iter().chain([&keys::CRATE]).map(|known| format!("`{known}`")).collect();
-    format!("`#[{name}]` has no option `{key}`{hint} (its options are {})", all.join(", "))
+    let name = if name.ends_with('!') { name.to_owned() } else { format!("#[{name}]") };
+    format!("`{name}` has no option `{key}`{hint} (its options are {})", all.join(", "))
 }
 
 #[cfg(test)]

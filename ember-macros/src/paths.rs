@@ -4,7 +4,10 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Ident, Path, Visibility};
 
-/// Puts items into a block where they meet no name of the user's.
+/// Puts items into a block of their own.
+///
+/// A function in it has a name that begins with two underscores, so that the user's function,
+/// which it calls, can have any.
 pub(crate) fn in_block(ember: &Path, items: TokenStream) -> TokenStream {
     quote! {
         const _: () = {

@@ -4,7 +4,7 @@ use crate::args::Opt;
 use crate::diag::Sink;
 use crate::keys;
 use crate::takes::local;
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens as _, quote};
 use syn::{Expr, Ident};
 
@@ -62,14 +62,15 @@ fn middleware(listed: &Expr, sink: &Sink) -> Vec<TokenStream> {
 }
 
 /// A function that sets the options.
-pub(crate) fn function(settings: &[Setting]) -> TokenStream {
+pub(crate) fn function(name: &str, settings: &[Setting]) -> TokenStream {
     let options = if settings.is_empty() { local("_options") } else { local("options") };
+    let name = Ident::new(name, Span::call_site());
     let calls = settings.iter().map(|Setting { is_ai, method, value }| match is_ai {
         true => quote!(__ember::AiOptions::of(#options).#method(#value);),
         false => quote!(#options.#method(#value);),
     });
     quote! {
-        fn options(#options: &mut __ember::RouteOptions) {
+        fn #name(#options: &mut __ember::RouteOptions) {
             #(#calls)*
         }
     }

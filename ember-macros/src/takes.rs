@@ -58,7 +58,7 @@ pub(crate) fn describe(arguments: &[Argument]) -> TokenStream {
     let types: Vec<_> = arguments.iter().map(|argument| &argument.ty).collect();
     let operation = if types.is_empty() { local("_operation") } else { local("operation") };
     quote! {
-        fn describe(#operation: &mut __ember::Operation) {
+        fn __describe(#operation: &mut __ember::Operation) {
             #(<#types as __ember::FromRequestParts>::describe(#operation);)*
         }
     }

@@ -1,6 +1,6 @@
 const _: () = {
     use ::ember::__private as __ember;
-    fn options(options: &mut __ember::RouteOptions) {
+    fn __options(options: &mut __ember::RouteOptions) {
         options.tags(["tasks"]);
         options.middleware(log);
         options.middleware(RateLimit::per_minute(60));
@@ -9,6 +9,6 @@ const _: () = {
     __ember::inventory::submit! {
         __ember::BlueprintDescriptor::new("/tasks", __ember::Location { module :
         ::core::module_path!(), file : ::core::file!(), line : ::core::line!() },
-        options)
+        __options)
     }
 };

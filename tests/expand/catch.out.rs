@@ -3,7 +3,7 @@ async fn nothing_here(error: &Error, uri: Uri) -> Html<String> {
 }
 const _: () = {
     use ::ember::__private as __ember;
-    fn run<'a>(
+    fn __run<'a>(
         error: &'a __ember::Error,
         parts: &'a mut __ember::RequestParts,
     ) -> __ember::CatchFuture<'a> {
@@ -13,13 +13,13 @@ const _: () = {
             __ember::answer::<Html<String>>(nothing_here(error, arg0).await)
         })
     }
-    fn describe(operation: &mut __ember::Operation) {
+    fn __describe(operation: &mut __ember::Operation) {
         <Uri as __ember::FromRequestParts>::describe(operation);
     }
     __ember::inventory::submit! {
         __ember::CatcherDescriptor::new("nothing_here", __ember::Catches::Status(404),
         __ember::Reach::Blueprint, __ember::Location { module : ::core::module_path!(),
-        file : ::core::file!(), line : ::core::line!() }, run, describe)
+        file : ::core::file!(), line : ::core::line!() }, __run, __describe)
     }
 };
 async fn conflict(error: &Error) -> &'static str {
@@ -27,7 +27,7 @@ async fn conflict(error: &Error) -> &'static str {
 }
 const _: () = {
     use ::ember::__private as __ember;
-    fn run<'a>(
+    fn __run<'a>(
         error: &'a __ember::Error,
         parts: &'a mut __ember::RequestParts,
     ) -> __ember::CatchFuture<'a> {
@@ -36,11 +36,11 @@ const _: () = {
             __ember::answer::<&'static str>(conflict(error).await)
         })
     }
-    fn describe(_operation: &mut __ember::Operation) {}
+    fn __describe(_operation: &mut __ember::Operation) {}
     __ember::inventory::submit! {
         __ember::CatcherDescriptor::new("conflict",
         __ember::Catches::Kind(ErrorKind::Conflict), __ember::Reach::App,
         __ember::Location { module : ::core::module_path!(), file : ::core::file!(), line
-        : ::core::line!() }, run, describe)
+        : ::core::line!() }, __run, __describe)
     }
 };

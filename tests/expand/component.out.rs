@@ -3,20 +3,20 @@ fn config(env: Env) -> Config {
 }
 const _: () = {
     use ::ember::__private as __ember;
-    fn build(components: &__ember::Components) -> __ember::BuildFuture<'_> {
+    fn __build(components: &__ember::Components) -> __ember::BuildFuture<'_> {
         __ember::Box::pin(async move {
             let _ = components;
             let arg0 = __ember::cloned::<Env>(components)?;
             __ember::built(config(arg0))
         })
     }
-    fn needs(needs: &mut __ember::Vec<__ember::Need>) {
+    fn __needs(needs: &mut __ember::Vec<__ember::Need>) {
         needs.push(__ember::Need::of::<Env>());
     }
     __ember::inventory::submit! {
         __ember::ComponentDescriptor::new:: < Config > ("config", __ember::Location {
         module : ::core::module_path!(), file : ::core::file!(), line : ::core::line!()
-        }, needs, build, __ember::Option::None)
+        }, __needs, __build, __ember::Option::None)
     }
 };
 async fn pool(config: Config, log: Component<Log>) -> Result<Pool> {
@@ -24,7 +24,7 @@ async fn pool(config: Config, log: Component<Log>) -> Result<Pool> {
 }
 const _: () = {
     use ::ember::__private as __ember;
-    fn build(components: &__ember::Components) -> __ember::BuildFuture<'_> {
+    fn __build(components: &__ember::Components) -> __ember::BuildFuture<'_> {
         __ember::Box::pin(async move {
             let _ = components;
             let arg0 = __ember::cloned::<Config>(components)?;
@@ -32,19 +32,19 @@ const _: () = {
             __ember::built(pool(arg0, arg1).await?)
         })
     }
-    fn teardown(components: &__ember::Components) -> __ember::TeardownFuture<'_> {
+    fn __teardown(components: &__ember::Components) -> __ember::TeardownFuture<'_> {
         __ember::Box::pin(async move {
             __ember::outcome(close(__ember::component(components)?).await)
         })
     }
-    fn needs(needs: &mut __ember::Vec<__ember::Need>) {
+    fn __needs(needs: &mut __ember::Vec<__ember::Need>) {
         needs.push(__ember::Need::of::<Config>());
         needs.push(<Component<Log> as __ember::FromComponents>::need());
     }
     __ember::inventory::submit! {
         __ember::ComponentDescriptor::new:: < < Result < Pool > as __ember::Fallible >
         ::Value > ("pool", __ember::Location { module : ::core::module_path!(), file :
-        ::core::file!(), line : ::core::line!() }, needs, build,
-        __ember::Option::Some(teardown))
+        ::core::file!(), line : ::core::line!() }, __needs, __build,
+        __ember::Option::Some(__teardown))
     }
 };

@@ -3,7 +3,7 @@ async fn migrate(pool: Component<Pool>, config: Config) -> Result {
 }
 const _: () = {
     use ::ember::__private as __ember;
-    fn run(components: &__ember::Components) -> __ember::HookFuture<'_, ()> {
+    fn __run(components: &__ember::Components) -> __ember::HookFuture<'_, ()> {
         __ember::Box::pin(async move {
             let _ = components;
             let arg0 = __ember::component::<Component<Pool>>(components)?;
@@ -11,15 +11,15 @@ const _: () = {
             __ember::outcome::<Result>(migrate(arg0, arg1).await)
         })
     }
-    fn describe(operation: &mut __ember::Operation) {
+    fn __describe(operation: &mut __ember::Operation) {
         operation.requires(<Component<Pool> as __ember::FromComponents>::need());
         operation.requires(__ember::Need::of::<Config>());
     }
     __ember::inventory::submit! {
         __ember::HookDescriptor::new("migrate", __ember::HookEvent::BeforeServerStart,
         __ember::Reach::Blueprint, __ember::Location { module : ::core::module_path!(),
-        file : ::core::file!(), line : ::core::line!() }, __ember::HookRun::Server(run),
-        describe,)
+        file : ::core::file!(), line : ::core::line!() },
+        __ember::HookRun::Server(__run), __describe,)
     }
 };
 async fn gate(headers: HeaderMap) -> Option<Response> {
@@ -27,7 +27,7 @@ async fn gate(headers: HeaderMap) -> Option<Response> {
 }
 const _: () = {
     use ::ember::__private as __ember;
-    fn run(
+    fn __run(
         parts: &mut __ember::RequestParts,
     ) -> __ember::HookFuture<'_, __ember::Option<__ember::Response>> {
         __ember::Box::pin(async move {
@@ -36,14 +36,14 @@ const _: () = {
             __ember::before_outcome::<Option<Response>>(gate(arg0).await)
         })
     }
-    fn describe(operation: &mut __ember::Operation) {
+    fn __describe(operation: &mut __ember::Operation) {
         <HeaderMap as __ember::FromRequestParts>::describe(operation);
     }
     __ember::inventory::submit! {
         __ember::HookDescriptor::new("gate", __ember::HookEvent::BeforeEndpoint,
         __ember::Reach::Blueprint, __ember::Location { module : ::core::module_path!(),
-        file : ::core::file!(), line : ::core::line!() }, __ember::HookRun::Before(run),
-        describe,)
+        file : ::core::file!(), line : ::core::line!() },
+        __ember::HookRun::Before(__run), __describe,)
     }
 };
 async fn stamp(response: Response, uri: Uri) -> Response {
@@ -51,7 +51,7 @@ async fn stamp(response: Response, uri: Uri) -> Response {
 }
 const _: () = {
     use ::ember::__private as __ember;
-    fn run(
+    fn __run(
         response: __ember::Response,
         parts: &mut __ember::RequestParts,
     ) -> __ember::HookFuture<'_, __ember::Response> {
@@ -61,13 +61,13 @@ const _: () = {
             __ember::answer::<Response>(stamp(response, arg0).await)
         })
     }
-    fn describe(operation: &mut __ember::Operation) {
+    fn __describe(operation: &mut __ember::Operation) {
         <Uri as __ember::FromRequestParts>::describe(operation);
     }
     __ember::inventory::submit! {
         __ember::HookDescriptor::new("stamp", __ember::HookEvent::AfterEndpoint,
         __ember::Reach::App, __ember::Location { module : ::core::module_path!(), file :
-        ::core::file!(), line : ::core::line!() }, __ember::HookRun::After(run),
-        describe,)
+        ::core::file!(), line : ::core::line!() }, __ember::HookRun::After(__run),
+        __describe,)
     }
 };

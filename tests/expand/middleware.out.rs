@@ -3,22 +3,22 @@ async fn by_name(headers: HeaderMap, request: Request, next: Next) -> Response {
 }
 const _: () = {
     use ::ember::__private as __ember;
-    fn make() -> __ember::BoxMiddleware {
+    fn __make() -> __ember::BoxMiddleware {
         __ember::boxed_middleware(by_name)
     }
-    const _: fn() -> __ember::BoxMiddleware = make;
+    const _: fn() -> __ember::BoxMiddleware = __make;
 };
 async fn by_itself(request: Request, next: Next) -> Response {
     next.run(request).await
 }
 const _: () = {
     use ::ember::__private as __ember;
-    fn make() -> __ember::BoxMiddleware {
+    fn __make() -> __ember::BoxMiddleware {
         __ember::boxed_middleware(by_itself)
     }
     __ember::inventory::submit! {
         __ember::MiddlewareDescriptor::new("by_itself", __ember::Reach::Blueprint,
         __ember::Location { module : ::core::module_path!(), file : ::core::file!(), line
-        : ::core::line!() }, make)
+        : ::core::line!() }, __make)
     }
 };

@@ -19,7 +19,7 @@ pub(crate) fn expand(tokens: TokenStream) -> TokenStream {
         keys::TAGS,
         keys::CACHE,
     ];
-    let mut args = Args::parse("blueprint", known, tokens, &sink);
+    let mut args = Args::parse("blueprint!", known, tokens, &sink);
     if let Some(text) = &args.text {
         sink.at(text, "the prefix is an option: `prefix = \"/…\"`");
     }
@@ -36,13 +36,13 @@ pub(crate) fn expand(tokens: TokenStream) -> TokenStream {
     }
     let prefix = prefix.map_or_else(String::new, |prefix| prefix.value());
     let location = location_at(Span::call_site());
-    let options = settings::function(&settings);
+    let options = settings::function("__options", &settings);
     in_block(
         &args.ember,
         quote! {
             #options
             __ember::inventory::submit! {
-                __ember::BlueprintDescriptor::new(#prefix, #location, options)
+                __ember::BlueprintDescriptor::new(#prefix, #location, __options)
             }
         },
     )

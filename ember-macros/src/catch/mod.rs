@@ -88,7 +88,7 @@ fn expand(catcher: &Checked, function: &Function) -> TokenStream {
     };
     let describe = takes::describe(extractors);
     let run = quote_spanned! {name.span()=>
-        fn run<'a>(#error: &'a __ember::Error, #parts: &'a mut __ember::RequestParts) -> __ember::CatchFuture<'a> {
+        fn __run<'a>(#error: &'a __ember::Error, #parts: &'a mut __ember::RequestParts) -> __ember::CatchFuture<'a> {
             __ember::Box::pin(async move {
                 let _ = &#parts;
                 #(#statements)*
@@ -102,7 +102,7 @@ fn expand(catcher: &Checked, function: &Function) -> TokenStream {
             #run
             #describe
             __ember::inventory::submit! {
-                __ember::CatcherDescriptor::new(#title, #catches, #reach, #location, run, describe)
+                __ember::CatcherDescriptor::new(#title, #catches, #reach, #location, __run, __describe)
             }
         },
     )

@@ -72,7 +72,7 @@ fn expand(factory: &Checked, function: &Function) -> TokenStream {
         false => (output.to_token_stream(), quote_spanned!(output.span()=> __ember::built(#call))),
     };
     let build = quote_spanned! {name.span()=>
-        fn build(#components: &__ember::Components) -> __ember::BuildFuture<'_> {
+        fn __build(#components: &__ember::Components) -> __ember::BuildFuture<'_> {
             __ember::Box::pin(async move {
                 let _ = #components;
                 #(#statements)*
@@ -84,13 +84,13 @@ fn expand(factory: &Checked, function: &Function) -> TokenStream {
         None => (TokenStream::new(), quote!(__ember::Option::None)),
         Some(path) => (
             quote_spanned! {path.span()=>
-                fn teardown(#components: &__ember::Components) -> __ember::TeardownFuture<'_> {
+                fn __teardown(#components: &__ember::Components) -> __ember::TeardownFuture<'_> {
                     __ember::Box::pin(async move {
                         __ember::outcome(#path(__ember::component(#components)?).await)
                     })
                 }
             },
-            quote!(__ember::Option::Some(teardown)),
+            quote!(__ember::Option::Some(__teardown)),
         ),
     };
     let list = local(if arguments.is_empty() { "_needs" } else { "needs" });
@@ -100,11 +100,11 @@ fn expand(factory: &Checked, function: &Function) -> TokenStream {
         quote! {
             #build
             #taking_down
-            fn needs(#list: &mut __ember::Vec<__ember::Need>) {
+            fn __needs(#list: &mut __ember::Vec<__ember::Need>) {
                 #(#list.push(#needs);)*
             }
             __ember::inventory::submit! {
-                __ember::ComponentDescriptor::new::<#value>(#title, #location, needs, build, #teardown)
+                __ember::ComponentDescriptor::new::<#value>(#title, #location, __needs, __build, #teardown)
             }
         },
     )

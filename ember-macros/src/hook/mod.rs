@@ -113,7 +113,7 @@ fn expand(hook: &Checked, function: &Function) -> TokenStream {
             #run
             __ember::inventory::submit! {
                 __ember::HookDescriptor::new(
-                    #title, __ember::HookEvent::#event, #reach, #location, __ember::HookRun::#kind(run), describe,
+                    #title, __ember::HookEvent::#event, #reach, #location, __ember::HookRun::#kind(__run), __describe,
                 )
             }
         },
@@ -128,14 +128,14 @@ fn server(arguments: &[Argument], function: &Function) -> TokenStream {
     let needs = takes::needs(arguments);
     let operation = if needs.is_empty() { local("_operation") } else { local("operation") };
     quote_spanned! {name.span()=>
-        fn run(#components: &__ember::Components) -> __ember::HookFuture<'_, ()> {
+        fn __run(#components: &__ember::Components) -> __ember::HookFuture<'_, ()> {
             __ember::Box::pin(async move {
                 let _ = #components;
                 #(#statements)*
                 #outcome
             })
         }
-        fn describe(#operation: &mut __ember::Operation) {
+        fn __describe(#operation: &mut __ember::Operation) {
             #(#operation.requires(#needs);)*
         }
     }
@@ -148,7 +148,7 @@ fn before(arguments: &[Argument], function: &Function) -> TokenStream {
     let outcome = outcome(function, &quote!(before_outcome), &quote!(#name(#(#names),*).await));
     let describe = takes::describe(arguments);
     quote_spanned! {name.span()=>
-        fn run(#parts: &mut __ember::RequestParts) -> __ember::HookFuture<'_, __ember::Option<__ember::Response>> {
+        fn __run(#parts: &mut __ember::RequestParts) -> __ember::HookFuture<'_, __ember::Option<__ember::Response>> {
             __ember::Box::pin(async move {
                 let _ = &#parts;
                 #(#statements)*
@@ -167,7 +167,7 @@ fn after(arguments: &[Argument], function: &Function) -> TokenStream {
     let outcome = outcome(function, &quote!(answer), &quote!(#name(#response #(, #names)*).await));
     let describe = takes::describe(extractors);
     quote_spanned! {name.span()=>
-        fn run(#response: __ember::Response, #parts: &mut __ember::RequestParts) -> __ember::HookFuture<'_, __ember::Response> {
+        fn __run(#response: __ember::Response, #parts: &mut __ember::RequestParts) -> __ember::HookFuture<'_, __ember::Response> {
             __ember::Box::pin(async move {
                 let _ = &#parts;
                 #(#statements)*

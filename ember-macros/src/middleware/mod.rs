@@ -47,7 +47,7 @@ fn check(attribute: TokenStream, function: &Function, sink: &Sink) -> (Path, Opt
 fn expand(ember: &Path, reach: Option<TokenStream>, function: &Function) -> TokenStream {
     let name = function.name();
     let make = quote_spanned! {name.span()=>
-        fn make() -> __ember::BoxMiddleware {
+        fn __make() -> __ember::BoxMiddleware {
             __ember::boxed_middleware(#name)
         }
     };
@@ -55,11 +55,11 @@ fn expand(ember: &Path, reach: Option<TokenStream>, function: &Function) -> Toke
     let left = match reach {
         Some(reach) => quote! {
             __ember::inventory::submit! {
-                __ember::MiddlewareDescriptor::new(#title, #reach, #location, make)
+                __ember::MiddlewareDescriptor::new(#title, #reach, #location, __make)
             }
         },
         None => quote!(
-            const _: fn() -> __ember::BoxMiddleware = make;
+            const _: fn() -> __ember::BoxMiddleware = __make;
         ),
     };
     in_block(ember, quote!(#make #left))

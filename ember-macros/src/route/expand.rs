@@ -17,7 +17,8 @@ pub(super) fn expand(route: &Checked, function: &Function) -> TokenStream {
     let location = location(name);
     let handle = handle(route, function);
     let describe = describe(route, function);
-    let options = (!route.settings.is_empty()).then(|| settings::function(&route.settings));
+    let options =
+        (!route.settings.is_empty()).then(|| settings::function("options", &route.settings));
     let block = in_block(
         &route.ember,
         quote! {

@@ -3,7 +3,7 @@ use ember::prelude::*;
 #[get]
 async fn nowhere() {}
 
-#[post(cache = TtlCache::new(secs(1)))]
+#[post(tags = ["a"])]
 async fn nowhere_either() {}
 
 fn main() {}
