@@ -27,6 +27,7 @@ mod component;
 mod tool;
 mod provider;
 mod schema;
+mod test;
 #[cfg(test)]
 mod golden;
 
@@ -104,6 +105,12 @@ pub fn tool(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn provider(attribute: TokenStream, item: TokenStream) -> TokenStream {
     provider::attribute(attribute.into(), item.into()).into()
+}
+
+/// An async function that is a test. See `ember::test`.
+#[proc_macro_attribute]
+pub fn test(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    test::attribute(attribute.into(), item.into()).into()
 }
 
 /// The JSON Schema of a type. See `ember::JsonSchema`.

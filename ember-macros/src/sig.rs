@@ -67,6 +67,12 @@ impl Function {
         &self.signature.ident
     }
 
+    /// The function without its attributes, for where it stands within another.
+    pub(crate) fn without_attributes(&self) -> TokenStream {
+        let (signature, body) = (&self.signature, &self.body);
+        quote!(#signature #body)
+    }
+
     /// The type of the result; `()` where none is written.
     pub(crate) fn output(&self) -> TokenStream {
         match &self.signature.output {

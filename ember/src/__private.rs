@@ -114,6 +114,16 @@ pub fn tool_result<T: Serialize, E: Into<ToolError>>(
     tool_value(result.map_err(Into::into)?)
 }
 
+/// Runs a test to its end, on a runtime of its own.
+pub fn block_on<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    #[expect(clippy::panic, reason = "a test that cannot run must fail")]
+    match runtime {
+        Ok(runtime) => runtime.block_on(test),
+        Err(error) => panic!("a test needs a runtime: {error}"),
+    }
+}
+
 /// Runs a function that is not async where it blocks nobody.
 pub async fn blocking<T: Send + 'static>(function: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(function).await {

@@ -51,7 +51,7 @@ pub mod testing;
 pub mod __private;
 
 // Public types come from these crates as well, so that a program needs no dependency of its own for them.
-pub use {bytes, http};
+pub use {bytes, futures_util, http, serde_json};
 
 pub use ai::{ConversationContext, TokenLimits, TokenStream, sse_stream};
 pub use app::{Ember, LaunchError, Ready};
@@ -80,6 +80,8 @@ pub use ember_macros::hook;
 pub use ember_macros::middleware;
 #[doc = include_str!("docs/provider.md")]
 pub use ember_macros::provider;
+#[doc = include_str!("docs/test.md")]
+pub use ember_macros::test;
 #[doc = include_str!("docs/tool.md")]
 pub use ember_macros::tool;
 #[doc = include_str!("docs/route.md")]

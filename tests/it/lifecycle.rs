@@ -369,3 +369,13 @@ async fn the_innermost_catcher_answers() {
     let response = client.get("/inside/nowhere/else").send().await;
     assert_eq!(response.text().await, "inside: 404 Not Found");
 }
+
+/// The attribute runs what it stands on, and fails when that fails.
+#[ember::test]
+#[should_panic(expected = "reached")]
+async fn a_test_needs_no_other_dependency() {
+    let client = TestClient::start(whole::app(&Log::default())).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    assert_eq!(client.get("/url").send().await.status(), 200);
+    panic!("reached")
+}

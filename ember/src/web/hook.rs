@@ -151,9 +151,12 @@ impl<T: BeforeOutcome, E: Into<Error>> BeforeOutcome for Result<T, E> {
 /// The hooks around the handler of one route.
 #[derive(Clone, Default)]
 pub(crate) struct EndpointHooks {
-    before: Vec<fn(&mut RequestParts) -> HookFuture<'_, Option<Response>>>,
-    after: Vec<fn(Response, &mut RequestParts) -> HookFuture<'_, Response>>,
+    before: Vec<BeforeFn>,
+    after: Vec<AfterFn>,
 }
+
+type BeforeFn = fn(&mut RequestParts) -> HookFuture<'_, Option<Response>>;
+type AfterFn = fn(Response, &mut RequestParts) -> HookFuture<'_, Response>;
 
 impl EndpointHooks {
     /// Adds a hook, if it is one around handlers.
