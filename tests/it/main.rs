@@ -8,6 +8,7 @@ mod responses;
 mod launch;
 mod middleware;
 mod server;
+mod hostile;
 mod tools;
 mod client;
 mod provider;

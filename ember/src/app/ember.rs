@@ -9,7 +9,7 @@ use crate::llm::{
 };
 use crate::web::middleware::Middleware;
 use crate::web::{
-    BoxMiddleware, Components, Need, Route, RouteDescriptor, SiteBuilder, TrailingSlash,
+    BoxMiddleware, Components, Health, Need, Route, RouteDescriptor, SiteBuilder, TrailingSlash,
 };
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -100,6 +100,15 @@ impl Ember {
         self
     }
 
+    /// Adds routes that say whether the process lives, and whether it wants requests.
+    ///
+    /// `Health::new()` stands for `/healthz` and `/readyz` without checks.
+    #[must_use]
+    pub fn health(mut self, health: Health) -> Self {
+        self.routes.extend(health.routes());
+        self.component(health)
+    }
+
     /// Sets what becomes of a path that differs from a route by the slash at its end.
     #[must_use]
     pub fn trailing_slash(mut self, strategy: TrailingSlash) -> Self {
@@ -160,6 +169,8 @@ impl Ember {
         let tools = ToolRegistry::collect(&self.scope);
         let model = self.provide(&routes, &tools, &mut findings);
         let max_body_size = self.max_body_size();
+        #[cfg(feature = "server")]
+        let settings = self.settings.or_env(&self.env, &mut findings);
         let site = SiteBuilder {
             routes,
             components: self.components,
@@ -173,7 +184,7 @@ impl Ember {
             model,
             scope: self.scope,
             #[cfg(feature = "server")]
-            settings: self.settings.or_env(&self.env),
+            settings,
         };
         (ready, findings)
     }

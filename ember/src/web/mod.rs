@@ -17,6 +17,7 @@ mod handler;
 pub mod cache;
 pub mod middleware;
 mod router;
+mod health;
 mod site;
 #[cfg(feature = "server")]
 pub mod server;
@@ -24,6 +25,7 @@ pub mod server;
 pub use body::Body;
 pub use components::{Component, Components, Need};
 pub use handler::{Handler, HandlerFn, HandlerFuture};
+pub use health::Health;
 pub(crate) use middleware::BoxMiddleware;
 pub use operation::Operation;
 pub use principal::Principal;
