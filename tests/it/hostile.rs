@@ -418,7 +418,7 @@ async fn bodies() {
         (
             "Expect with a body",
             body("expect: 100-continue\r\ncontent-length: 2\r\n", "ab"),
-            Answers(&[200]),
+            Answers(&[100, 200]),
         ),
         (
             "Expect of a body that is too large",

@@ -164,7 +164,7 @@ impl http_body::Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.last_word.as_ref().is_some_and(LastWord::is_over) || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -30,7 +30,9 @@ pub(super) fn check<B>(request: &mut Request<B>) -> Result<()> {
         return Err(Error::bad_request("The target of the request is not a path."));
     }
     if request.uri().scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
-        return Err(Error::bad_request("The target of the request has a scheme that is not served."));
+        return Err(Error::bad_request(
+            "The target of the request has a scheme that is not served.",
+        ));
     }
     let host = host(request.headers())?;
     let authority = request.uri().authority();
