@@ -26,7 +26,8 @@ pub(super) fn check<B>(request: &mut Request<B>) -> Result<()> {
         return Err(Error::bad_request("This server is no proxy: it does not answer to CONNECT."));
     }
     let path = request.uri().path();
-    if !path.starts_with('/') && !(path == "*" && request.method() == Method::OPTIONS) {
+    let whole_server = path == "*" && request.method() == Method::OPTIONS;
+    if !path.starts_with('/') && !whole_server {
         return Err(Error::bad_request("The target of the request is not a path."));
     }
     if request.uri().scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
@@ -76,7 +77,7 @@ fn valid(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     let (name, port) = text.split_once(':').unwrap_or((text, ""));
     if name.bytes().all(plain) && port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return !(name.is_empty() && !port.is_empty());
+        return !name.is_empty() || port.is_empty();
     }
     !text.contains('@') && text.parse::<Authority>().is_ok()
 }
