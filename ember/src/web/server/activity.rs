@@ -119,6 +119,7 @@ impl Activity {
     }
 
     /// The first request is awaited anew: a handshake is over.
+    #[cfg(feature = "tls")]
     pub(super) fn restart(&self) {
         self.since.store(self.ticks.now(), Relaxed);
     }
