@@ -38,6 +38,7 @@
 //! # Features
 //!
 //! - `server` (default): listens on sockets, understands the command line, logs to the terminal.
+//! - `tls`: encrypts connections.
 //! - `openai` (default): talks to OpenAI and to whatever is compatible with it.
 
 pub mod base;

@@ -11,9 +11,16 @@ const BROKEN: &str = env!("CARGO_BIN_EXE_broken");
 /// A program without any setting of the machine that runs the tests.
 fn program(path: &str) -> Command {
     let mut command = Command::new(path);
-    for name in
-        ["LLM_PROVIDER", "OPENAI_API_KEY", "EMBER_HOST", "EMBER_PORT", "EMBER_WORKERS", "EMBER_LOG"]
-    {
+    for name in [
+        "LLM_PROVIDER",
+        "OPENAI_API_KEY",
+        "EMBER_HOST",
+        "EMBER_PORT",
+        "EMBER_TLS_CERT",
+        "EMBER_TLS_KEY",
+        "EMBER_WORKERS",
+        "EMBER_LOG",
+    ] {
         command.env_remove(name);
     }
     command.env("RUST_BACKTRACE", "0");
@@ -85,16 +92,23 @@ struct Serving {
 
 impl Serving {
     fn start() -> Self {
+        Self::start_at("127.0.0.1")
+    }
+
+    fn start_at(host: &str) -> Self {
         let mut command = program(SOUND);
         command
+            .env("EMBER_HOST", host)
             .env("EMBER_PORT", "0")
+            .stdin(Stdio::null())
             .env("EMBER_WORKERS", "2")
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let mut first = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
-        let address = first.trim().rsplit("http://").next().unwrap().to_owned();
+        let place = first.trim().rsplit(" on ").next().unwrap();
+        let address = place.strip_prefix("http://").unwrap_or(place).to_owned();
         Self { child, address }
     }
 
@@ -161,4 +175,72 @@ fn a_stream_that_can_finish_before_the_deadline_does() {
     stream.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("data: three") && rest.contains("data: [DONE]"), "{rest}");
     assert!(serving.ended());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_signal_ends_streams_with_a_last_word() {
+    let serving = Serving::start();
+    let mut stream = serving.connect();
+    stream.write_all(b"POST /chat HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nHi").unwrap();
+    let mut begun = [0; 12];
+    stream.read_exact(&mut begun).unwrap();
+    serving.signal("TERM");
+    std::thread::sleep(Duration::from_millis(20));
+    serving.signal("TERM");
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("event: error\n") && !rest.contains("[DONE]"), "{rest}");
+    assert!(rest.ends_with("\r\n0\r\n\r\n"), "{rest}");
+    assert!(serving.ended());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hangup_without_a_terminal_changes_nothing() {
+    let serving = Serving::start();
+    for _ in 0..3 {
+        serving.signal("HUP");
+        let mut socket = serving.connect();
+        socket.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        serving.signal("HUP");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("slow"), "{answer}");
+    }
+    serving.signal("TERM");
+    assert!(serving.ended());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_program_serves_on_a_unix_socket() {
+    let path = std::env::temp_dir().join(format!("ember-it-{}.sock", std::process::id()));
+    let place = format!("unix:{}", path.display());
+    let serving = Serving::start_at(&place);
+    assert_eq!(serving.address, place);
+    let mut socket = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    socket.write_all(b"GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("Hello"), "{answer}");
+    let output = program(SOUND).env("EMBER_HOST", &place).output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && errors.contains("another process listens on"), "{errors}");
+    serving.signal("TERM");
+    assert!(serving.ended());
+    assert!(!path.exists(), "the file is removed");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_keeps_a_program_from_starting() {
+    for arguments in [&["check"][..], &[]] {
+        let mut command = program(SOUND);
+        command.env("EMBER_TLS_CERT", "/nowhere/cert.pem").env("EMBER_TLS_KEY", "/nowhere/key.pem");
+        let output = command.args(arguments).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        let told = if cfg!(feature = "tls") { "/nowhere/cert.pem cannot be read" } else { "`tls`" };
+        assert!(errors.contains(told), "{errors}");
+    }
 }

@@ -8,6 +8,13 @@ mod responses;
 mod launch;
 mod middleware;
 mod server;
+mod hostile;
+mod shutdown;
+mod health;
+#[cfg(unix)]
+mod unix;
+#[cfg(feature = "tls")]
+mod tls;
 mod tools;
 mod client;
 mod caches;

@@ -19,7 +19,8 @@ Commands:
 Options:
   -h, --help                        print this
 
-Variables: EMBER_HOST (127.0.0.1), EMBER_PORT (8000), EMBER_WORKERS (one for each processor),
+Variables: EMBER_HOST (127.0.0.1, or unix:/path), EMBER_PORT (8000), EMBER_TLS_CERT and EMBER_TLS_KEY
+(PEM files; with the feature `tls`), EMBER_WORKERS (one for each processor),
 EMBER_LOG (info; off, error, warn, info, debug, trace), LLM_PROVIDER (openai) and its provider's own.";
 
 /// What the command line asks for.

@@ -11,8 +11,8 @@ use crate::llm::{
 };
 use crate::web::middleware::IntoMiddleware;
 use crate::web::{
-    Blueprint, BoxMiddleware, ComponentDescriptor, Components, Mounted, Need, Placed, Plan, Route,
-    RouteDescriptor, RouteOptions, SiteBuilder, TrailingSlash,
+    Blueprint, BoxMiddleware, ComponentDescriptor, Components, Health, Mounted, Need, Placed, Plan,
+    Route, RouteDescriptor, RouteOptions, SiteBuilder, TrailingSlash,
 };
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -141,6 +141,15 @@ impl Ember {
         self
     }
 
+    /// Adds routes that say whether the process lives, and whether it wants requests.
+    ///
+    /// `Health::new()` stands for `/healthz` and `/readyz` without checks.
+    #[must_use]
+    pub fn health(self, health: Health) -> Self {
+        let [live, ready] = health.routes();
+        self.route(live).route(ready).component(health)
+    }
+
     /// Sets what becomes of a path that differs from a route by the slash at its end.
     #[must_use]
     pub fn trailing_slash(mut self, strategy: TrailingSlash) -> Self {
@@ -222,6 +231,8 @@ impl Ember {
         let lifecycle = Lifecycle::new(plan, gathered.hooks());
         findings.extend(lifecycle.missing(&self.components));
         let max_body_size = self.max_body_size();
+        #[cfg(feature = "server")]
+        let settings = self.settings.or_env(&self.env, &mut findings);
         let site = SiteBuilder {
             routes,
             components: self.components,
@@ -237,7 +248,7 @@ impl Ember {
             scope: self.scope,
             lifecycle: Arc::new(lifecycle),
             #[cfg(feature = "server")]
-            settings: self.settings.or_env(&self.env),
+            settings,
         };
         (ready, findings)
     }

@@ -3,27 +3,42 @@
 use super::ready::Ready;
 use crate::base::{Error, Result};
 use crate::web::HookEvent;
-use crate::web::server::{Server, ServerHandle};
+use crate::web::server::{Server, ServerHandle, Workers};
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// An application that is being served, by threads of its own.
+/// An application that is being served, by threads of its own, with the type of its address.
 ///
 /// Dropping the handle lets it run on.
 #[derive(Debug)]
-pub struct Running {
-    address: SocketAddr,
+pub struct Running<A = SocketAddr> {
+    address: A,
     stop: Stop,
+    workers: Workers,
     thread: JoinHandle<()>,
 }
 
-impl Running {
+impl<A> Running<A> {
     /// The address that is listened on.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> A
+    where
+        A: Clone,
+    {
+        self.address.clone()
+    }
+
+    /// How many workers have failed and were replaced so far.
+    pub fn replaced_workers(&self) -> u64 {
+        self.workers.replaced()
+    }
+
+    /// Makes one worker fail, for tests of what becomes of a server then.
+    #[doc(hidden)]
+    pub fn fail_a_worker(&self) {
+        self.workers.fail_one();
     }
 
     /// What tells the application to stop, apart from the handle that waits for its end.
@@ -75,10 +90,10 @@ impl Ready {
     ///
     /// The thread's runtime stays awake, so that what components have left running on it, such
     /// as the tasks of a pool of connections, goes on.
-    pub(super) fn launch(
+    pub(super) fn launch<A: Clone + Send + 'static>(
         self,
-        open: impl FnOnce(Server) -> Result<ServerHandle> + Send + 'static,
-    ) -> Result<Running> {
+        open: impl FnOnce(Server) -> Result<ServerHandle<A>> + Send + 'static,
+    ) -> Result<Running<A>> {
         let stop = Stop::new(self.settings.limits.shutdown);
         let (told, heard) = mpsc::sync_channel(1);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -87,17 +102,19 @@ impl Ready {
             .name("ember-main".to_owned())
             .spawn(move || runtime.block_on(life))?;
         match heard.recv() {
-            Ok(outcome) => outcome.map(|address| Running { address, stop, thread }),
+            Ok(outcome) => {
+                outcome.map(|(address, workers)| Running { address, stop, workers, thread })
+            }
             Err(_) => Err(Error::internal("the thread of the application has ended")),
         }
     }
 
     /// The whole life, in the order of design: components, hooks, server, hooks, components.
-    async fn live(
+    async fn live<A: Clone + Send + 'static>(
         self,
-        open: impl FnOnce(Server) -> Result<ServerHandle>,
+        open: impl FnOnce(Server) -> Result<ServerHandle<A>>,
         stop: Stop,
-        told: mpsc::SyncSender<Result<SocketAddr>>,
+        told: mpsc::SyncSender<Result<(A, Workers)>>,
     ) {
         let tell = |outcome| {
             // Whoever started the application waits for this.
@@ -116,7 +133,7 @@ impl Ready {
         };
         match ready.run_hooks(HookEvent::AfterServerStart).await {
             Ok(()) => {
-                tell(Ok(server.address()));
+                tell(Ok((server.address(), server.workers())));
                 until_ended(&ready, server, &stop).await;
                 ready.finish().await;
             }
@@ -131,7 +148,7 @@ impl Ready {
 }
 
 /// Serves until the application is told to stop, and then until the last worker has ended.
-async fn until_ended(ready: &Ready, server: ServerHandle, stop: &Stop) {
+async fn until_ended<A: Send + 'static>(ready: &Ready, server: ServerHandle<A>, stop: &Stop) {
     let mut deadline = stop.deadline.subscribe();
     // The sender is in `stop`, so this never ends by an error.
     let _ = deadline.wait_for(Option::is_some).await;

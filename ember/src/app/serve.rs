@@ -3,15 +3,23 @@
 use super::ember::Ember;
 use super::ready::Ready;
 use super::running::Running;
+use super::settings::Place;
 use crate::base::{Env, Error, Result};
+#[cfg(feature = "tls")]
+use crate::web::server::Tls;
+#[cfg(unix)]
+use crate::web::server::UnixSocket;
 use crate::web::server::{Server, ServerLimits};
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tracing_subscriber::filter::LevelFilter;
 
 impl Ember {
     /// Sets the address to listen on; otherwise `EMBER_HOST`, or 127.0.0.1.
+    ///
+    /// `unix:` and a path, here or in the variable, is a Unix socket.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.settings.host = Some(host.into());
@@ -22,6 +30,23 @@ impl Ember {
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.settings.port = Some(port);
+        self
+    }
+
+    /// Listens on a Unix socket instead of an address: a path, or a [`UnixSocket`] with permissions.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn unix(mut self, socket: impl Into<UnixSocket>) -> Self {
+        self.settings.unix = Some(socket.into());
+        self
+    }
+
+    /// Encrypts connections over TCP; otherwise with the PEM files that `EMBER_TLS_CERT` and
+    /// `EMBER_TLS_KEY` name, if they are set.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.settings.tls = Some(tls);
         self
     }
 
@@ -39,12 +64,24 @@ impl Ember {
         self
     }
 
-    /// Serves on a listener that is bound already, and returns at once.
+    /// Serves on a listener that is bound already, and returns when connections are taken.
     ///
     /// # Errors
     /// When the application cannot start, a component or a hook fails, or the listener cannot be used.
     pub fn serve(self, listener: TcpListener) -> Result<Running> {
         self.build()?.serve(listener)
+    }
+
+    /// Serves on a Unix listener that is bound already, and returns when connections are taken.
+    ///
+    /// # Errors
+    /// As [`Ember::serve`].
+    #[cfg(unix)]
+    pub fn serve_unix(
+        self,
+        listener: std::os::unix::net::UnixListener,
+    ) -> Result<Running<std::os::unix::net::SocketAddr>> {
+        self.build()?.serve_unix(listener)
     }
 }
 
@@ -52,8 +89,10 @@ impl Ready {
     /// Binds the address of the settings, prints what is served there, and serves until SIGINT or SIGTERM.
     ///
     /// At the first signal requests may finish within [`ServerLimits::shutdown`]; a second one ends
-    /// them at once. It has runtimes of its own, so it is called from a `fn main` without
-    /// `#[tokio::main]`.
+    /// them at once. SIGHUP reads certificates again, and does nothing where there are none; only
+    /// when the terminal that the program was started from has gone, it is as SIGTERM.
+    ///
+    /// It has runtimes of its own, so it is called from a `fn main` without `#[tokio::main]`.
     ///
     /// # Errors
     /// When the address is taken or not allowed, a component or a hook fails, or a runtime runs already.
@@ -64,17 +103,31 @@ impl Ready {
             ));
         }
         log_to_terminal();
-        let address = self.settings.address()?;
-        let banner = self.clone();
-        let running = self.launch(move |server| {
-            server.bind(address).map_err(|error| {
-                let message =
-                    format!("{address} cannot be listened on; EMBER_PORT can name another port");
-                Error::bad_request(message).with_source(error)
-            })
-        })?;
-        print!("{}", banner.banner(running.address()));
-        until_told(running)
+        let refused = |place: &dyn std::fmt::Display, hint: &str, error| {
+            let message = format!("{place} cannot be listened on{hint}");
+            Error::bad_request(message).with_source(error)
+        };
+        match self.settings.place()? {
+            Place::Tcp(address) => {
+                let running = self.clone().launch(move |server| {
+                    let hint = "; EMBER_PORT can name another port";
+                    server.bind(address).map_err(|error| refused(&address, hint, error))
+                })?;
+                let scheme = if self.is_encrypted() { "https" } else { "http" };
+                print!("{}", self.banner(&format!("{scheme}://{}", running.address())));
+                self.until_told(running)
+            }
+            #[cfg(unix)]
+            Place::Unix(socket) => {
+                let place = format!("unix:{}", socket.path().display());
+                let named = place.clone();
+                let running = self.clone().launch(move |server| {
+                    server.bind_unix(socket).map_err(|error| refused(&named, "", error))
+                })?;
+                print!("{}", self.banner(&place));
+                self.until_told(running)
+            }
+        }
     }
 
     /// Serves on a listener that is bound already, and returns when connections are taken.
@@ -85,16 +138,56 @@ impl Ready {
         self.clone().launch(move |server| Ok(server.serve(listener)?))
     }
 
+    /// Serves on a Unix listener that is bound already, and returns when connections are taken.
+    ///
+    /// # Errors
+    /// As [`Ready::serve`].
+    #[cfg(unix)]
+    pub fn serve_unix(
+        &self,
+        listener: std::os::unix::net::UnixListener,
+    ) -> Result<Running<std::os::unix::net::SocketAddr>> {
+        self.clone().launch(move |server| Ok(server.serve_unix(listener)?))
+    }
+
     pub(super) fn server(&self) -> Server {
         let server = Server::new(self.site.clone()).limits(self.settings.limits.clone());
-        match self.settings.workers {
+        let server = match self.settings.workers {
             Some(workers) => server.workers(workers),
             None => server,
+        };
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.settings.tls {
+            return server.tls(tls.clone());
         }
+        server
+    }
+
+    #[cfg(feature = "tls")]
+    fn is_encrypted(&self) -> bool {
+        self.settings.tls.is_some()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn is_encrypted(&self) -> bool {
+        false
+    }
+
+    /// SIGHUP: what lies in files is read again.
+    fn reload(&self) {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.settings.tls {
+            return match tls.reload() {
+                Ok(true) => tracing::info!("the certificates were read again"),
+                Ok(false) => tracing::info!("SIGHUP: the certificates are in no file"),
+                Err(error) => tracing::error!(%error, "the certificates stay what they were"),
+            };
+        }
+        tracing::info!("SIGHUP: there is nothing to read again");
     }
 
     /// What is printed at the start.
-    fn banner(&self, address: SocketAddr) -> String {
+    fn banner(&self, place: &str) -> String {
         let name = self.scope.modules().next().unwrap_or("an application");
         let provider = self
             .model
@@ -102,7 +195,37 @@ impl Ready {
             .map(|model| format!("\nprovider: {}", model.note))
             .unwrap_or_default();
         let routes = self.route_table().replace('\n', "\n  ");
-        format!("Ember serves {name} on http://{address}{provider}\n  {}\n", routes.trim_end())
+        format!("Ember serves {name} on {place}{provider}\n  {}\n", routes.trim_end())
+    }
+
+    /// Waits for a signal, and then for the end.
+    fn until_told<A: Send + 'static>(&self, running: Running<A>) -> Result {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut signals = Signals::new()?;
+            while signals.next().await == Told::Reload {
+                self.reload();
+            }
+            tracing::info!("stopping: requests may finish");
+            let stop = running.stop();
+            stop.gracefully();
+            let (ended, mut end) = oneshot::channel();
+            std::thread::spawn(move || {
+                running.join();
+                let _ = ended.send(());
+            });
+            loop {
+                tokio::select! {
+                    _ = &mut end => return Ok(()),
+                    told = signals.next() => if told == Told::Stop {
+                        stop.within(Duration::ZERO);
+                        // Open streams are ended; nothing is waited for longer than that takes.
+                        let _ = timeout(Duration::from_secs(1), &mut end).await;
+                        return Ok(());
+                    },
+                }
+            }
+        })
     }
 }
 
@@ -116,49 +239,47 @@ fn log_to_terminal() {
     let _ = log.try_init();
 }
 
-/// Waits for a signal, and then for the end.
-fn until_told(running: Running) -> Result {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut signals = Signals::new()?;
-        signals.next().await;
-        tracing::info!("stopping: requests may finish");
-        let stop = running.stop();
-        stop.gracefully();
-        let (ended, end) = oneshot::channel();
-        std::thread::spawn(move || {
-            running.join();
-            let _ = ended.send(());
-        });
-        tokio::select! {
-            _ = end => {}
-            () = signals.next() => stop.within(Duration::ZERO),
-        }
-        Ok(())
-    })
+/// What a signal means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Stop,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no SIGHUP"))]
+    Reload,
 }
 
-/// What tells a server to stop.
+/// What tells a server to stop, or to read its files again.
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+    /// There was a terminal when the program was started.
+    terminal: bool,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> Result<Self> {
+        use std::io::IsTerminal as _;
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            terminal: std::io::stdin().is_terminal(),
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.terminate.recv() => Told::Stop,
+            // A terminal that has gone cannot be opened any more; without that look, closing the
+            // window of a program would leave it running where nobody sees it.
+            _ = self.hangup.recv() => match self.terminal && std::fs::File::open("/dev/tty").is_err() {
+                true => Told::Stop,
+                false => Told::Reload,
+            },
         }
     }
 }
@@ -172,7 +293,8 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Told {
         let _ = tokio::signal::ctrl_c().await;
+        Told::Stop
     }
 }

@@ -21,6 +21,7 @@ pub mod cache;
 pub mod middleware;
 mod router;
 mod urls;
+mod health;
 mod site;
 #[cfg(feature = "server")]
 pub mod server;
@@ -34,6 +35,7 @@ pub use components::{
     TeardownFuture,
 };
 pub use handler::{Handler, HandlerFn, HandlerFuture};
+pub use health::Health;
 pub(crate) use hook::EndpointHooks;
 pub use hook::{BeforeOutcome, HookDescriptor, HookEvent, HookFuture, HookRun};
 pub(crate) use middleware::BoxMiddleware;

@@ -6,7 +6,7 @@
 use super::limits::ServerLimits;
 use futures_util::task::AtomicWaker;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 /// A worker's time, counted by its reaper. Reading it is one load.
@@ -48,17 +48,44 @@ impl Ticks {
 #[derive(Debug)]
 pub(super) struct Activity {
     ticks: Ticks,
+    /// A [`Protocol`].
+    protocol: AtomicU8,
+    /// How many requests have begun.
+    requests: AtomicU32,
     /// Requests whose answers are not yet written.
     in_flight: AtomicU32,
+    /// Those among them that are answered by a stream of events.
+    streams: AtomicU32,
     /// A header section has begun to arrive.
     reading_head: AtomicBool,
+    /// A part of a header section is there.
+    within_head: AtomicBool,
     /// When the connection became idle, or the header section began.
     since: AtomicU32,
     /// The client does not take what is sent to it.
     stalled: AtomicBool,
     stalled_since: AtomicU32,
     closing: AtomicBool,
+    closing_since: AtomicU32,
     waker: AtomicWaker,
+}
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1 = 0,
+    Http2 = 1,
+    /// What both sides have agreed to speak instead of HTTP; idleness is theirs to judge.
+    Upgraded = 2,
+}
+
+/// What is to become of a connection that has used up one of its times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// It is told to close.
+    Close,
+    /// It is cut.
+    Cut,
 }
 
 impl Activity {
@@ -66,22 +93,56 @@ impl Activity {
         let since = AtomicU32::new(ticks.now());
         Arc::new(Self {
             ticks,
+            protocol: AtomicU8::new(Protocol::Http1 as u8),
+            requests: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
+            streams: AtomicU32::new(0),
             // A new connection owes its first request within the time of a header section.
             reading_head: AtomicBool::new(true),
+            within_head: AtomicBool::new(false),
             since,
             stalled: AtomicBool::new(false),
             stalled_since: AtomicU32::new(0),
             closing: AtomicBool::new(false),
+            closing_since: AtomicU32::new(0),
             waker: AtomicWaker::new(),
         })
     }
 
+    /// Another protocol is spoken from now on.
+    pub(super) fn speaks(&self, protocol: Protocol) {
+        self.protocol.store(protocol as u8, Relaxed);
+    }
+
+    pub(super) fn is(&self, protocol: Protocol) -> bool {
+        self.protocol.load(Relaxed) == protocol as u8
+    }
+
+    /// The first request is awaited anew: a handshake is over.
+    #[cfg(feature = "tls")]
+    pub(super) fn restart(&self) {
+        self.since.store(self.ticks.now(), Relaxed);
+    }
+
     /// Bytes have arrived.
     pub(super) fn received(&self) {
-        if self.in_flight.load(Relaxed) == 0 && !self.reading_head.swap(true, Relaxed) {
+        // In HTTP/2 they may be anything, such as an answer to a ping.
+        if self.in_flight.load(Relaxed) == 0
+            && self.is(Protocol::Http1)
+            && !self.reading_head.swap(true, Relaxed)
+        {
             self.since.store(self.ticks.now(), Relaxed);
         }
+    }
+
+    /// A header section has begun and is not complete, or the other way round.
+    pub(super) fn within_head(&self, within: bool) {
+        self.within_head.store(within, Relaxed);
+    }
+
+    /// Tells whether nothing is lost when the connection closes now.
+    pub(super) fn may_close(&self) -> bool {
+        !self.within_head.load(Relaxed)
     }
 
     /// Bytes were sent, or could not be.
@@ -92,17 +153,20 @@ impl Activity {
         }
     }
 
-    /// A request is complete enough to be answered.
-    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+    /// A request is complete enough to be answered. Returns which one of the connection it is.
+    pub(super) fn begin(self: &Arc<Self>) -> (InFlight, u32) {
         self.reading_head.store(false, Relaxed);
         self.in_flight.fetch_add(1, Relaxed);
-        InFlight(self.clone())
+        let number = self.requests.fetch_add(1, Relaxed).saturating_add(1);
+        (InFlight { activity: self.clone(), stream: false }, number)
     }
 
     /// Asks the connection to close as soon as nothing is under way.
     pub(super) fn close(&self) {
-        self.closing.store(true, Relaxed);
-        self.waker.wake();
+        if !self.closing.swap(true, Relaxed) {
+            self.closing_since.store(self.ticks.now(), Relaxed);
+            self.waker.wake();
+        }
     }
 
     /// Tells the connection whether it was asked to close; it is woken when it is.
@@ -111,27 +175,62 @@ impl Activity {
         self.closing.load(Relaxed)
     }
 
+    /// Tells whether an event stream is open, which can be ended well.
+    pub(super) fn streams_events(&self) -> bool {
+        self.streams.load(Relaxed) > 0
+    }
+
     /// Tells whether the connection has used up one of its times.
-    pub(super) fn is_overdue(&self, limits: &ServerLimits) -> bool {
+    pub(super) fn overdue(&self, limits: &ServerLimits) -> Option<Overdue> {
         if self.stalled.load(Relaxed)
             && self.ticks.passed(self.stalled_since.load(Relaxed), limits.write_stall)
         {
-            return true;
+            return Some(Overdue::Cut);
         }
-        let limit =
-            if self.reading_head.load(Relaxed) { limits.header_read } else { limits.keep_alive };
-        self.in_flight.load(Relaxed) == 0 && self.ticks.passed(self.since.load(Relaxed), limit)
+        if self.in_flight.load(Relaxed) > 0 || self.is(Protocol::Upgraded) {
+            return None;
+        }
+        if self.closing.load(Relaxed)
+            && self.ticks.passed(self.closing_since.load(Relaxed), limits.header_read)
+        {
+            return Some(Overdue::Cut);
+        }
+        let since = self.since.load(Relaxed);
+        if self.reading_head.load(Relaxed) {
+            self.ticks.passed(since, limits.header_read).then_some(Overdue::Cut)
+        } else {
+            self.ticks.passed(since, limits.keep_alive).then_some(Overdue::Close)
+        }
     }
 }
 
 /// A request whose answer is not yet written; it is when this is dropped.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Activity>);
+pub(super) struct InFlight {
+    activity: Arc<Activity>,
+    stream: bool,
+}
+
+impl InFlight {
+    pub(super) fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
+    /// The answer is a stream of events.
+    pub(super) fn streams_events(&mut self) {
+        if !std::mem::replace(&mut self.stream, true) {
+            self.activity.streams.fetch_add(1, Relaxed);
+        }
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.since.store(self.0.ticks.now(), Relaxed);
-        self.0.in_flight.fetch_sub(1, Relaxed);
+        self.activity.since.store(self.activity.ticks.now(), Relaxed);
+        self.activity.in_flight.fetch_sub(1, Relaxed);
+        if self.stream {
+            self.activity.streams.fetch_sub(1, Relaxed);
+        }
     }
 }
 
@@ -156,15 +255,15 @@ mod tests {
         let ticks = Ticks::new(&limits);
         let activity = Activity::new(ticks.clone());
         wait(&ticks, limits.header_read / 2);
-        assert!(!activity.is_overdue(&limits), "the first request may still come");
+        assert_eq!(activity.overdue(&limits), None, "the first request may still come");
         let request = activity.begin();
         wait(&ticks, limits.keep_alive * 5);
-        assert!(!activity.is_overdue(&limits), "an answer may take as long as it takes");
+        assert_eq!(activity.overdue(&limits), None, "an answer may take as long as it takes");
         drop(request);
         wait(&ticks, limits.header_read);
-        assert!(!activity.is_overdue(&limits), "idle is not the same as slow");
+        assert_eq!(activity.overdue(&limits), None, "idle is not the same as slow");
         wait(&ticks, limits.keep_alive);
-        assert!(activity.is_overdue(&limits), "idle for too long");
+        assert_eq!(activity.overdue(&limits), Some(Overdue::Close), "idle for too long");
     }
 
     #[test]
@@ -175,11 +274,15 @@ mod tests {
         drop(activity.begin());
         wait(&ticks, limits.header_read);
         activity.received();
-        assert!(!activity.is_overdue(&limits));
+        assert_eq!(activity.overdue(&limits), None);
         wait(&ticks, limits.header_read / 2);
         activity.received();
         wait(&ticks, limits.header_read / 2);
-        assert!(activity.is_overdue(&limits), "a byte now and then does not help");
+        assert_eq!(
+            activity.overdue(&limits),
+            Some(Overdue::Cut),
+            "a byte now and then does not help"
+        );
     }
 
     #[test]
@@ -193,8 +296,36 @@ mod tests {
         activity.wrote(false);
         activity.wrote(true);
         wait(&ticks, limits.write_stall / 2);
-        assert!(!activity.is_overdue(&limits), "it took something in between");
+        assert_eq!(activity.overdue(&limits), None, "it took something in between");
         wait(&ticks, limits.write_stall);
-        assert!(activity.is_overdue(&limits));
+        assert_eq!(activity.overdue(&limits), Some(Overdue::Cut));
+    }
+
+    #[test]
+    fn bytes_between_the_requests_of_http2_are_no_slow_header() {
+        let limits = limits();
+        let ticks = Ticks::new(&limits);
+        let activity = Activity::new(ticks.clone());
+        activity.speaks(Protocol::Http2);
+        drop(activity.begin());
+        activity.received();
+        wait(&ticks, limits.header_read);
+        assert_eq!(activity.overdue(&limits), None);
+        wait(&ticks, limits.keep_alive);
+        assert_eq!(activity.overdue(&limits), Some(Overdue::Close));
+        activity.close();
+        wait(&ticks, limits.header_read);
+        assert_eq!(activity.overdue(&limits), Some(Overdue::Cut), "it was asked to close");
+    }
+
+    #[test]
+    fn another_protocol_may_be_silent() {
+        let limits = limits();
+        let ticks = Ticks::new(&limits);
+        let activity = Activity::new(ticks.clone());
+        drop(activity.begin());
+        activity.speaks(Protocol::Upgraded);
+        wait(&ticks, limits.keep_alive * 5);
+        assert_eq!(activity.overdue(&limits), None);
     }
 }

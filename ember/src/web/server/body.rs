@@ -1,6 +1,8 @@
 //! The two bodies at the edge: what comes from a socket, and what goes to it.
 
 use super::activity::InFlight;
+use super::farewell::LastWord;
+use super::limits::ServerLimits;
 use crate::base::error::BoxError;
 use crate::base::{Error, ErrorKind};
 use crate::web::body::Body;
@@ -13,21 +15,52 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
+/// How long a body may be waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pause: Duration,
+    rate: u32,
+}
+
+impl Patience {
+    pub(super) fn of(limits: &ServerLimits) -> Self {
+        Self { pause: limits.body_read, rate: limits.body_rate }
+    }
+
+    /// How long a body that has this many bytes so far, and was waited for so long, may pause now.
+    fn left(self, received: u64, waited: Duration) -> Duration {
+        let Some(earned) = received.checked_div(u64::from(self.rate)) else {
+            return self.pause;
+        };
+        let total = self.pause.saturating_add(Duration::from_secs(earned));
+        self.pause.min(total.saturating_sub(waited))
+    }
+}
+
 /// The body of a request as hyper reads it, bounded in how long it may pause.
 struct Patient {
     incoming: Incoming,
-    patience: Duration,
+    patience: Patience,
+    received: u64,
+    waited: Duration,
     /// Set while nothing arrives.
     timer: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    waiting_since: Option<Instant>,
 }
 
 /// Takes over a body from hyper.
-pub(super) fn from_hyper(incoming: Incoming, patience: Duration) -> Body {
+pub(super) fn from_hyper(incoming: Incoming, patience: Patience) -> Body {
     if http_body::Body::is_end_stream(&incoming) {
         return Body::empty();
     }
-    Body::new(Patient { incoming, patience, timer: None, waiting: false })
+    Body::new(Patient {
+        incoming,
+        patience,
+        received: 0,
+        waited: Duration::ZERO,
+        timer: None,
+        waiting_since: None,
+    })
 }
 
 impl http_body::Body for Patient {
@@ -39,14 +72,20 @@ impl http_body::Body for Patient {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(context) {
-            self.waiting = false;
+            if let Some(since) = self.waiting_since.take() {
+                self.waited += since.elapsed();
+            }
+            if let Some(Ok(frame)) = &frame {
+                self.received += frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(|error| broken(error).into())));
         }
-        let patience = self.patience;
-        let waiting = std::mem::replace(&mut self.waiting, true);
+        let patience = self.patience.left(self.received, self.waited);
+        let begins = self.waiting_since.is_none();
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(patience)));
-        if !waiting {
-            timer.as_mut().reset(Instant::now() + patience);
+        if begins {
+            timer.as_mut().reset(since + patience);
         }
         match timer.as_mut().poll(context) {
             Poll::Pending => Poll::Pending,
@@ -79,12 +118,17 @@ pin_project! {
         #[pin]
         body: Body,
         in_flight: Option<InFlight>,
+        last_word: Option<LastWord>,
     }
 }
 
 impl Outgoing {
-    pub(super) fn new(body: Body, in_flight: Option<InFlight>) -> Self {
-        Self { body, in_flight }
+    pub(super) fn new(
+        body: Body,
+        in_flight: Option<InFlight>,
+        last_word: Option<LastWord>,
+    ) -> Self {
+        Self { body, in_flight, last_word }
     }
 }
 
@@ -96,14 +140,52 @@ impl http_body::Body for Outgoing {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.project().body.poll_frame(context)
+        let this = self.project();
+        let Some(last_word) = this.last_word else {
+            return this.body.poll_frame(context);
+        };
+        if last_word.is_over() {
+            return Poll::Ready(None);
+        }
+        if let Some(word) = last_word.now() {
+            return Poll::Ready(Some(Ok(Frame::data(word))));
+        }
+        match this.body.poll_frame(context) {
+            Poll::Ready(frame) => {
+                if let Some(Ok(frame)) = &frame
+                    && let Some(data) = frame.data_ref()
+                {
+                    last_word.sent(data);
+                }
+                Poll::Ready(frame)
+            }
+            Poll::Pending => last_word.poll(context).map(|word| Some(Ok(Frame::data(word)))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.last_word.as_ref().is_some_and(LastWord::is_over) || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_grows_with_what_arrives() {
+        let second = Duration::from_secs;
+        let patience = Patience { pause: second(30), rate: 100 };
+        assert_eq!(patience.left(0, second(0)), second(30));
+        assert_eq!(patience.left(10, second(20)), second(10), "a byte now and then does not help");
+        assert_eq!(patience.left(10, second(31)), second(0));
+        assert_eq!(patience.left(2000, second(20)), second(30), "never longer than one pause");
+        assert_eq!(patience.left(2000, second(40)), second(10));
+        let unbounded = Patience { rate: 0, ..patience };
+        assert_eq!(unbounded.left(1, second(9999)), second(30));
     }
 }

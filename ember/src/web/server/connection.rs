@@ -1,9 +1,13 @@
-use super::activity::{Activity, InFlight};
-use super::body::{Outgoing, from_hyper};
+use super::activity::{Activity, InFlight, Protocol};
+use super::body::{Outgoing, Patience, from_hyper};
+use super::farewell::Farewell;
 use super::limits::ServerLimits;
+use super::refuse;
 use super::stream::Stream;
+use crate::web::response::IntoResponse as _;
 use crate::web::site::{Answer, Site};
-use http::{Request, Response};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
@@ -13,8 +17,8 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How every connection of a worker is served.
@@ -22,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub(super) struct Protocols {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
+    max_header_size: usize,
 }
 
 impl Protocols {
@@ -36,9 +41,12 @@ impl Protocols {
         http2
             .timer(TokioTimer::new())
             .keep_alive_interval(limits.keep_alive)
+            .keep_alive_timeout(limits.ping_timeout)
             .max_header_list_size(u32::try_from(limits.max_header_size).unwrap_or(u32::MAX))
-            .max_concurrent_streams(limits.max_concurrent_streams);
-        Self { http1, http2 }
+            .max_concurrent_streams(limits.max_concurrent_streams)
+            .max_pending_accept_reset_streams(limits.max_pending_resets)
+            .max_local_error_reset_streams(limits.max_stream_errors);
+        Self { http1, http2, max_header_size: limits.max_header_size }
     }
 
     /// Serves one connection to its end.
@@ -47,7 +55,7 @@ impl Protocols {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = peer.activity.clone();
-        let mut stream = Stream::new(socket, activity.clone());
+        let mut stream = Stream::new(socket, activity.clone(), self.max_header_size);
         let outcome = match stream.speaks_http2().await {
             Err(_) => return,
             Ok(false) => {
@@ -66,13 +74,25 @@ impl Protocols {
     }
 }
 
+/// What the connections of a worker have in common.
+#[derive(Debug)]
+pub(super) struct Common {
+    pub(super) site: Arc<Site>,
+    pub(super) patience: Patience,
+    pub(super) max_requests: u32,
+    /// The server was told to stop: each answer is the last of its connection.
+    pub(super) stopping: AtomicBool,
+    pub(super) farewell: Farewell,
+}
+
 /// The service of one connection.
 #[derive(Debug)]
 pub(super) struct Peer {
-    pub(super) site: Arc<Site>,
+    pub(super) common: Arc<Common>,
     pub(super) remote: Option<SocketAddr>,
+    #[cfg(unix)]
+    pub(super) local: Option<super::unix::UnixPeer>,
     pub(super) activity: Arc<Activity>,
-    pub(super) body_read: Duration,
 }
 
 impl Service<Request<Incoming>> for Peer {
@@ -80,26 +100,69 @@ impl Service<Request<Incoming>> for Peer {
     type Error = Infallible;
     type Future = Serving;
 
-    fn call(&self, request: Request<Incoming>) -> Serving {
-        let in_flight = self.activity.begin();
-        let request = request.map(|incoming| from_hyper(incoming, self.body_read));
-        Serving { answer: self.site.answer(request, self.remote), in_flight: Some(in_flight) }
+    fn call(&self, mut request: Request<Incoming>) -> Serving {
+        let (in_flight, number) = self.activity.begin();
+        let http1 = request.version() < Version::HTTP_2;
+        let mut last = number >= self.common.max_requests;
+        if last && !http1 {
+            self.activity.close();
+        }
+        #[cfg(unix)]
+        if let Some(local) = self.local {
+            request.extensions_mut().insert(local);
+        }
+        let work = match refuse::check(&mut request) {
+            Ok(()) => {
+                let patience = self.common.patience;
+                let request = request.map(|incoming| from_hyper(incoming, patience));
+                Work::Site(self.common.site.answer(request, self.remote))
+            }
+            Err(error) => {
+                last = true;
+                Work::Refused(Some(error.into_response()))
+            }
+        };
+        Serving { work, in_flight: Some(in_flight), common: self.common.clone(), http1, last }
     }
 }
 
 /// An answer on its way to hyper.
 pub(super) struct Serving {
-    answer: Answer,
+    work: Work,
     in_flight: Option<InFlight>,
+    common: Arc<Common>,
+    http1: bool,
+    last: bool,
+}
+
+enum Work {
+    Site(Answer),
+    Refused(Option<crate::web::Response>),
 }
 
 impl Future for Serving {
     type Output = Result<Response<Outgoing>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = ready!(Pin::new(&mut self.answer).poll(context));
-        let in_flight = self.in_flight.take();
-        Poll::Ready(Ok(response.map(|body| Outgoing::new(body, in_flight))))
+        let mut response = match &mut self.work {
+            Work::Site(answer) => ready!(Pin::new(answer).poll(context)),
+            Work::Refused(response) => response.take().unwrap_or_default(),
+        };
+        let mut in_flight = self.in_flight.take();
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            if let Some(in_flight) = &in_flight {
+                in_flight.activity().speaks(Protocol::Upgraded);
+            }
+        } else if self.http1 && (self.last || self.common.stopping.load(Relaxed)) {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let last_word = self.common.farewell.watch(response.headers());
+        if last_word.is_some()
+            && let Some(in_flight) = &mut in_flight
+        {
+            in_flight.streams_events();
+        }
+        Poll::Ready(Ok(response.map(|body| Outgoing::new(body, in_flight, last_word))))
     }
 }
 
@@ -118,10 +181,14 @@ impl<C: Close> Future for Graceful<C> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<C::Output> {
         let mut this = self.project();
-        if !*this.closing && this.activity.poll_closing(context.waker()) {
-            *this.closing = true;
-            this.connection.as_mut().close();
+        let asked = !*this.closing && this.activity.poll_closing(context.waker());
+        // A request that has arrived before the wish to close is still answered.
+        let poll = this.connection.as_mut().poll(context);
+        if !asked || poll.is_ready() || !this.activity.may_close() {
+            return poll;
         }
+        *this.closing = true;
+        this.connection.as_mut().close();
         this.connection.poll(context)
     }
 }

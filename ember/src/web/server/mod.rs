@@ -5,26 +5,49 @@
 //! refused alternative, one work-stealing runtime, wakes tasks across cores for no gain: a
 //! request rarely has work for two. hyper speaks HTTP/1.1 and HTTP/2; everything that bounds
 //! it stands in [`ServerLimits`].
+//!
+//! # How it ends
+//!
+//! A server that is told to stop ([`Stop::gracefully`]) first gives notice: for
+//! [`ServerLimits::notice`] it still accepts and answers, each answer asks its client to close
+//! the connection (`Connection: close`, or GOAWAY in HTTP/2), and [readiness](Health) is denied.
+//! Then it no longer listens, idle connections are closed, and requests may finish within
+//! [`ServerLimits::shutdown`]. At that deadline streams of events end with an event named `error`
+//! and a complete body, and whatever else is open is cut, so that it does not look complete.
 
 mod limits;
-mod listen;
 mod activity;
+mod framing;
+mod refuse;
+mod farewell;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(unix)]
+mod unix;
 mod stream;
 mod body;
 mod connection;
+mod listen;
 mod worker;
+mod supervisor;
 
 pub use limits::ServerLimits;
 pub use listen::Bind;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
+#[cfg(unix)]
+pub use unix::{UnixPeer, UnixSocket};
 
+use super::health::Health;
 use super::site::Site;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Notify, Semaphore, watch};
 use worker::Worker;
 
 /// A server that has not started yet.
@@ -32,21 +55,33 @@ pub struct Server {
     site: Arc<Site>,
     limits: ServerLimits,
     workers: usize,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
 }
 
-/// Whether the workers serve, finish, or break off.
+/// Whether the workers serve or end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Serving,
-    /// No new connections; what is under way may finish until then.
-    Draining(Instant),
+    Stopping {
+        /// Until then connections are accepted, and idle ones kept open.
+        notice: Instant,
+        /// Until then requests may finish.
+        deadline: Instant,
+    },
 }
 
 impl Server {
     /// A server for a site, with as many workers as the machine has processors.
     pub fn new(site: Arc<Site>) -> Self {
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { site, limits: ServerLimits::default(), workers }
+        Self {
+            site,
+            limits: ServerLimits::default(),
+            workers,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
     }
 
     /// Sets the bounds.
@@ -60,6 +95,14 @@ impl Server {
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers.max(1);
+        self
+    }
+
+    /// Encrypts connections over TCP. Those over Unix sockets never are.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -81,23 +124,64 @@ impl Server {
         self.start(bind)
     }
 
-    fn start(self, bind: Bind) -> io::Result<ServerHandle> {
+    /// Binds a socket in the file system and starts the workers. Its file is removed at the end.
+    ///
+    /// # Errors
+    /// When another process listens there, something else than a socket is there, or a thread
+    /// cannot be started. A socket that nobody listens on is replaced.
+    #[cfg(unix)]
+    pub fn bind_unix(
+        self,
+        socket: impl Into<UnixSocket>,
+    ) -> io::Result<ServerHandle<std::os::unix::net::SocketAddr>> {
+        let bind = Bind::unix(&socket.into(), self.workers)?;
+        self.start(bind)
+    }
+
+    /// Starts the workers on a Unix listener that is bound already. Its file is not removed.
+    ///
+    /// # Errors
+    /// When the listener cannot be shared, or a thread cannot be started.
+    #[cfg(unix)]
+    pub fn serve_unix(
+        self,
+        listener: std::os::unix::net::UnixListener,
+    ) -> io::Result<ServerHandle<std::os::unix::net::SocketAddr>> {
+        let bind = Bind::given_unix(listener, self.workers)?;
+        self.start(bind)
+    }
+
+    fn start<A: Clone>(self, bind: Bind<A>) -> io::Result<ServerHandle<A>> {
         let address = bind.address();
         let (phase, watched) = watch::channel(Phase::Serving);
-        let mut threads = Vec::with_capacity(self.workers);
-        for (index, listener) in bind.into_listeners().into_iter().enumerate() {
-            let worker = Worker {
-                site: self.site.clone(),
-                limits: self.limits.clone(),
-                listener,
-                phase: watched.clone(),
-                share: self.workers,
-            };
-            let thread = std::thread::Builder::new().name(format!("ember-worker-{index}"));
-            threads.push(thread.spawn(move || worker.run())?);
-        }
-        let stop = Stop { phase, grace: self.limits.shutdown };
-        Ok(ServerHandle { address, stop, threads })
+        let most = self.limits.max_connections.clamp(1, Semaphore::MAX_PERMITS);
+        let room = Arc::new(Semaphore::new(most));
+        let fault = Arc::new(Notify::new());
+        let workers = bind.into_listeners().into_iter().map(|listener| Worker {
+            site: self.site.clone(),
+            limits: self.limits.clone(),
+            listener: Mutex::new(Some(listener)),
+            phase: watched.clone(),
+            room: room.clone(),
+            fault: fault.clone(),
+            #[cfg(feature = "tls")]
+            tls: self.tls.clone(),
+        });
+        let replaced = Arc::default();
+        let supervisor =
+            supervisor::start(workers.collect(), phase.clone(), Arc::clone(&replaced))?;
+        let stop = Stop {
+            phase,
+            notice: self.limits.notice,
+            grace: self.limits.shutdown,
+            health: self
+                .site
+                .state()
+                .components
+                .get::<Health>()
+                .map(|health| Health::clone(health)),
+        };
+        Ok(ServerHandle { address, stop, supervisor, workers: Workers { replaced, fault } })
     }
 }
 
@@ -110,20 +194,41 @@ impl fmt::Debug for Server {
     }
 }
 
-/// A running server.
+/// A running server, with the type of the address that it listens on.
 ///
 /// Dropping the handle lets the server run on.
 #[derive(Debug)]
-pub struct ServerHandle {
-    address: SocketAddr,
+pub struct ServerHandle<A = SocketAddr> {
+    address: A,
     stop: Stop,
-    threads: Vec<JoinHandle<()>>,
+    supervisor: JoinHandle<()>,
+    workers: Workers,
 }
 
-impl ServerHandle {
+/// What can be known of the workers of a running server.
+#[derive(Debug, Clone)]
+pub(crate) struct Workers {
+    replaced: Arc<AtomicU64>,
+    fault: Arc<Notify>,
+}
+
+impl Workers {
+    pub(crate) fn replaced(&self) -> u64 {
+        self.replaced.load(Relaxed)
+    }
+
+    pub(crate) fn fail_one(&self) {
+        self.fault.notify_one();
+    }
+}
+
+impl<A> ServerHandle<A> {
     /// The address that the server listens on.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> A
+    where
+        A: Clone,
+    {
+        self.address.clone()
     }
 
     /// What tells the server to stop, apart from the handle that waits for its end.
@@ -131,12 +236,26 @@ impl ServerHandle {
         self.stop.clone()
     }
 
+    /// How many workers have failed and were replaced so far.
+    pub fn replaced_workers(&self) -> u64 {
+        self.workers.replaced()
+    }
+
+    /// Makes one worker fail, for tests of what becomes of a server then.
+    #[doc(hidden)]
+    pub fn fail_a_worker(&self) {
+        self.workers.fail_one();
+    }
+
+    /// What can be known of the workers, apart from the handle that waits for their end.
+    pub(crate) fn workers(&self) -> Workers {
+        self.workers.clone()
+    }
+
     /// Waits until every worker has ended.
     pub fn join(self) {
-        for thread in self.threads {
-            // A worker catches its own panics; one that got past has been reported by the thread.
-            let _ = thread.join();
-        }
+        // A worker's panic is caught; one of the supervisor has been reported by its thread.
+        let _ = self.supervisor.join();
     }
 }
 
@@ -144,11 +263,13 @@ impl ServerHandle {
 #[derive(Debug, Clone)]
 pub struct Stop {
     phase: watch::Sender<Phase>,
+    notice: Duration,
     grace: Duration,
+    health: Option<Health>,
 }
 
 impl Stop {
-    /// Stops taking connections, and lets requests finish for at most [`ServerLimits::shutdown`].
+    /// Stops, letting requests finish for at most [`ServerLimits::shutdown`].
     ///
     /// Returns at once; [`ServerHandle::join`] waits for the end.
     pub fn gracefully(&self) {
@@ -157,11 +278,18 @@ impl Stop {
 
     /// As [`Stop::gracefully`], with another time to finish in. A shorter one overrules an earlier call.
     pub fn within(&self, grace: Duration) {
-        let deadline = Instant::now() + grace;
+        if let Some(health) = &self.health {
+            health.stop();
+        }
+        let now = Instant::now();
+        // A time that cannot be reached is as good as a year.
+        let latest = now.checked_add(grace).unwrap_or(now + Duration::from_secs(31_536_000));
         self.phase.send_modify(|phase| {
             *phase = match *phase {
-                Phase::Draining(earlier) => Phase::Draining(earlier.min(deadline)),
-                Phase::Serving => Phase::Draining(deadline),
+                Phase::Stopping { notice, deadline } => {
+                    Phase::Stopping { notice, deadline: deadline.min(latest) }
+                }
+                Phase::Serving => Phase::Stopping { notice: now + self.notice, deadline: latest },
             };
         });
     }

@@ -1,4 +1,5 @@
-use super::activity::Activity;
+use super::activity::{Activity, Protocol};
+use super::framing::{Framing, Refusal};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,32 +9,84 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 /// What an HTTP/2 client sends first when it knows that the server speaks HTTP/2 (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A socket that tells [`Activity`] what passes through it.
+/// What hyper is given instead of a header section that is refused: it answers with 400, after
+/// the requests before. NUL is allowed nowhere in a header section.
+const REFUSED: &[u8] = b"\0\r\n\r\n";
+
+/// A socket that tells [`Activity`] what passes through it, and refuses what [`Framing`] refuses.
 #[derive(Debug)]
 pub(super) struct Stream<S> {
     socket: S,
     activity: Arc<Activity>,
-    /// Bytes that were read to tell the version of HTTP.
+    framing: Framing,
+    refused: Option<Refusal>,
+    /// hyper was told of the refusal, and reads nothing more.
+    told: bool,
+    /// The last flush could not be completed.
+    flushing: bool,
+    /// Bytes that were read to tell the version of HTTP, or that stand for refused ones.
     first: [u8; PREFACE.len()],
     /// Which of them are still to be handed on.
     pending: std::ops::Range<usize>,
 }
 
 impl<S: AsyncRead + Unpin> Stream<S> {
-    pub(super) fn new(socket: S, activity: Arc<Activity>) -> Self {
-        Self { socket, activity, first: [0; PREFACE.len()], pending: 0..0 }
+    /// A socket whose client may send header sections of this size.
+    pub(super) fn new(socket: S, activity: Arc<Activity>, max_header_size: usize) -> Self {
+        Self {
+            socket,
+            activity,
+            framing: Framing::new(max_header_size),
+            refused: None,
+            told: false,
+            flushing: false,
+            first: [0; PREFACE.len()],
+            pending: 0..0,
+        }
     }
 
     /// Reads far enough to tell whether the client speaks HTTP/2; what was read is not lost.
     pub(super) async fn speaks_http2(&mut self) -> io::Result<bool> {
-        while self.pending.end < PREFACE.len() {
-            let read = self.socket.read(&mut self.first[self.pending.end..]).await?;
-            self.pending.end += read;
-            if read == 0 || self.first[..self.pending.end] != PREFACE[..self.pending.end] {
+        let mut end = 0;
+        while end < PREFACE.len() {
+            let read = self.socket.read(&mut self.first[end..]).await?;
+            end += read;
+            if read == 0 || self.first[..end] != PREFACE[..end] {
+                let first = self.first;
+                self.pending = 0..self.follow(&first[..end]);
                 return Ok(false);
             }
         }
+        self.pending = 0..end;
+        self.activity.speaks(Protocol::Http2);
+        self.framing.ignore();
         Ok(true)
+    }
+
+    /// Follows bytes that have been read, and returns how many of them may be passed on.
+    fn follow(&mut self, bytes: &[u8]) -> usize {
+        if self.activity.is(Protocol::Upgraded) {
+            self.framing.ignore();
+        }
+        let followed = self.framing.follow(bytes);
+        self.activity.within_head(self.framing.within_head());
+        let Err((fine, refusal)) = followed else { return bytes.len() };
+        tracing::debug!(?refusal, "a request was refused for its framing");
+        self.refused = Some(refusal);
+        fine
+    }
+
+    /// What hyper reads once something was refused.
+    fn refusal(&mut self, refusal: Refusal, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        match refusal {
+            Refusal::Body => Err(io::ErrorKind::InvalidData.into()),
+            Refusal::Head => {
+                if !std::mem::replace(&mut self.told, true) {
+                    buffer.put_slice(&REFUSED[..REFUSED.len().min(buffer.remaining())]);
+                }
+                Ok(())
+            }
+        }
     }
 }
 
@@ -50,9 +103,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
             self.pending.start = end;
             return Poll::Ready(Ok(()));
         }
+        if let Some(refusal) = self.refused {
+            return Poll::Ready(self.refusal(refusal, buffer));
+        }
+        let before = buffer.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
         self.activity.received();
-        Poll::Ready(Ok(()))
+        let fine = self.follow(&buffer.filled()[before..]);
+        buffer.set_filled(before + fine);
+        match self.refused {
+            // Nothing at all would be the end.
+            Some(refusal) if fine == 0 => Poll::Ready(self.refusal(refusal, buffer)),
+            _ => Poll::Ready(Ok(())),
+        }
     }
 }
 
@@ -87,7 +150,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
+        let poll = Pin::new(&mut self.socket).poll_flush(context);
+        if poll.is_pending() || self.flushing {
+            // What a layer of encryption has taken may still wait for the client.
+            self.flushing = poll.is_pending();
+            self.activity.wrote(self.flushing);
+        }
+        poll
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

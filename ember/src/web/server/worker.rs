@@ -1,161 +1,263 @@
 use super::Phase;
-use super::activity::{Activity, Ticks};
-use super::connection::{Peer, Protocols};
+use super::activity::{Activity, Overdue, Protocol, Ticks};
+use super::body::Patience;
+use super::connection::{Common, Peer, Protocols};
+use super::farewell::Farewell;
 use super::limits::ServerLimits;
+use super::listen::{Accepted, Acceptor, Listener};
+#[cfg(feature = "tls")]
+use super::tls::Tls;
 use crate::web::site::Site;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinHandle};
-use tokio::time::{MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
 /// One thread's share of the server.
+#[derive(Debug)]
 pub(super) struct Worker {
     pub(super) site: Arc<Site>,
     pub(super) limits: ServerLimits,
-    pub(super) listener: TcpListener,
+    /// Kept while the server serves, so that a worker can be replaced.
+    pub(super) listener: Mutex<Option<Listener>>,
     pub(super) phase: watch::Receiver<Phase>,
-    /// Among how many workers the connections are shared.
-    pub(super) share: usize,
+    /// What is left of [`ServerLimits::max_connections`].
+    pub(super) room: Arc<Semaphore>,
+    /// Makes a worker fail, in tests.
+    pub(super) fault: Arc<Notify>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<Tls>,
 }
 
 impl Worker {
-    /// Serves until the server is told to stop. A worker that fails is started anew.
-    pub(super) fn run(self) {
-        loop {
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.serve()));
-            match outcome {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => tracing::error!(%error, "a worker failed and is started anew"),
-                // The panic itself has been reported by the hook.
-                Err(_) => tracing::error!("a worker panicked and is started anew"),
-            }
-            if matches!(*self.phase.borrow(), Phase::Draining(_)) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
-    }
-
-    fn serve(&self) -> io::Result<()> {
+    /// Serves until the server is told to stop.
+    ///
+    /// # Errors
+    /// When the worker has no runtime, or no listener.
+    pub(super) fn serve(&self) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let listener = tokio::net::TcpListener::from_std(self.listener.try_clone()?)?;
-            let connections = Connections::new(self);
-            connections.accept(listener, self.phase.clone()).await;
+            let listener = self.listener().as_ref().map(Listener::try_clone).transpose()?;
+            if let Some(listener) = listener {
+                Connections::new(self).accept(listener.acceptor()?).await;
+            }
             Ok(())
         })
     }
+
+    /// Tells whether the server was told to stop.
+    pub(super) fn is_over(&self) -> bool {
+        *self.phase.borrow() != Phase::Serving
+    }
+
+    fn listener(&self) -> std::sync::MutexGuard<'_, Option<Listener>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
+
+/// How long event streams may take to send their last word, when the time to finish is over.
+const LAST_WORD: Duration = Duration::from_millis(250);
 
 /// The open connections of a worker.
-struct Connections {
-    site: Arc<Site>,
-    limits: ServerLimits,
+struct Connections<'a> {
+    worker: &'a Worker,
+    common: Arc<Common>,
     protocols: Protocols,
     ticks: Ticks,
+    tick: Interval,
+    phase: watch::Receiver<Phase>,
     open: Vec<(Arc<Activity>, AbortHandle)>,
-    max_open: usize,
 }
 
-impl Connections {
-    fn new(worker: &Worker) -> Self {
-        Self {
+impl<'a> Connections<'a> {
+    fn new(worker: &'a Worker) -> Self {
+        let limits = &worker.limits;
+        let common = Common {
             // A count of its own, so that requests of different workers do not touch the same memory.
             site: Arc::new(worker.site.own_copy()),
-            limits: worker.limits.clone(),
-            protocols: Protocols::new(&worker.limits),
-            ticks: Ticks::new(&worker.limits),
+            patience: Patience::of(limits),
+            max_requests: limits.max_requests_per_connection,
+            stopping: AtomicBool::new(false),
+            farewell: Farewell::default(),
+        };
+        let ticks = Ticks::new(limits);
+        let mut tick = interval(ticks.length());
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        Self {
+            worker,
+            common: Arc::new(common),
+            protocols: Protocols::new(limits),
+            ticks,
+            tick,
+            phase: worker.phase.clone(),
             open: Vec::new(),
-            max_open: worker.limits.max_connections.div_ceil(worker.share).max(1),
         }
     }
 
-    /// Accepts until the server drains, and then sees the open connections to their end.
-    async fn accept(
-        mut self,
-        listener: tokio::net::TcpListener,
-        mut phase: watch::Receiver<Phase>,
-    ) {
-        let mut tick = interval(self.ticks.length());
-        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        loop {
+    /// Accepts until the server stops, and then sees the open connections to their end.
+    async fn accept(mut self, acceptor: Acceptor) {
+        let most = self.worker.limits.max_connections_per_worker.max(1);
+        let mut waiting: Option<Accepted> = None;
+        let mut notice_over = None;
+        while notice_over.is_none_or(|end| Instant::now() < end) {
             tokio::select! {
-                accepted = listener.accept(), if self.open.len() < self.max_open => match accepted {
-                    Ok((socket, remote)) => self.open(socket, remote),
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        // Out of file descriptors, most likely: others must close before it goes on.
-                        tokio::time::sleep(Duration::from_millis(50)).await;
+                accepted = acceptor.accept(), if waiting.is_none() && self.open.len() < most => {
+                    match accepted {
+                        Ok(accepted) => match self.worker.room.clone().try_acquire_owned() {
+                            Ok(room) => self.open(accepted, room),
+                            Err(_) => waiting = Some(accepted),
+                        },
+                        Err(error) => {
+                            tracing::warn!(%error, "a connection could not be accepted");
+                            // Out of file descriptors, most likely: others must close before it goes on.
+                            tokio::time::sleep(Duration::from_millis(50)).await;
+                        }
                     }
-                },
-                _ = tick.tick() => self.reap(),
-                changed = phase.changed() => if changed.is_err() || *phase.borrow() != Phase::Serving {
-                    break;
-                },
+                }
+                Ok(room) = self.worker.room.clone().acquire_owned(), if waiting.is_some() => {
+                    if let Some(accepted) = waiting.take() {
+                        self.open(accepted, room);
+                    }
+                }
+                _ = self.tick.tick() => self.reap(),
+                Ok(()) = self.phase.changed() => {
+                    let phase = *self.phase.borrow_and_update();
+                    if let Phase::Stopping { notice, deadline } = phase {
+                        notice_over = Some(notice.min(deadline));
+                        self.give_notice();
+                    }
+                }
+                () = sleep_until(notice_over.unwrap_or_else(Instant::now).into()),
+                    if notice_over.is_some() => {}
+                () = self.worker.fault.notified() => fail(),
             }
         }
         // What the kernel has accepted already is served as well.
-        while let Some(Ok((socket, remote))) = now(listener.accept()).await {
-            self.open(socket, remote);
+        if let Some(accepted) = waiting {
+            self.open_last(accepted);
         }
-        drop(listener);
-        self.drain(phase, tick).await;
+        while let Some(Ok(accepted)) = now(acceptor.accept()).await {
+            self.open_last(accepted);
+        }
+        drop(acceptor);
+        self.worker.listener().take();
+        self.drain().await;
     }
 
-    fn open(&mut self, socket: TcpStream, remote: SocketAddr) {
-        // Answers are written whole; waiting for more to send would only delay them.
-        let _ = socket.set_nodelay(true);
+    fn open(&mut self, accepted: Accepted, room: OwnedSemaphorePermit) {
         let activity = Activity::new(self.ticks.clone());
-        let peer = Peer {
-            site: self.site.clone(),
-            remote: Some(remote),
+        let mut peer = Peer {
+            common: self.common.clone(),
+            remote: None,
+            #[cfg(unix)]
+            local: None,
             activity: activity.clone(),
-            body_read: self.limits.body_read,
         };
-        let task: JoinHandle<()> = tokio::spawn(self.protocols.clone().serve(socket, peer));
+        accepted.introduce(&mut peer);
+        let protocols = self.protocols.clone();
+        let task: JoinHandle<()> = match accepted {
+            #[cfg(feature = "tls")]
+            Accepted::Tcp(socket, _) if self.worker.tls.is_some() => {
+                let tls = self.worker.tls.clone();
+                let limit = self.worker.limits.tls_handshake;
+                tokio::spawn(async move {
+                    let _room = room;
+                    if let Some(tls) = tls
+                        && let Some(socket) = tls.accept(socket, limit).await
+                    {
+                        peer.activity.restart();
+                        protocols.serve(socket, peer).await;
+                    }
+                })
+            }
+            Accepted::Tcp(socket, _) => tokio::spawn(async move {
+                let _room = room;
+                protocols.serve(socket, peer).await;
+            }),
+            #[cfg(unix)]
+            Accepted::Unix(socket) => tokio::spawn(async move {
+                let _room = room;
+                protocols.serve(socket, peer).await;
+            }),
+        };
         self.open.push((activity, task.abort_handle()));
+    }
+
+    /// Opens a connection while the server stops, if there is room for it.
+    fn open_last(&mut self, accepted: Accepted) {
+        if let Ok(room) = self.worker.room.clone().try_acquire_owned() {
+            self.open(accepted, room);
+        }
     }
 
     /// Forgets connections that have ended, and ends those that have used up their time.
     fn reap(&mut self) {
         self.ticks.advance();
         self.open.retain(|(activity, task)| {
-            if activity.is_overdue(&self.limits) {
-                task.abort();
+            match activity.overdue(&self.worker.limits) {
+                None => {}
+                Some(Overdue::Close) => activity.close(),
+                Some(Overdue::Cut) => task.abort(),
             }
             !task.is_finished()
         });
     }
 
-    /// Lets requests finish; whatever is still open at the deadline is cut.
-    async fn drain(mut self, mut phase: watch::Receiver<Phase>, mut tick: tokio::time::Interval) {
+    /// From now on each answer is the last of its connection. HTTP/2 tells its clients at once.
+    fn give_notice(&self) {
+        self.common.stopping.store(true, Relaxed);
+        for (activity, _) in self.open.iter().filter(|(open, _)| open.is(Protocol::Http2)) {
+            activity.close();
+        }
+    }
+
+    /// Lets requests finish. At the deadline event streams are ended, and the rest is cut.
+    async fn drain(mut self) {
+        self.common.stopping.store(true, Relaxed);
         for (activity, _) in &self.open {
             activity.close();
         }
         while !self.open.is_empty() {
-            let deadline = match *phase.borrow_and_update() {
-                Phase::Draining(deadline) => deadline,
+            let deadline = match *self.phase.borrow_and_update() {
+                Phase::Stopping { deadline, .. } => deadline,
                 Phase::Serving => Instant::now(),
             };
             tokio::select! {
-                () = sleep_until(deadline.into()) => {
-                    for (_, task) in self.open.drain(..) {
-                        task.abort();
-                    }
-                    // Aborted tasks drop their sockets when the runtime next runs them.
-                    tokio::task::yield_now().await;
-                }
-                _ = tick.tick() => self.reap(),
-                _ = phase.changed() => {}
+                () = sleep_until(deadline.into()) => break,
+                _ = self.tick.tick() => self.reap(),
+                Ok(()) = self.phase.changed() => {}
             }
         }
+        self.cut().await;
     }
+
+    async fn cut(mut self) {
+        self.common.farewell.say();
+        self.open.retain(|(activity, task)| {
+            if !activity.streams_events() {
+                task.abort();
+            }
+            activity.streams_events()
+        });
+        let end = Instant::now() + LAST_WORD;
+        while !self.open.is_empty() && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            self.open.retain(|(_, task)| !task.is_finished());
+        }
+        for (_, task) in self.open.drain(..) {
+            task.abort();
+        }
+        // Aborted tasks drop their sockets when the runtime next runs them.
+        tokio::task::yield_now().await;
+    }
+}
+
+#[expect(clippy::panic, reason = "tests of the supervisor need a worker that fails")]
+fn fail() {
+    panic!("a worker was told to fail");
 }
 
 /// Polls a future once.

@@ -1,0 +1,140 @@
+//! Requests that hyper has parsed and that nobody should answer.
+
+use crate::base::{Error, Result};
+use http::header::{HOST, HeaderMap, HeaderValue};
+use http::uri::Authority;
+use http::{Method, Request, Version};
+use hyper::ext::Protocol;
+
+/// Refuses a request whose target or host is missing, ambiguous or not for an origin server.
+///
+/// - A method that is `CONNECT` (RFC 9110 §9.3.6), unless HTTP/2 extends it (RFC 8441).
+/// - A target in authority form, or `*` with another method than `OPTIONS` (RFC 9112 §3.2.3, §3.2.4).
+/// - A target whose scheme is not that of the web (RFC 9110 §7.4).
+/// - In HTTP/1.1 no `Host`, in any version several of them or one that is no host (RFC 9112 §3.2).
+/// - In HTTP/2 a `Host` that contradicts `:authority` (RFC 9113 §8.3.1).
+///
+/// The host of a target in absolute form replaces that of the header (RFC 9112 §3.2.2).
+///
+/// # Errors
+/// Status 400.
+pub(super) fn check<B>(request: &mut Request<B>) -> Result<()> {
+    if request.method() == Method::CONNECT {
+        if request.extensions().get::<Protocol>().is_some() {
+            return Ok(());
+        }
+        return Err(Error::bad_request("This server is no proxy: it does not answer to CONNECT."));
+    }
+    let path = request.uri().path();
+    let whole_server = path == "*" && request.method() == Method::OPTIONS;
+    if !path.starts_with('/') && !whole_server {
+        return Err(Error::bad_request("The target of the request is not a path."));
+    }
+    if request.uri().scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
+        return Err(Error::bad_request(
+            "The target of the request has a scheme that is not served.",
+        ));
+    }
+    let host = host(request.headers())?;
+    let authority = request.uri().authority();
+    if request.version() >= Version::HTTP_2 {
+        return match (host, authority) {
+            (Some(host), Some(authority)) if !same(&host, authority) => {
+                Err(Error::bad_request("The header `host` contradicts the target of the request."))
+            }
+            _ => Ok(()),
+        };
+    }
+    if host.is_none() && request.version() == Version::HTTP_11 {
+        return Err(Error::bad_request("The header `host` is missing."));
+    }
+    if let Some(authority) = authority {
+        let host = HeaderValue::try_from(authority.as_str())
+            .map_err(|_| Error::bad_request("The host in the target is not valid."))?;
+        request.headers_mut().insert(HOST, host);
+    }
+    Ok(())
+}
+
+/// The only `Host`; an empty one is one.
+fn host(headers: &HeaderMap) -> Result<Option<Host<'_>>> {
+    let mut values = headers.get_all(HOST).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Error::bad_request("The header `host` is there more than once."));
+    }
+    let text = value.to_str().ok().filter(|text| valid(text));
+    text.map(|text| Some(Host(text)))
+        .ok_or_else(|| Error::bad_request("The header `host` does not hold a host."))
+}
+
+struct Host<'a>(&'a str);
+
+/// A host with perhaps a port, and no user in front.
+///
+/// The common ones are told without parsing.
+fn valid(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let (name, port) = text.split_once(':').unwrap_or((text, ""));
+    if name.bytes().all(plain) && port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return !name.is_empty() || port.is_empty();
+    }
+    !text.contains('@') && text.parse::<Authority>().is_ok()
+}
+
+fn same(host: &Host<'_>, authority: &Authority) -> bool {
+    host.0.eq_ignore_ascii_case(authority.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, target: &str, version: Version, hosts: &[&str]) -> Request<()> {
+        let mut request = Request::builder().method(method).uri(target).version(version);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        request.body(()).unwrap()
+    }
+
+    #[test]
+    fn targets_and_hosts() {
+        const OK: u16 = 200;
+        let (v10, v11, v2) = (Version::HTTP_10, Version::HTTP_11, Version::HTTP_2);
+        for (method, target, version, hosts, status) in [
+            ("GET", "/", v11, &["x"][..], OK),
+            ("GET", "/", v11, &["x:80"], OK),
+            ("GET", "/", v11, &["[::1]:80"], OK),
+            ("GET", "/", v11, &["my_host"], OK),
+            ("GET", "/", v11, &[""], OK),
+            ("GET", "/", v10, &[], OK),
+            ("GET", "/", v11, &[], 400),
+            ("GET", "/", v11, &["x", "x"], 400),
+            ("GET", "/", v10, &["x", "y"], 400),
+            ("GET", "/", v11, &["a@x"], 400),
+            ("GET", "/", v11, &["x/y"], 400),
+            ("GET", "/", v11, &["x, y"], 400),
+            ("GET", "/", v11, &[":80"], 400),
+            ("GET", "x:80", v11, &["x"], 400),
+            ("GET", "ftp://x/", v11, &["x"], 400),
+            ("GET", "*", v11, &["x"], 400),
+            ("OPTIONS", "*", v11, &["x"], OK),
+            ("CONNECT", "x:80", v11, &["x"], 400),
+            ("GET", "http://x/", v2, &[], OK),
+            ("GET", "http://x/", v2, &["X"], OK),
+            ("GET", "http://x/", v2, &["y"], 400),
+        ] {
+            let mut request = request(method, target, version, hosts);
+            let seen = check(&mut request).map_or_else(|error| error.status().as_u16(), |()| OK);
+            assert_eq!(seen, status, "{method} {target} {version:?} {hosts:?}");
+        }
+    }
+
+    #[test]
+    fn the_host_of_the_target_wins() {
+        let mut request = request("GET", "http://x:8/a", Version::HTTP_11, &["y"]);
+        check(&mut request).unwrap();
+        assert_eq!(request.headers()[HOST], "x:8");
+    }
+}
