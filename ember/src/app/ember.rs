@@ -2,19 +2,23 @@ use super::launch::LaunchError;
 use super::model::Model;
 use super::ready::Ready;
 use crate::ai::AiOptions;
+use crate::base::error::BoxError;
 use crate::base::{Descriptor as _, Env, Finding, Registry, Scope};
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
     Client, FakeProvider, MemorySessionStore, SessionStore, Sessions, Tool, ToolRegistry,
 };
-use crate::web::middleware::Middleware;
+use crate::web::middleware::{Bridge, Middleware, TowerLayer};
 use crate::web::{
-    BoxMiddleware, Components, Need, Route, RouteDescriptor, SiteBuilder, TrailingSlash,
+    Body, BoxMiddleware, Components, Need, Route, RouteDescriptor, SiteBuilder, TrailingSlash,
 };
+use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use tower_layer::Layer;
+use tower_service::Service;
 
 /// An application that is being put together.
 ///
@@ -98,6 +102,30 @@ impl Ember {
     pub fn middleware(mut self, middleware: impl Middleware) -> Self {
         self.middleware.push(BoxMiddleware::new(middleware));
         self
+    }
+
+    /// Adds a layer of tower around all routes, in line with [`Ember::middleware`].
+    #[must_use]
+    pub fn layer<L>(self, layer: L) -> Self
+    where
+        L: Layer<Bridge>,
+        TowerLayer<L::Service>: Middleware,
+    {
+        self.middleware(TowerLayer::new(layer))
+    }
+
+    /// Lets a service answer everything below a path: see [`Route::mount`].
+    #[must_use]
+    pub fn mount<S, B>(self, prefix: impl Into<String>, service: S) -> Self
+    where
+        S: Service<http::Request<Body>, Response = http::Response<B>>,
+        S: Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.route(Route::mount(prefix, service))
     }
 
     /// Sets what becomes of a path that differs from a route by the slash at its end.

@@ -5,6 +5,7 @@
 //! around them [`cache`], [`middleware`] and the router. [`Site`] puts them together, and
 //! [`server`] moves the bytes.
 
+mod panics;
 mod body;
 mod components;
 mod state;
@@ -27,7 +28,7 @@ pub use handler::{Handler, HandlerFn, HandlerFuture};
 pub(crate) use middleware::BoxMiddleware;
 pub use operation::Operation;
 pub use principal::Principal;
-pub use request::{Request, RequestParts};
+pub use request::{OriginalUri, Request, RequestParts};
 pub use response::{Html, IntoResponse, Json, Redirect, Response, Sse};
 pub use router::{
     Route, RouteDescriptor, RouteItem, RouteOptions, RoutePath, RoutePathError, TrailingSlash,

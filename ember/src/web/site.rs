@@ -4,7 +4,8 @@ use super::body::Body;
 use super::components::{Components, Need};
 use super::handler::{Endpoint, HandlerFuture};
 use super::middleware::{BoxMiddleware, Next, Terminus};
-use super::request::{Match, Request, RequestParts};
+use super::panics::poll_caught;
+use super::request::{Known, Match, Request, RequestParts};
 use super::response::{IntoResponse, Redirect, Response, ResponseError};
 use super::router::{Leaf, Route, TrailingSlash, Tree};
 use super::state::{AppState, RouteEntry};
@@ -17,7 +18,6 @@ use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -80,6 +80,7 @@ impl SiteBuilder {
     pub(crate) fn build(self, findings: &mut Vec<Finding>) -> Site {
         let tree = self.tree(findings);
         self.check_needs(findings);
+        self.middleware.iter().for_each(|middleware| middleware.check(findings));
         let entries = self.routes.iter().map(entry).collect();
         let endpoints = self.routes.into_iter().map(|route| SiteRoute {
             endpoint: route.endpoint,
@@ -109,6 +110,17 @@ impl SiteBuilder {
                     continue;
                 }
             };
+            if route.is_mount {
+                for path in path.of_mount() {
+                    if let Err(earlier) = tree.insert_mount(&path, index) {
+                        let text = format!("two services are mounted at {}", path.shape());
+                        let earlier = &self.routes[earlier as usize];
+                        findings.push(Finding::new(text).at(earlier).at(route));
+                        break;
+                    }
+                }
+                continue;
+            }
             let twin = path.slash_twin().filter(|_| self.trailing_slash == TrailingSlash::Clone);
             for method in &route.methods {
                 if let Err(earlier) = tree.insert(&path, method, index) {
@@ -174,7 +186,10 @@ impl Site {
         request: http::Request<Body>,
         remote: Option<SocketAddr>,
     ) -> Answer {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        // An application that is mounted in another one of ours has the address from that.
+        let outer = head.extensions.remove::<Known>();
+        let remote = remote.or_else(|| outer.and_then(|known| known.remote));
         let is_head = head.method == Method::HEAD;
         let (target, matched) = self.find(&head.method, &head.uri);
         let route = matched.route;
@@ -206,6 +221,7 @@ impl Site {
             Method::HEAD => leaf.route(&Method::GET),
             _ => None,
         });
+        let route = route.or(leaf.mount());
         match route {
             Some(route) => (Target::Route(route), Match { route: Some(route), ..matched }),
             None if method == Method::OPTIONS => (Target::Options(allow(leaf)), Match::default()),
@@ -319,8 +335,10 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
         let outcome = match &mut self.work {
-            Work::Handler(future) => ready!(poll_caught(future.as_mut(), context)).flatten(),
-            Work::Layered(future) => ready!(poll_caught(future.as_mut(), context)),
+            Work::Handler(future) => {
+                ready!(poll_caught("the handler", future.as_mut(), context)).flatten()
+            }
+            Work::Layered(future) => ready!(poll_caught("an answer", future.as_mut(), context)),
             work => match mem::replace(work, Work::Over) {
                 Work::Done(response) => Ok(response),
                 _ => Err(Error::internal("an answer was polled after it was given")),
@@ -359,28 +377,8 @@ impl Future for Caught {
     type Output = Response;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        let outcome = ready!(poll_caught(self.0.as_mut(), context)).flatten();
+        let outcome = ready!(poll_caught("the handler", self.0.as_mut(), context)).flatten();
         Poll::Ready(outcome.unwrap_or_else(Error::into_response))
-    }
-}
-
-/// Polls a future; a panic in it becomes an error.
-///
-/// The future is never polled again after a panic, so that no broken state is seen.
-fn poll_caught<F: Future + ?Sized>(
-    future: Pin<&mut F>,
-    context: &mut Context<'_>,
-) -> Poll<Result<F::Output, Error>> {
-    match catch_unwind(AssertUnwindSafe(|| future.poll(context))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => {
-            let text = panic.downcast_ref::<&str>().copied();
-            let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            Poll::Ready(Err(Error::internal(format!(
-                "the handler panicked: {}",
-                text.unwrap_or("no message")
-            ))))
-        }
     }
 }
 

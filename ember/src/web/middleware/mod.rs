@@ -6,12 +6,15 @@
 //! its connections already.
 
 mod next;
+mod layer;
 
+pub use layer::{Bridge, TowerLayer};
 pub use next::Next;
 pub(crate) use next::{BoxMiddleware, Terminus};
 
 use super::request::Request;
 use super::response::Response;
+use crate::base::Finding;
 use std::future::Future;
 
 /// Something that runs around the handlers of an application.
@@ -42,4 +45,11 @@ use std::future::Future;
 pub trait Middleware: Send + Sync + 'static {
     /// Answers a request, usually by letting the [`Next`] one answer.
     fn handle(&self, request: Request, next: Next) -> impl Future<Output = Response> + Send;
+
+    /// Says at start-up what is wrong with the settings; nothing, unless it is implemented.
+    ///
+    /// An application whose middleware has findings does not start.
+    fn check(&self, findings: &mut Vec<Finding>) {
+        let _ = findings;
+    }
 }

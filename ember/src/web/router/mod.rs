@@ -8,6 +8,7 @@ mod path;
 mod options;
 mod descriptor;
 mod route;
+mod mount;
 mod tree;
 
 pub use descriptor::{RouteDescriptor, RouteItem};

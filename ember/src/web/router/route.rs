@@ -26,6 +26,8 @@ use std::fmt;
 #[derive(Debug, Clone)]
 pub struct Route {
     pub(crate) methods: Vec<Method>,
+    /// It answers to all methods, and to the path without its `{*rest}` as well.
+    pub(crate) is_mount: bool,
     /// The path as it was written; the start-up check parses it.
     pub(crate) path: String,
     pub(crate) name: String,
@@ -55,6 +57,7 @@ impl Route {
         H::describe(&mut operation);
         Self {
             methods: methods.into_iter().collect(),
+            is_mount: false,
             path: path.into(),
             name: short_name(type_name::<H>()),
             location: None,
@@ -89,6 +92,7 @@ impl Route {
         (descriptor.options)(&mut options);
         Self {
             methods: descriptor.methods.iter().filter_map(|method| method.parse().ok()).collect(),
+            is_mount: false,
             path: descriptor.path.to_owned(),
             name: descriptor.name.to_owned(),
             location: Some(descriptor.location),

@@ -39,6 +39,8 @@ struct Node {
 #[derive(Debug, Default)]
 pub(crate) struct Leaf {
     routes: Vec<(Method, u32)>,
+    /// What answers to every other method.
+    mount: Option<u32>,
 }
 
 type Parameters = SmallVec<[(u16, u16); 4]>;
@@ -51,15 +53,27 @@ impl Tree {
         method: &Method,
         route: u32,
     ) -> Result<(), u32> {
+        self.leaf(path).insert(method, route)
+    }
+
+    /// Puts in what answers to all methods that have no route of their own.
+    pub(crate) fn insert_mount(&mut self, path: &RoutePath, route: u32) -> Result<(), u32> {
+        match self.leaf(path).mount.replace(route) {
+            None => Ok(()),
+            Some(earlier) => Err(earlier),
+        }
+    }
+
+    fn leaf(&mut self, path: &RoutePath) -> &mut Leaf {
         let mut node = &mut self.root;
         for segment in path.segments() {
             node = match segment {
                 Segment::Literal(text) => node.literals.entry(text.as_str().into()).or_default(),
                 Segment::Parameter(_) => node.parameter.get_or_insert_default(),
-                Segment::Rest(_) => return node.rest.get_or_insert_default().insert(method, route),
+                Segment::Rest(_) => return node.rest.get_or_insert_default(),
             };
         }
-        node.leaf.get_or_insert_default().insert(method, route)
+        node.leaf.get_or_insert_default()
     }
 
     /// Finds the routes of a path, and where its parameters stand in it.
@@ -122,6 +136,11 @@ impl Leaf {
     /// Returns the route of a method.
     pub(crate) fn route(&self, method: &Method) -> Option<u32> {
         self.routes.iter().find(|(known, _)| known == method).map(|(_, route)| *route)
+    }
+
+    /// Returns what answers to all methods that have no route of their own.
+    pub(crate) fn mount(&self) -> Option<u32> {
+        self.mount
     }
 
     /// The methods that are answered, with those that follow from others.

@@ -1,0 +1,5 @@
+//! The middleware that comes along, and what others bring: layers and services of tower.
+
+mod bridge;
+mod mount;
+mod panics;
