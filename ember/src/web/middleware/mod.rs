@@ -7,10 +7,14 @@
 
 mod next;
 mod layer;
+mod request_id;
+mod access_log;
 
+pub use access_log::AccessLog;
 pub use layer::{Bridge, TowerLayer};
 pub use next::Next;
 pub(crate) use next::{BoxMiddleware, Terminus};
+pub use request_id::{RequestId, RequestIds};
 
 use super::request::Request;
 use super::response::Response;
