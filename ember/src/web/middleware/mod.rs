@@ -9,12 +9,16 @@ mod next;
 mod layer;
 mod request_id;
 mod access_log;
+mod timeout;
+mod body_limit;
 
 pub use access_log::AccessLog;
+pub use body_limit::BodyLimit;
 pub use layer::{Bridge, TowerLayer};
 pub use next::Next;
 pub(crate) use next::{BoxMiddleware, Terminus};
 pub use request_id::{RequestId, RequestIds};
+pub use timeout::Timeout;
 
 use super::request::Request;
 use super::response::Response;
