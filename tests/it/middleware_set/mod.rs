@@ -1,5 +1,6 @@
 //! The middleware that comes along, and what others bring: layers and services of tower.
 
+mod auth;
 mod bridge;
 mod log;
 mod mount;

@@ -8,6 +8,7 @@ mod ttl;
 pub use ttl::TtlCache;
 
 use super::body::Body;
+use super::principal::Principal;
 use super::request::Request;
 use super::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -108,6 +109,8 @@ fn may_ask(request: &Request) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD)
         && !headers.contains_key(AUTHORIZATION)
         && !headers.contains_key(COOKIE)
+        // However it was authenticated, such as by a header with a key.
+        && request.extensions().get::<Principal>().is_none()
 }
 
 /// Tells whether an answer may be kept: a success, whole, small, and meant for everybody.

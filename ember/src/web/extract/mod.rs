@@ -7,6 +7,7 @@
 
 mod parts;
 mod component;
+mod principal;
 mod path_de;
 mod path;
 mod query;

@@ -11,8 +11,13 @@ mod request_id;
 mod access_log;
 mod timeout;
 mod body_limit;
+mod exclude;
+mod bearer_auth;
+mod api_key_auth;
 
 pub use access_log::AccessLog;
+pub use api_key_auth::ApiKeyAuth;
+pub use bearer_auth::BearerAuth;
 pub use body_limit::BodyLimit;
 pub use layer::{Bridge, TowerLayer};
 pub use next::Next;
