@@ -2,6 +2,7 @@
 
 mod auth;
 mod bridge;
+mod limits;
 mod log;
 mod mount;
 mod panics;

@@ -14,14 +14,18 @@ mod body_limit;
 mod exclude;
 mod bearer_auth;
 mod api_key_auth;
+mod client_address;
+mod rate_limit;
 
 pub use access_log::AccessLog;
 pub use api_key_auth::ApiKeyAuth;
 pub use bearer_auth::BearerAuth;
 pub use body_limit::BodyLimit;
+pub use client_address::TrustedProxies;
 pub use layer::{Bridge, TowerLayer};
 pub use next::Next;
 pub(crate) use next::{BoxMiddleware, Terminus};
+pub use rate_limit::RateLimit;
 pub use request_id::{RequestId, RequestIds};
 pub use timeout::Timeout;
 
