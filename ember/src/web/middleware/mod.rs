@@ -16,12 +16,16 @@ mod bearer_auth;
 mod api_key_auth;
 mod client_address;
 mod rate_limit;
+#[cfg(feature = "cors")]
+mod cors;
 
 pub use access_log::AccessLog;
 pub use api_key_auth::ApiKeyAuth;
 pub use bearer_auth::BearerAuth;
 pub use body_limit::BodyLimit;
 pub use client_address::TrustedProxies;
+#[cfg(feature = "cors")]
+pub use cors::Cors;
 pub use layer::{Bridge, TowerLayer};
 pub use next::Next;
 pub(crate) use next::{BoxMiddleware, Terminus};
