@@ -2,6 +2,7 @@
 
 mod auth;
 mod bridge;
+mod compression;
 mod cors;
 mod limits;
 mod log;

@@ -18,14 +18,22 @@ mod client_address;
 mod rate_limit;
 #[cfg(feature = "cors")]
 mod cors;
+#[cfg(feature = "compression")]
+mod compression;
+#[cfg(feature = "compression")]
+mod decompression;
 
 pub use access_log::AccessLog;
 pub use api_key_auth::ApiKeyAuth;
 pub use bearer_auth::BearerAuth;
 pub use body_limit::BodyLimit;
 pub use client_address::TrustedProxies;
+#[cfg(feature = "compression")]
+pub use compression::Compression;
 #[cfg(feature = "cors")]
 pub use cors::Cors;
+#[cfg(feature = "compression")]
+pub use decompression::Decompression;
 pub use layer::{Bridge, TowerLayer};
 pub use next::Next;
 pub(crate) use next::{BoxMiddleware, Terminus};
