@@ -8,6 +8,8 @@ use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
     Client, FakeProvider, MemorySessionStore, SessionStore, Sessions, Tool, ToolRegistry,
 };
+#[cfg(feature = "files")]
+use crate::web::middleware::StaticFiles;
 use crate::web::middleware::{Bridge, Middleware, TowerLayer};
 use crate::web::{
     Body, BoxMiddleware, Components, Need, Route, RouteDescriptor, SiteBuilder, TrailingSlash,
@@ -126,6 +128,17 @@ impl Ember {
         B::Error: Into<BoxError>,
     {
         self.route(Route::mount(prefix, service))
+    }
+
+    /// Serves the files of a folder below a path.
+    ///
+    /// A folder's name is enough; [`StaticFiles`] has more to say.
+    #[cfg(feature = "files")]
+    #[must_use]
+    pub fn files(mut self, prefix: impl Into<String>, files: impl Into<StaticFiles>) -> Self {
+        let files = files.into();
+        self.findings.extend(files.check());
+        self.mount(prefix, files)
     }
 
     /// Sets what becomes of a path that differs from a route by the slash at its end.

@@ -22,6 +22,8 @@ mod cors;
 mod compression;
 #[cfg(feature = "compression")]
 mod decompression;
+#[cfg(feature = "files")]
+mod files;
 
 pub use access_log::AccessLog;
 pub use api_key_auth::ApiKeyAuth;
@@ -34,6 +36,8 @@ pub use compression::Compression;
 pub use cors::Cors;
 #[cfg(feature = "compression")]
 pub use decompression::Decompression;
+#[cfg(feature = "files")]
+pub use files::StaticFiles;
 pub use layer::{Bridge, TowerLayer};
 pub use next::Next;
 pub(crate) use next::{BoxMiddleware, Terminus};
