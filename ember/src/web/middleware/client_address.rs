@@ -24,6 +24,7 @@ pub struct TrustedProxies {
     networks: Vec<IpNet>,
     malformed: Vec<String>,
     by_forwarded: bool,
+    unix_sockets: bool,
 }
 
 impl TrustedProxies {
@@ -52,20 +53,28 @@ impl TrustedProxies {
         self
     }
 
-    /// Finds the address of the client; `None` where the peer has none, as over a Unix socket.
+    /// Trusts whoever has no address, which is a proxy that connects over a Unix socket.
+    #[must_use]
+    pub fn and_unix_sockets(mut self) -> Self {
+        self.unix_sockets = true;
+        self
+    }
+
+    /// Finds the address of the client; `None` where nobody who is trusted tells it, and the peer
+    /// itself has none, as over a Unix socket.
     pub fn client(&self, request: &RequestParts) -> Option<IpAddr> {
-        let peer = request.remote_addr()?.ip().to_canonical();
+        let peer = request.remote_addr().map(|address| address.ip().to_canonical());
         let mut client = peer;
-        if self.trusts(peer) {
+        if peer.map_or(self.unix_sockets, |peer| self.trusts(peer)) {
             for hop in self.hops(request.headers()).into_iter().rev() {
                 let Some(address) = hop else { break };
-                client = address;
+                client = Some(address);
                 if !self.trusts(address) {
                     break;
                 }
             }
         }
-        Some(client)
+        client
     }
 
     /// The texts that are no networks.
@@ -118,14 +127,22 @@ mod tests {
 
     /// The client of a request from `peer` with these header lines.
     fn client(proxies: &TrustedProxies, peer: &str, headers: &[(&str, &str)]) -> String {
+        found(proxies, Some(peer), headers).unwrap()
+    }
+
+    fn found(
+        proxies: &TrustedProxies,
+        peer: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Option<String> {
         let mut request = http::Request::builder();
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let peer = SocketAddr::new(peer.parse().unwrap(), 1);
-        let parts = RequestParts::new(head, Arc::default(), Default::default(), Some(peer));
-        proxies.client(&parts).unwrap().to_string()
+        let peer = peer.map(|peer| SocketAddr::new(peer.parse().unwrap(), 1));
+        let parts = RequestParts::new(head, Arc::default(), Default::default(), peer);
+        proxies.client(&parts).map(|address| address.to_string())
     }
 
     #[test]
@@ -165,6 +182,16 @@ mod tests {
         let proxies = proxies.by_forwarded();
         assert_eq!(client(&proxies, "10.0.0.1", &headers), "2001:db8::7");
         assert_eq!(client(&proxies, "10.0.0.1", &[("forwarded", "for=_hidden")]), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_proxy_over_a_unix_socket_is_trusted_only_by_name() {
+        let headers = [("x-forwarded-for", "6.6.6.6, 1.1.1.1")];
+        let proxies = TrustedProxies::new(["10.0.0.0/8"]);
+        assert_eq!(found(&proxies, None, &headers), None);
+        let proxies = proxies.and_unix_sockets();
+        assert_eq!(found(&proxies, None, &headers).as_deref(), Some("1.1.1.1"));
+        assert_eq!(found(&proxies, None, &[]), None);
     }
 
     #[test]

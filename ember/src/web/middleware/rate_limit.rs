@@ -33,7 +33,7 @@ use std::time::Duration;
 ///
 /// A client is an address, unless another method says otherwise: an IPv4 address, or the /64
 /// network of an IPv6 address, because a client has all of that. Those without one, as over a Unix
-/// socket, share a bucket. The clients that were seen last are remembered, 10,000 of them unless
+/// socket whose proxy is not trusted, share a bucket. The clients that were seen last are remembered, 10,000 of them unless
 /// [`RateLimit::max_clients`] says otherwise; who is forgotten starts anew.
 #[doc(alias = "RateLimitMiddleware")]
 pub struct RateLimit {
