@@ -39,6 +39,12 @@ async fn breaks() -> Body {
     Body::stream(stream::iter([Ok("a"), Err(io::Error::other("cut"))]))
 }
 
+#[get("/told")]
+async fn told() -> ([(&'static str, &'static str); 1], Body) {
+    let pieces = stream::iter([Ok::<_, io::Error>("ab"), Ok("cd")]).chain(stream::pending());
+    ([("content-length", "4")], Body::stream(pieces))
+}
+
 #[get("/fails")]
 async fn fails() -> ember::Result<()> {
     Err(Error::conflict("no"))
@@ -182,6 +188,13 @@ async fn every_end_is_told() {
     hands.advance(millis(1500));
     drop(events);
     has(&lines.take().concat(), &["status=200 bytes=9 duration_ms=1500.0 end=\"left\""]);
+
+    // A server asks for no more than the length that was announced.
+    let mut body = client.get("/told").send().await;
+    (body.chunk().await.unwrap(), body.chunk().await.unwrap());
+    has(&lines.take().concat(), &["status=200 bytes=4", "end=\"complete\""]);
+    drop(body);
+    assert!(lines.take().is_empty(), "an end is told once");
 
     let mut body = client.get("/breaks").send().await;
     assert_eq!(body.chunk().await.unwrap(), "a");

@@ -6,6 +6,7 @@ use crate::web::body::Body;
 use crate::web::request::{Request, RequestParts};
 use crate::web::response::Response;
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use std::pin::Pin;
@@ -103,7 +104,11 @@ impl Middleware for AccessLog {
             entry.write("complete");
             return response;
         }
-        response.map(|body| Body::new(Logged { length: body.size_hint().exact(), body, entry }))
+        let length = response.headers().get(CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
+        response.map(|body| {
+            Body::new(Logged { length: length.or(body.size_hint().exact()), body, entry })
+        })
     }
 }
 
