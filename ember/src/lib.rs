@@ -39,6 +39,9 @@
 //!
 //! - `server` (default): listens on sockets, understands the command line, logs to the terminal.
 //! - `openai` (default): talks to OpenAI and to whatever is compatible with it.
+//! - `cors`: `Cors`, for pages of other origins.
+//! - `compression`: `Compression` of responses and `Decompression` of requests.
+//! - `files`: `StaticFiles`, and `Ember::files`.
 
 pub mod base;
 pub mod store;

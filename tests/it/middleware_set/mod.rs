@@ -9,6 +9,7 @@ mod limits;
 mod log;
 mod mount;
 mod panics;
+mod socket;
 
 use ember::http::Method;
 use ember::prelude::*;
