@@ -63,6 +63,16 @@ pub use base::{Env, Error, ErrorKind, JsonSchema, Problem, Result, Schema};
 pub use llm::ToolError;
 pub use web::cache::TtlCache;
 pub use web::extract::{Form, FromRequest, FromRequestParts, Path, Query};
+#[cfg(feature = "cors")]
+pub use web::middleware::Cors;
+#[cfg(feature = "files")]
+pub use web::middleware::StaticFiles;
+pub use web::middleware::{
+    AccessLog, ApiKeyAuth, BearerAuth, BodyLimit, RateLimit, RequestId, RequestIds, Timeout,
+    TowerLayer, TrustedProxies,
+};
+#[cfg(feature = "compression")]
+pub use web::middleware::{Compression, Decompression};
 pub use web::middleware::{Middleware, Next};
 pub use web::response::{Html, IntoResponse, Json, Redirect, Response, Sse};
 pub use web::{Body, Component, Principal, Request, Route, TrailingSlash};
