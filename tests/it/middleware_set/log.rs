@@ -191,7 +191,8 @@ async fn every_end_is_told() {
 
     // A server asks for no more than the length that was announced.
     let mut body = client.get("/told").send().await;
-    (body.chunk().await.unwrap(), body.chunk().await.unwrap());
+    assert_eq!(body.chunk().await.unwrap(), "ab");
+    assert_eq!(body.chunk().await.unwrap(), "cd");
     has(&lines.take().concat(), &["status=200 bytes=4", "end=\"complete\""]);
     drop(body);
     assert!(lines.take().is_empty(), "an end is told once");
