@@ -40,6 +40,9 @@
 //! - `server` (default): listens on sockets, understands the command line, logs to the terminal.
 //! - `tls`: encrypts connections.
 //! - `openai` (default): talks to OpenAI and to whatever is compatible with it.
+//! - `cors`: `Cors`, for pages of other origins.
+//! - `compression`: `Compression` of responses and `Decompression` of requests.
+//! - `files`: `StaticFiles`, and `Ember::files`.
 
 pub mod base;
 pub mod store;
@@ -61,6 +64,16 @@ pub use base::{Env, Error, ErrorKind, JsonSchema, Problem, Result, Schema};
 pub use llm::ToolError;
 pub use web::cache::{StaticCache, TtlCache};
 pub use web::extract::{Extension, Form, FromRequest, FromRequestParts, Path, Query};
+#[cfg(feature = "cors")]
+pub use web::middleware::Cors;
+#[cfg(feature = "files")]
+pub use web::middleware::StaticFiles;
+pub use web::middleware::{
+    AccessLog, ApiKeyAuth, BearerAuth, BodyLimit, RateLimit, RequestId, RequestIds, Timeout,
+    TowerLayer, TrustedProxies,
+};
+#[cfg(feature = "compression")]
+pub use web::middleware::{Compression, Decompression};
 pub use web::middleware::{Middleware, Next};
 pub use web::response::{Html, IntoResponse, Json, Redirect, Response, Sse};
 pub use web::{Blueprint, Body, Component, Principal, Request, Route, TrailingSlash, Urls};

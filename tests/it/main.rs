@@ -7,6 +7,7 @@ mod routes;
 mod responses;
 mod launch;
 mod middleware;
+mod middleware_set;
 mod server;
 mod hostile;
 mod shutdown;

@@ -4,20 +4,26 @@ use super::lifecycle::Lifecycle;
 use super::model::Model;
 use super::ready::Ready;
 use crate::ai::{AiOptions, TokenLimits};
+use crate::base::error::BoxError;
 use crate::base::{Descriptor as _, Env, Finding, Location, Registry, Scope};
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
     Client, FakeProvider, MemorySessionStore, SessionStore, Sessions, Tool, ToolRegistry,
 };
-use crate::web::middleware::IntoMiddleware;
+#[cfg(feature = "files")]
+use crate::web::middleware::StaticFiles;
+use crate::web::middleware::{Bridge, IntoMiddleware, Middleware, TowerLayer};
 use crate::web::{
-    Blueprint, BoxMiddleware, ComponentDescriptor, Components, Health, Mounted, Need, Placed, Plan,
-    Route, RouteDescriptor, RouteOptions, SiteBuilder, TrailingSlash,
+    Blueprint, Body, BoxMiddleware, ComponentDescriptor, Components, Health, Need, Placed, Plan,
+    Route, RouteDescriptor, RouteOptions, Settled, SiteBuilder, TrailingSlash,
 };
+use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use tower_layer::Layer;
+use tower_service::Service;
 
 /// An application that is being put together.
 ///
@@ -148,6 +154,41 @@ impl Ember {
     pub fn health(self, health: Health) -> Self {
         let [live, ready] = health.routes();
         self.route(live).route(ready).component(health)
+    }
+
+    /// Adds a layer of tower around all routes, in line with [`Ember::middleware`].
+    #[must_use]
+    pub fn layer<L>(self, layer: L) -> Self
+    where
+        L: Layer<Bridge>,
+        TowerLayer<L::Service>: Middleware,
+    {
+        self.middleware(TowerLayer::new(layer))
+    }
+
+    /// Lets a service answer everything below a path: see [`Route::mount`].
+    #[must_use]
+    pub fn mount<S, B>(self, prefix: impl Into<String>, service: S) -> Self
+    where
+        S: Service<http::Request<Body>, Response = http::Response<B>>,
+        S: Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        self.route(Route::mount(prefix, service))
+    }
+
+    /// Serves the files of a folder below a path.
+    ///
+    /// A folder's name is enough; [`StaticFiles`] has more to say.
+    #[cfg(feature = "files")]
+    #[must_use]
+    pub fn files(mut self, prefix: impl Into<String>, files: impl Into<StaticFiles>) -> Self {
+        let files = files.into();
+        self.findings.extend(files.check());
+        self.mount(prefix, files)
     }
 
     /// Sets what becomes of a path that differs from a route by the slash at its end.
@@ -329,7 +370,7 @@ impl Ember {
 }
 
 /// A route whose model could not tell its tools apart.
-fn check_tools(route: &Mounted) -> Option<Finding> {
+fn check_tools(route: &Settled) -> Option<Finding> {
     let mut by_name: BTreeMap<&str, Vec<&Tool>> = BTreeMap::new();
     for tool in route.extension::<AiOptions>()?.all_tools() {
         by_name.entry(tool.name()).or_default().push(tool);

@@ -4,8 +4,8 @@ use crate::base::{Descriptor, Finding, Location, Registry, Scope};
 use crate::web::middleware::MiddlewareDescriptor;
 use crate::web::{
     Blueprint, BlueprintDescriptor, BoxMiddleware, Catcher, CatcherDescriptor, Catchers,
-    EndpointHooks, Groups, HookDescriptor, Mounted, Placed, Reach, Route, RouteDescriptor,
-    RouteOptions,
+    EndpointHooks, Groups, HookDescriptor, Placed, Reach, Route, RouteDescriptor, RouteOptions,
+    Settled,
 };
 
 /// What the modules of a scope hold that concerns requests.
@@ -38,10 +38,10 @@ impl Gathered {
         annotated: &Registry<RouteDescriptor>,
         by_hand: Blueprint,
         outside: &RouteOptions,
-    ) -> Vec<Mounted> {
+    ) -> Vec<Settled> {
         let mut routes: Vec<_> =
-            annotated.iter().map(|route| self.groups.mount(Route::of(route))).collect();
-        by_hand.mount("", outside, &mut routes);
+            annotated.iter().map(|route| self.groups.settle(Route::of(route))).collect();
+        by_hand.settle("", outside, &mut routes);
         routes
     }
 
@@ -60,7 +60,7 @@ impl Gathered {
     }
 
     /// Puts around a route what reaches it.
-    pub(super) fn place(&self, mut route: Mounted, of_app: &[BoxMiddleware]) -> Placed {
+    pub(super) fn place(&self, mut route: Settled, of_app: &[BoxMiddleware]) -> Placed {
         let module = route.location.map(|location| location.module);
         let reaches = |bound: Option<&str>| match (bound, module) {
             (None, _) => true,

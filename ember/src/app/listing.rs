@@ -27,5 +27,7 @@ impl Ready {
 fn row(route: &RouteEntry) -> [String; 4] {
     let methods: Vec<_> = route.methods.iter().map(http::Method::as_str).collect();
     let place = route.location.map(|location| location.to_string());
-    [methods.join("|"), route.path.clone(), route.name.clone(), place.unwrap_or_default()]
+    // A mounted service answers to all of them.
+    let methods = if methods.is_empty() { "*".to_owned() } else { methods.join("|") };
+    [methods, route.path.clone(), route.name.clone(), place.unwrap_or_default()]
 }

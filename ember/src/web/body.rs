@@ -1,3 +1,4 @@
+use super::panics::caught;
 use crate::base::Error;
 use crate::base::error::BoxError;
 use bytes::{Bytes, BytesMut};
@@ -5,6 +6,7 @@ use futures_core::Stream;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use pin_project_lite::pin_project;
+use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -47,9 +49,14 @@ impl Body {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        if body.size_hint().exact() == Some(0) && body.is_end_stream() {
-            return Self::empty();
+        // One of our own is not wrapped, so that its limit and its length stay known.
+        let mut body = Some(body);
+        if let Some(own) = (&mut body as &mut dyn Any).downcast_mut::<Option<Self>>() {
+            return own.take().unwrap_or_default();
         }
+        let Some(body) = body.filter(|body| !is_empty(body)) else {
+            return Self::empty();
+        };
         let hint = body.size_hint();
         Self::of(Content::Stream {
             body: SyncWrapper::new(Box::pin(body.map_err(Into::into))),
@@ -77,6 +84,12 @@ impl Body {
     pub fn limit(mut self, bytes: u64) -> Self {
         self.allowance = Some(self.allowance.map_or(bytes, |allowance| allowance.min(bytes)));
         self
+    }
+
+    /// How many bytes may still be read, where that is bounded.
+    #[cfg(feature = "compression")]
+    pub(crate) fn allowance(&self) -> Option<u64> {
+        self.allowance
     }
 
     /// Reads the whole body.
@@ -134,6 +147,10 @@ impl Body {
     }
 }
 
+fn is_empty(body: &impl http_body::Body) -> bool {
+    body.size_hint().exact() == Some(0) && body.is_end_stream()
+}
+
 impl http_body::Body for Body {
     type Data = Bytes;
     type Error = BoxError;
@@ -156,7 +173,16 @@ impl http_body::Body for Body {
             Content::Stream { body, hint } => {
                 // The length was known for the whole; what is left of it is of no use to anybody.
                 *hint = SizeHint::default();
-                ready!(body.get_mut().as_mut().poll_frame(context))
+                let polled = caught("a body", || body.get_mut().as_mut().poll_frame(context));
+                match polled {
+                    Ok(poll) => ready!(poll),
+                    Err(error) => {
+                        // The panic ends this body, not the connection with its other streams.
+                        tracing::error!(%error, "a body broke");
+                        self.content = Content::Empty;
+                        Some(Err(error.into()))
+                    }
+                }
             }
         };
         if let Some(allowance) = &mut self.allowance
@@ -246,7 +272,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::stream;
+    use futures_util::{StreamExt as _, stream};
 
     fn pieces(pieces: &'static [&'static str]) -> Body {
         Body::stream(stream::iter(pieces.iter().map(|piece| Ok::<_, BoxError>(*piece))))
@@ -265,6 +291,18 @@ mod tests {
             let error = body.limit(3).limit(9).collect().await.unwrap_err();
             assert_eq!(error.status(), 413);
         }
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_the_body_with_an_error() {
+        let mut body = Body::stream(stream::iter(0..2).map(|piece| {
+            assert_eq!(piece, 0, "the second piece");
+            Ok::<_, BoxError>("a")
+        }));
+        assert_eq!(body.data().await.unwrap().unwrap(), "a");
+        let error = body.data().await.unwrap_err();
+        assert!(error.status() == 500 && error.to_string().contains("the second piece"));
+        assert!(body.data().await.unwrap().is_none());
     }
 
     #[test]

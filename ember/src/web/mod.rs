@@ -5,6 +5,7 @@
 //! around them [`cache`], [`middleware`] and the router. [`Site`] puts them together, and
 //! [`server`] moves the bytes.
 
+mod panics;
 mod body;
 mod components;
 mod state;
@@ -42,13 +43,13 @@ pub(crate) use middleware::BoxMiddleware;
 pub use operation::Operation;
 pub use principal::Principal;
 pub use reach::Reach;
-pub use request::{Request, RequestParts};
+pub use request::{OriginalUri, Request, RequestParts};
 pub use response::{Html, IntoResponse, Json, Redirect, Response, Sse};
 pub use router::{
     Blueprint, BlueprintDescriptor, Route, RouteDescriptor, RouteItem, RouteOptions, RoutePath,
     RoutePathError, TrailingSlash,
 };
-pub(crate) use router::{Groups, Mounted};
+pub(crate) use router::{Groups, Settled};
 pub use site::{Answer, Site};
 pub(crate) use site::{Placed, SiteBuilder};
 pub use state::{AppState, RouteEntry};

@@ -65,9 +65,15 @@ impl Request {
         Self { parts: self.parts, body: change(self.body) }
     }
 
-    /// Turns the request into one of the `http` crate. What belongs to the application is lost.
+    /// Turns the request into one of the `http` crate.
+    ///
+    /// What the application knows about it travels in the extensions, and is found again by
+    /// [`Request::from`].
     pub fn into_http(self) -> http::Request<Body> {
-        http::Request::from_parts(self.parts.head, self.body)
+        let RequestParts { mut head, state, matched, matched_by, remote, changes } = self.parts;
+        let matched_by = matched_by.unwrap_or_else(|| head.uri.clone());
+        head.extensions.insert(Known { state, matched, matched_by, remote, changes });
+        http::Request::from_parts(head, self.body)
     }
 }
 
@@ -85,15 +91,35 @@ impl DerefMut for Request {
     }
 }
 
-/// A request outside of any application, as tests of extractors and middleware need it.
+/// A request that was one of an application before, or one outside of any, as tests of
+/// extractors and middleware need it.
 impl<B: Into<Body>> From<http::Request<B>> for Request {
     fn from(request: http::Request<B>) -> Self {
-        let (head, body) = request.into_parts();
-        Self {
-            parts: RequestParts::new(head, Arc::default(), Match::default(), None),
-            body: body.into(),
-        }
+        let (mut head, body) = request.into_parts();
+        let parts = match head.extensions.remove::<Known>() {
+            Some(Known { state, matched, matched_by, remote, changes }) => {
+                let matched_by = (matched_by != head.uri).then_some(matched_by);
+                RequestParts { head, state, matched, matched_by, remote, changes }
+            }
+            None => RequestParts::new(head, Arc::default(), Match::default(), None),
+        };
+        Self { parts, body: body.into() }
     }
+}
+
+/// The target of a request as the client sent it, in the extensions of one that a mounted
+/// service sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginalUri(pub Uri);
+
+/// What the application knows about a request, while the request is one of the `http` crate.
+#[derive(Clone)]
+pub(crate) struct Known {
+    state: Arc<AppState>,
+    matched: Match,
+    matched_by: Uri,
+    pub(crate) remote: Option<SocketAddr>,
+    changes: Option<ResponseChanges>,
 }
 
 /// The head of a request, with what the application knows about it.
@@ -102,6 +128,8 @@ pub struct RequestParts {
     head: http::request::Parts,
     state: Arc<AppState>,
     matched: Match,
+    /// The target by which the route was found, where somebody has changed the target since.
+    matched_by: Option<Uri>,
     remote: Option<SocketAddr>,
     changes: Option<ResponseChanges>,
 }
@@ -141,7 +169,7 @@ impl RequestParts {
         matched: Match,
         remote: Option<SocketAddr>,
     ) -> Self {
-        Self { head, state, matched, remote, changes: None }
+        Self { head, state, matched, matched_by: None, remote, changes: None }
     }
 
     /// Lets extractors change the response, whose owner applies the changes.
@@ -267,7 +295,8 @@ impl RequestParts {
 
     fn raw_param(&self, index: usize) -> Option<&str> {
         let (start, end) = *self.matched.parameters.get(index)?;
-        self.path().get(usize::from(start)..usize::from(end))
+        let path = self.matched_by.as_ref().map_or(self.path(), Uri::path);
+        path.get(usize::from(start)..usize::from(end))
     }
 }
 

@@ -111,6 +111,14 @@ impl Error {
         }
     }
 
+    /// Takes an error out of a box; what was no `Error` before becomes the cause of `other`.
+    pub(crate) fn from_boxed_or(other: Self, error: BoxError) -> Self {
+        match error.downcast::<Reported>() {
+            Ok(reported) => reported.0,
+            Err(error) => other.with_source(error),
+        }
+    }
+
     /// Attaches the cause, for the log only.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {

@@ -8,6 +8,7 @@
 mod parts;
 mod component;
 mod extension;
+mod principal;
 mod path_de;
 mod path;
 mod query;

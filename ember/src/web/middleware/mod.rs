@@ -8,15 +8,51 @@
 mod next;
 mod into;
 mod descriptor;
+mod layer;
+mod request_id;
+mod access_log;
+mod timeout;
+mod body_limit;
+mod exclude;
+mod bearer_auth;
+mod api_key_auth;
+mod client_address;
+mod rate_limit;
+#[cfg(feature = "cors")]
+mod cors;
+#[cfg(feature = "compression")]
+mod compression;
+#[cfg(feature = "compression")]
+mod decompression;
+#[cfg(feature = "files")]
+mod files;
 
+pub use access_log::AccessLog;
+pub use api_key_auth::ApiKeyAuth;
+pub use bearer_auth::BearerAuth;
+pub use body_limit::BodyLimit;
+pub use client_address::TrustedProxies;
+#[cfg(feature = "compression")]
+pub use compression::Compression;
+#[cfg(feature = "cors")]
+pub use cors::Cors;
+#[cfg(feature = "compression")]
+pub use decompression::Decompression;
 pub use descriptor::MiddlewareDescriptor;
+#[cfg(feature = "files")]
+pub use files::StaticFiles;
 pub use into::{FnMiddleware, IntoMiddleware, ViaMiddleware};
+pub use layer::{Bridge, TowerLayer};
 pub(crate) use next::Terminus;
 pub use next::{BoxMiddleware, Next};
+pub use rate_limit::RateLimit;
+pub use request_id::{RequestId, RequestIds};
+pub use timeout::Timeout;
 
 use super::operation::Operation;
 use super::request::Request;
 use super::response::Response;
+use crate::base::Finding;
 use std::future::Future;
 
 /// Something that runs around the handlers of an application.
@@ -55,5 +91,12 @@ pub trait Middleware: Send + Sync + 'static {
     /// Adds to the description of the routes within what this needs, such as components.
     fn describe(&self, operation: &mut Operation) {
         let _ = operation;
+    }
+
+    /// Says at start-up what is wrong with the settings; nothing, unless it is implemented.
+    ///
+    /// An application whose middleware has findings does not start.
+    fn check(&self, findings: &mut Vec<Finding>) {
+        let _ = findings;
     }
 }

@@ -1,17 +1,22 @@
 use super::Middleware;
+use crate::base::Finding;
 use crate::web::operation::Operation;
+use crate::web::panics::poll_caught;
 use crate::web::request::Request;
-use crate::web::response::Response;
+use crate::web::response::{IntoResponse, Response};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 type ResponseFuture<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
 /// The rest of the way to the handler.
 ///
-/// It is owned, so that it can be kept, sent to a task, or handed to a tower service.
+/// It is owned, so that it can be kept, sent to a task, or handed to a tower service; a copy of
+/// it goes the same way once more.
+#[derive(Clone)]
 pub struct Next {
     end: Arc<dyn Terminus>,
     /// How many middleware have been passed.
@@ -24,11 +29,13 @@ impl Next {
     }
 
     /// Lets the next middleware answer, or the handler where there is none.
+    ///
+    /// A panic on the way has become a response with status 500 when it comes back here.
     pub async fn run(self, request: Request) -> Response {
         match self.end.middleware().get(self.passed) {
             Some(middleware) => {
                 let next = Self { end: self.end.clone(), passed: self.passed + 1 };
-                let response = middleware.0.handle(request, next).await;
+                let response = Caught(middleware.0.handle(request, next)).await;
                 // Those around this middleware are to see what a catcher makes of its error.
                 match self.end.catches(&response) {
                     true => self.end.catch(response).await,
@@ -43,6 +50,18 @@ impl Next {
 impl fmt::Debug for Next {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Next").field("passed", &self.passed).finish_non_exhaustive()
+    }
+}
+
+/// A middleware at work. Those around it see a response even if it panics.
+struct Caught<'a>(ResponseFuture<'a>);
+
+impl Future for Caught<'_> {
+    type Output = Response;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
+        let outcome = ready!(poll_caught("a middleware", self.0.as_mut(), context));
+        Poll::Ready(outcome.unwrap_or_else(IntoResponse::into_response))
     }
 }
 
@@ -68,6 +87,11 @@ impl BoxMiddleware {
     pub(crate) fn describe(&self, operation: &mut Operation) {
         self.0.describe(operation);
     }
+
+    /// Says what is wrong with the middleware's settings.
+    pub(crate) fn check(&self, findings: &mut Vec<Finding>) {
+        self.0.check(findings);
+    }
 }
 
 impl fmt::Debug for BoxMiddleware {
@@ -78,11 +102,16 @@ impl fmt::Debug for BoxMiddleware {
 
 /// The boxed twin of [`Middleware`].
 trait BoxedHandle: Send + Sync {
+    fn check(&self, findings: &mut Vec<Finding>);
     fn handle(&self, request: Request, next: Next) -> ResponseFuture<'_>;
     fn describe(&self, operation: &mut Operation);
 }
 
 impl<M: Middleware> BoxedHandle for M {
+    fn check(&self, findings: &mut Vec<Finding>) {
+        Middleware::check(self, findings);
+    }
+
     fn handle(&self, request: Request, next: Next) -> ResponseFuture<'_> {
         Box::pin(Middleware::handle(self, request, next))
     }

@@ -1,6 +1,6 @@
 use super::options::Settings;
 use super::path::join;
-use super::{Mounted, Route, RouteOptions};
+use super::{Route, RouteOptions, Settled};
 use crate::base::{Descriptor, Location, Registry};
 use crate::web::middleware::IntoMiddleware;
 use std::borrow::Cow;
@@ -94,11 +94,11 @@ impl Blueprint {
     }
 
     /// Puts the routes below a prefix and within options.
-    pub(crate) fn mount(self, prefix: &str, outer: &RouteOptions, into: &mut Vec<Mounted>) {
+    pub(crate) fn settle(self, prefix: &str, outer: &RouteOptions, into: &mut Vec<Settled>) {
         let prefix = join(prefix, &self.prefix);
         let options = self.settings.within(outer);
-        into.extend(self.routes.into_iter().map(|route| route.mount(&prefix, &options)));
-        self.blueprints.into_iter().for_each(|inner| inner.mount(&prefix, &options, into));
+        into.extend(self.routes.into_iter().map(|route| route.settle(&prefix, &options)));
+        self.blueprints.into_iter().for_each(|inner| inner.settle(&prefix, &options, into));
     }
 }
 
@@ -186,10 +186,10 @@ impl Groups {
     }
 
     /// Puts a route below the prefix and within the options of its module.
-    pub(crate) fn mount(&self, route: Route) -> Mounted {
+    pub(crate) fn settle(&self, route: Route) -> Settled {
         let module = route.location.map_or("", |location| location.module);
         let (prefix, options) = self.around(module);
-        route.mount(prefix, options)
+        route.settle(prefix, options)
     }
 
     /// The module of the innermost blueprint that holds for a module.

@@ -49,6 +49,14 @@ impl RoutePath {
         shapes.collect()
     }
 
+    /// The paths of a mount whose own one ends in `{*rest}`: that, and its prefix with and without a slash.
+    pub(crate) fn of_mount(&self) -> Vec<Self> {
+        let with_slash = self.text.rfind('/').map_or("", |end| &self.text[..=end]);
+        let bare = with_slash.strip_suffix('/').filter(|bare| !bare.is_empty());
+        let prefixes = [Some(with_slash), bare].into_iter().flatten();
+        [self.clone()].into_iter().chain(prefixes.filter_map(|path| path.parse().ok())).collect()
+    }
+
     /// The same path with the slash at its end added or taken away; `None` for `/` and for one that ends in `{*rest}`.
     pub(crate) fn slash_twin(&self) -> Option<Self> {
         match self.segments.last()? {
@@ -201,6 +209,16 @@ mod tests {
         assert_eq!(twin("/a/{b}/").as_deref(), Some("/a/{b}"));
         assert_eq!(twin("/"), None);
         assert_eq!(twin("/a/{*b}"), None);
+    }
+
+    #[test]
+    fn a_mount_has_its_prefix_as_well() {
+        let paths = |path: &str| {
+            let paths = path.parse::<RoutePath>().unwrap().of_mount();
+            paths.iter().map(RoutePath::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(paths("/a/{b}/{*rest}"), "/a/{b}/{*rest} /a/{b}/ /a/{b}");
+        assert_eq!(paths("/{*rest}"), "/{*rest} /");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use super::options::Settings;
 use super::path::join;
-use super::{Mounted, RouteDescriptor, RouteItem, RouteOptions};
+use super::{RouteDescriptor, RouteItem, RouteOptions, Settled};
 use crate::base::Location;
 use crate::web::cache::Cache;
 use crate::web::handler::{Endpoint, Handler};
@@ -27,6 +27,8 @@ use std::any::type_name;
 #[derive(Debug)]
 pub struct Route {
     pub(super) methods: Vec<Method>,
+    /// It answers to all methods, and to the path without its `{*rest}` as well.
+    pub(super) is_mount: bool,
     pub(super) path: String,
     pub(super) name: String,
     pub(super) location: Option<Location>,
@@ -55,6 +57,7 @@ impl Route {
         H::describe(&mut operation);
         Self {
             methods: methods.into_iter().collect(),
+            is_mount: false,
             path: path.into(),
             name: short_name(type_name::<H>()),
             location: None,
@@ -125,6 +128,7 @@ impl Route {
         settings.push(descriptor.options);
         Self {
             methods: descriptor.methods.iter().filter_map(|method| method.parse().ok()).collect(),
+            is_mount: false,
             path: descriptor.path.to_owned(),
             name: descriptor.name.to_owned(),
             location: Some(descriptor.location),
@@ -135,10 +139,11 @@ impl Route {
     }
 
     /// Puts the route below a prefix and within options.
-    pub(crate) fn mount(self, prefix: &str, outer: &RouteOptions) -> Mounted {
+    pub(crate) fn settle(self, prefix: &str, outer: &RouteOptions) -> Settled {
         let mut options = self.settings.within(outer);
-        Mounted {
+        Settled {
             methods: self.methods,
+            is_mount: self.is_mount,
             path: join(prefix, &self.path),
             has_given_name: options.name.is_some(),
             has_own_cache: options.cache.is_some() && outer.cache.is_none(),

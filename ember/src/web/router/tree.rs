@@ -41,6 +41,8 @@ struct Node {
 #[derive(Debug, Default)]
 pub(crate) struct Leaf {
     routes: Vec<(Method, u32)>,
+    /// What answers to every other method.
+    mount: Option<u32>,
 }
 
 type Parameters = SmallVec<[(u16, u16); 4]>;
@@ -53,6 +55,18 @@ impl Tree {
         method: &Method,
         route: u32,
     ) -> Result<(), u32> {
+        self.leaf(path).insert(method, route)
+    }
+
+    /// Puts in what answers to all methods that have no route of their own.
+    pub(crate) fn insert_mount(&mut self, path: &RoutePath, route: u32) -> Result<(), u32> {
+        match self.leaf(path).mount.replace(route) {
+            None => Ok(()),
+            Some(earlier) => Err(earlier),
+        }
+    }
+
+    fn leaf(&mut self, path: &RoutePath) -> &mut Leaf {
         let mut node = &mut self.root;
         for segment in path.segments() {
             node = match segment {
@@ -60,10 +74,10 @@ impl Tree {
                     node.literals.entry(as_sent(text).into_owned().into()).or_default()
                 }
                 Segment::Parameter(_) => node.parameter.get_or_insert_default(),
-                Segment::Rest(_) => return node.rest.get_or_insert_default().insert(method, route),
+                Segment::Rest(_) => return node.rest.get_or_insert_default(),
             };
         }
-        node.leaf.get_or_insert_default().insert(method, route)
+        node.leaf.get_or_insert_default()
     }
 
     /// Finds the routes of a path, and where its parameters stand in it.
@@ -131,6 +145,11 @@ impl Leaf {
     /// Returns the route of a method.
     pub(crate) fn route(&self, method: &Method) -> Option<u32> {
         self.routes.iter().find(|(known, _)| known == method).map(|(_, route)| *route)
+    }
+
+    /// Returns what answers to all methods that have no route of their own.
+    pub(crate) fn mount(&self) -> Option<u32> {
+        self.mount
     }
 
     /// The methods that are answered, with those that follow from others.

@@ -1,7 +1,7 @@
-use super::guard::poll_caught;
 use crate::base::Error;
 use crate::web::body::Body;
 use crate::web::handler::HandlerFuture;
+use crate::web::panics::poll_caught;
 use crate::web::response::{IntoResponse as _, Response, ResponseError};
 use crate::web::state::AppState;
 use http::StatusCode;
@@ -37,8 +37,10 @@ impl Future for Answer {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
         let outcome = match &mut self.work {
-            Work::Handler(future) => ready!(poll_caught(future.as_mut(), context)).flatten(),
-            Work::Layered(future) => ready!(poll_caught(future.as_mut(), context)),
+            Work::Handler(future) => {
+                ready!(poll_caught("the handler", future.as_mut(), context)).flatten()
+            }
+            Work::Layered(future) => ready!(poll_caught("an answer", future.as_mut(), context)),
             work => match mem::replace(work, Work::Over) {
                 Work::Done(response) => Ok(response),
                 _ => Err(Error::internal("an answer was polled after it was given")),

@@ -7,7 +7,7 @@ use crate::web::components::{Components, Need};
 use crate::web::hook::EndpointHooks;
 use crate::web::middleware::BoxMiddleware;
 use crate::web::operation::Operation;
-use crate::web::router::{Hosts, Mounted, TrailingSlash};
+use crate::web::router::{Hosts, Settled, TrailingSlash};
 use crate::web::state::{AppState, RouteEntry};
 use http::Method;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub(crate) struct SiteBuilder {
 
 /// A route with what was gathered around it.
 pub(crate) struct Placed {
-    pub(crate) route: Mounted,
+    pub(crate) route: Settled,
     pub(crate) hooks: EndpointHooks,
     pub(crate) catchers: Catchers,
     /// What the route needs, and all that stands around it.
@@ -39,6 +39,7 @@ impl SiteBuilder {
     pub(crate) fn build(self, findings: &mut Vec<Finding>) -> Site {
         let hosts = self.hosts(findings);
         self.check_needs(findings);
+        self.check_middleware(findings);
         self.check_names(findings);
         self.check_caches(findings);
         let entries = self.routes.iter().map(|placed| entry(&placed.route)).collect();
@@ -67,7 +68,7 @@ impl SiteBuilder {
         }
     }
 
-    fn routes(&self) -> impl Iterator<Item = &Mounted> {
+    fn routes(&self) -> impl Iterator<Item = &Settled> {
         self.routes.iter().map(|placed| &placed.route)
     }
 
@@ -89,6 +90,19 @@ impl SiteBuilder {
                     continue;
                 }
             };
+            if route.is_mount {
+                for tree in trees {
+                    for path in path.of_mount() {
+                        if let Err(earlier) = tree.insert_mount(&path, index) {
+                            let earlier = &self.routes[earlier as usize].route;
+                            let text = format!("two services are mounted at {}", path.shape());
+                            findings.push(Finding::new(text).at(earlier).at(route));
+                            break;
+                        }
+                    }
+                }
+                continue;
+            }
             let twin = path.slash_twin().filter(|_| self.trailing_slash == TrailingSlash::Clone);
             twins.extend(twin.map(|twin| (index, twin)));
             for tree in trees {
@@ -139,7 +153,7 @@ impl SiteBuilder {
 
     /// Answers are kept for GET and HEAD only.
     fn check_caches(&self, findings: &mut Vec<Finding>) {
-        let asks = |route: &&Mounted| {
+        let asks = |route: &&Settled| {
             route.has_own_cache
                 && !route.methods.iter().any(|method| matches!(*method, Method::GET | Method::HEAD))
         };
@@ -149,9 +163,21 @@ impl SiteBuilder {
         }));
     }
 
+    fn check_middleware(&self, findings: &mut Vec<Finding>) {
+        let of_routes = self.routes().flat_map(|route| &route.options.middleware);
+        let mut found = Vec::new();
+        self.middleware.iter().chain(of_routes).for_each(|middleware| middleware.check(&mut found));
+        // That of a blueprint is on many routes.
+        for finding in found {
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
+    }
+
     /// A name that was chosen is meant to be the only one.
     fn check_names(&self, findings: &mut Vec<Finding>) {
-        let mut by_name: BTreeMap<&str, Vec<&Mounted>> = BTreeMap::new();
+        let mut by_name: BTreeMap<&str, Vec<&Settled>> = BTreeMap::new();
         for route in self.routes().filter(|route| route.has_given_name) {
             by_name.entry(&route.name).or_default().push(route);
         }
@@ -162,11 +188,11 @@ impl SiteBuilder {
     }
 }
 
-fn with_path(route: &Mounted) -> String {
+fn with_path(route: &Settled) -> String {
     format!("{route} with `{}`", route.path)
 }
 
-fn entry(route: &Mounted) -> RouteEntry {
+fn entry(route: &Settled) -> RouteEntry {
     let path = route.parsed_path();
     RouteEntry {
         methods: route.methods.clone(),

@@ -1,13 +1,12 @@
 use super::answer::{Answer, Work};
-use super::guard::Guard;
 use super::table::Table;
 use super::target::Target;
 use crate::web::body::Body;
 use crate::web::catcher::Catchers;
 use crate::web::components::Components;
 use crate::web::middleware::{BoxMiddleware, Next, Terminus};
-use crate::web::request::{Request, RequestParts};
-use crate::web::response::{IntoResponse as _, Response};
+use crate::web::request::{Known, Request, RequestParts};
+use crate::web::response::Response;
 use crate::web::state::AppState;
 use http::Method;
 use std::borrow::Cow;
@@ -48,7 +47,10 @@ impl Site {
         request: http::Request<Body>,
         remote: Option<SocketAddr>,
     ) -> Answer {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        // An application that is mounted in another one of ours has the address from that.
+        let outer = head.extensions.remove::<Known>();
+        let remote = remote.or_else(|| outer.and_then(|known| known.remote));
         let is_head = head.method == Method::HEAD;
         let (target, matched) = self.table.find(&head.method, &head.uri, &head.headers);
         let route = matched.route;
@@ -87,11 +89,7 @@ impl Site {
         }
         let end: Arc<dyn Terminus> = Arc::new(end);
         Work::Layered(Box::pin(async move {
-            let run = Next::new(end.clone()).run(request);
-            let mut response = match Guard(Box::pin(run)).await {
-                Ok(response) => response,
-                Err(panic) => end.catch(panic.into_response()).await,
-            };
+            let mut response = Next::new(end).run(request).await;
             if let Some(changes) = changes {
                 changes.apply(&mut response);
             }

@@ -32,7 +32,7 @@ impl Table {
                 Method::HEAD => leaf.route(&Method::GET),
                 _ => None,
             });
-            if let Some(route) = route {
+            if let Some(route) = route.or(leaf.mount()) {
                 return (Target::Route(route), Match { route: Some(route), ..matched });
             }
             leaf_of_others.get_or_insert(leaf);

@@ -7,8 +7,10 @@ use std::fmt;
 
 /// A route in its place: with its whole path, and the options of all blueprints around it.
 #[derive(Debug)]
-pub(crate) struct Mounted {
+pub(crate) struct Settled {
     pub(crate) methods: Vec<Method>,
+    /// It answers to all methods, and to the path without its `{*rest}` as well.
+    pub(crate) is_mount: bool,
     /// The path as it was written; the start-up check parses it.
     pub(crate) path: String,
     pub(crate) name: String,
@@ -22,7 +24,7 @@ pub(crate) struct Mounted {
     pub(crate) options: RouteOptions,
 }
 
-impl Mounted {
+impl Settled {
     /// What an option has left, by type.
     pub(crate) fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.options.extensions.get()
@@ -35,7 +37,7 @@ impl Mounted {
 }
 
 /// What a person calls the route in messages: its name and place.
-impl fmt::Display for Mounted {
+impl fmt::Display for Settled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.location {
             Some(location) => write!(f, "`{}` ({location})", self.name),

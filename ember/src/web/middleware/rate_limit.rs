@@ -1,0 +1,263 @@
+use super::client_address::TrustedProxies;
+use super::{Middleware, Next};
+use crate::base::{Clock, Error, Finding};
+use crate::store::{BoundedMap, TokenBucket};
+use crate::web::principal::Principal;
+use crate::web::request::{Request, RequestParts};
+use crate::web::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName};
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Bounds how many requests somebody may make.
+///
+/// Each client has a [`TokenBucket`]: it may use the whole number at once, and regains it evenly
+/// over the period. Beyond it the answer is status 429 with `Retry-After`.
+///
+/// ```
+/// use ember::prelude::*;
+/// use ember::web::middleware::RateLimit;
+///
+/// let app = Ember::new()
+///     .middleware(RateLimit::per_minute(100).trusted_proxies(["10.0.0.0/8"]))
+///     .middleware(RateLimit::per_second(500).global());
+/// # app.build().unwrap();
+/// ```
+///
+/// Every answer says where the client stands, by `RateLimit-Limit`, `RateLimit-Remaining` and
+/// `RateLimit-Reset` (seconds until all is regained), the fields of
+/// draft-ietf-httpapi-ratelimit-headers-06: later drafts put them into one that few clients know. Of
+/// several limits the tightest is told.
+///
+/// A client is an address, unless another method says otherwise: an IPv4 address, or the /64
+/// network of an IPv6 address, because a client has all of that. Those without one, as over a Unix
+/// socket whose proxy is not trusted, share a bucket. The clients that were seen last are remembered, 10,000 of them unless
+/// [`RateLimit::max_clients`] says otherwise; who is forgotten starts anew.
+#[doc(alias = "RateLimitMiddleware")]
+pub struct RateLimit {
+    limit: u64,
+    period: Duration,
+    by: By,
+    proxies: TrustedProxies,
+    clock: Clock,
+    clients: Mutex<BoundedMap<Arc<TokenBucket>>>,
+}
+
+type Key = dyn Fn(&RequestParts) -> Option<String> + Send + Sync;
+
+/// What tells one client from another.
+enum By {
+    Address,
+    Principal,
+    Key(Box<Key>),
+    Nothing,
+}
+
+const MAX_CLIENTS: usize = 10_000;
+
+impl RateLimit {
+    /// Lets a client make so many requests in a period.
+    pub fn new(requests: u64, period: Duration) -> Self {
+        Self {
+            limit: requests,
+            period,
+            by: By::Address,
+            proxies: TrustedProxies::default(),
+            clock: Clock::system(),
+            clients: Mutex::new(BoundedMap::new(MAX_CLIENTS)),
+        }
+    }
+
+    /// Lets a client make so many requests a second.
+    pub fn per_second(requests: u64) -> Self {
+        Self::new(requests, Duration::from_secs(1))
+    }
+
+    /// Lets a client make so many requests a minute.
+    pub fn per_minute(requests: u64) -> Self {
+        Self::new(requests, Duration::from_secs(60))
+    }
+
+    /// Lets a client make so many requests an hour.
+    pub fn per_hour(requests: u64) -> Self {
+        Self::new(requests, Duration::from_secs(3600))
+    }
+
+    /// Believes these proxies when they say whom they speak for.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: impl Into<TrustedProxies>) -> Self {
+        self.proxies = proxies.into();
+        self
+    }
+
+    /// Counts by [`Principal`], and by address where nobody is authenticated.
+    ///
+    /// The middleware that authenticates stands outside of this one.
+    #[must_use]
+    pub fn by_principal(mut self) -> Self {
+        self.by = By::Principal;
+        self
+    }
+
+    /// Counts by a key of the program's own, and by address where it is `None`.
+    #[must_use]
+    pub fn by(
+        mut self,
+        key: impl Fn(&RequestParts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.by = By::Key(Box::new(key));
+        self
+    }
+
+    /// Counts all requests together.
+    #[must_use]
+    pub fn global(mut self) -> Self {
+        self.by = By::Nothing;
+        self
+    }
+
+    /// Sets how many clients are remembered.
+    #[must_use]
+    pub fn max_clients(mut self, clients: usize) -> Self {
+        self.clients = Mutex::new(BoundedMap::new(clients));
+        self
+    }
+
+    /// Takes the time from this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    fn key(&self, request: &RequestParts) -> String {
+        let own = match &self.by {
+            By::Nothing => return String::new(),
+            By::Address => None,
+            By::Principal => request.extensions().get().map(|Principal { id, .. }| id.clone()),
+            By::Key(key) => key(request),
+        };
+        // A key of one kind must not pass for one of the other.
+        match (own, self.proxies.client(request)) {
+            (Some(own), _) => format!("key {own}"),
+            (None, Some(address)) => format!("address {}", network(address)),
+            (None, None) => "no address".to_owned(),
+        }
+    }
+
+    /// Takes a request from the client's bucket.
+    fn admit(&self, key: &str) -> (Arc<TokenBucket>, Result<(), Duration>) {
+        let now = self.clock.now();
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = clients.get(key, now).cloned().unwrap_or_else(|| Arc::new(self.bucket()));
+        let outcome = bucket.try_consume(1);
+        // A full bucket is as good as none.
+        let full = now.checked_add(bucket.until_full()).unwrap_or(now + self.period);
+        clients.insert(key, bucket.clone(), full, now);
+        (bucket, outcome)
+    }
+
+    fn bucket(&self) -> TokenBucket {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a limit beyond 2^53 requests needs no exact unit"
+        )]
+        let capacity = self.limit as f64;
+        TokenBucket::new(capacity, capacity / self.period.as_secs_f64()).clock(self.clock.clone())
+    }
+
+    fn tell(&self, bucket: &TokenBucket, headers: &mut HeaderMap) {
+        let remaining = HeaderName::from_static("ratelimit-remaining");
+        let available = bucket.available();
+        let told = headers.get(&remaining).and_then(|value| value.to_str().ok()?.parse().ok());
+        if told.is_some_and(|told: u64| told <= available) {
+            // A tighter limit further in has been told.
+            return;
+        }
+        headers.insert(remaining, available.into());
+        headers.insert(HeaderName::from_static("ratelimit-limit"), self.limit.into());
+        let reset = rounded_up(bucket.until_full());
+        headers.insert(HeaderName::from_static("ratelimit-reset"), reset.into());
+    }
+}
+
+fn rounded_up(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
+}
+
+/// What one client has: an IPv4 address, or the first half of an IPv6 address.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
+impl Middleware for RateLimit {
+    async fn handle(&self, request: Request, next: Next) -> Response {
+        let (bucket, outcome) = self.admit(&self.key(&request));
+        let mut response = match outcome {
+            Ok(()) => next.run(request).await,
+            Err(wait) => Error::too_many_requests("Too many requests; please wait.")
+                .with_retry_after(wait)
+                .into_response(),
+        };
+        self.tell(&bucket, response.headers_mut());
+        response
+    }
+
+    fn check(&self, findings: &mut Vec<Finding>) {
+        if self.limit == 0 || self.period.is_zero() {
+            let text = "`RateLimit` allows no requests at all: its number and its period must be more than zero";
+            findings.push(Finding::new(text));
+        }
+        for text in self.proxies.malformed() {
+            findings.push(Finding::new(format!(
+                "`RateLimit` cannot trust the proxies `{text}`: that is neither an address nor a network such as `10.0.0.0/8`"
+            )));
+        }
+    }
+}
+
+impl fmt::Debug for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner).len();
+        f.debug_struct("RateLimit")
+            .field("limit", &self.limit)
+            .field("period", &self.period)
+            .field("proxies", &self.proxies)
+            .field("clients", &clients)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::{ManualClock, secs};
+
+    #[test]
+    fn a_client_with_ipv6_has_a_whole_network() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
+    }
+
+    #[test]
+    fn clients_are_bounded_and_forgotten_when_their_bucket_is_full() {
+        let hands = ManualClock::new();
+        let limit = RateLimit::per_minute(2).max_clients(3).clock(hands.clock());
+        for client in 0..50 {
+            assert!(limit.admit(&client.to_string()).1.is_ok());
+        }
+        let clients = || limit.clients.lock().unwrap().len();
+        assert_eq!(clients(), 3);
+        hands.advance(secs(30));
+        assert!(limit.admit("late").1.is_ok());
+        assert_eq!(clients(), 1, "a full bucket is not kept");
+        assert!(limit.admit("late").1.is_ok());
+        assert_eq!(limit.admit("late").1, Err(secs(30)));
+    }
+}

@@ -1,0 +1,30 @@
+//! Panics of handlers, middleware and bodies, which end one answer and nothing else.
+
+use crate::base::Error;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Runs something; a panic in it becomes an error that names `who` panicked.
+///
+/// Whoever calls this must not touch again what has panicked, so that no broken state is seen.
+pub(super) fn caught<T>(who: &str, run: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Error::internal(format!("{who} panicked: {}", text.unwrap_or("no message")))
+    })
+}
+
+/// Polls a future; a panic in it becomes an error. The future must not be polled after that.
+pub(super) fn poll_caught<F: Future + ?Sized>(
+    who: &str,
+    future: Pin<&mut F>,
+    context: &mut Context<'_>,
+) -> Poll<Result<F::Output, Error>> {
+    match caught(who, || future.poll(context)) {
+        Ok(poll) => poll.map(Ok),
+        Err(error) => Poll::Ready(Err(error)),
+    }
+}
