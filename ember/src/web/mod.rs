@@ -16,6 +16,8 @@ pub mod extract;
 mod limits;
 mod temp;
 mod buffered;
+pub mod cookies;
+pub mod session;
 mod handler;
 pub mod cache;
 pub mod middleware;

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A request on its way to a handler: the head, and the body that is still to be read.
@@ -109,12 +110,31 @@ pub struct RequestParts {
 #[derive(Clone, Default)]
 pub(crate) struct ResponseChanges(Arc<Mutex<Vec<ResponseChange>>>);
 
-type ResponseChange = Box<dyn FnOnce(&mut Response) + Send>;
+enum ResponseChange {
+    Now(Box<dyn FnOnce(&mut Response) + Send>),
+    Later(Box<dyn FnOnce(Response) -> ResponseFuture + Send>),
+}
+
+type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// Marks a response that extractors have changed: it is for one client, and no cache keeps it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Touched;
 
 impl ResponseChanges {
-    pub(crate) fn apply(&self, response: &mut Response) {
+    pub(crate) async fn apply(&self, mut response: Response) -> Response {
         let changes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        changes.into_iter().for_each(|change| change(response));
+        let touched = !changes.is_empty();
+        for change in changes {
+            match change {
+                ResponseChange::Now(change) => change(&mut response),
+                ResponseChange::Later(change) => response = change(response).await,
+            }
+        }
+        if touched {
+            response.extensions_mut().insert(Touched);
+        }
+        response
     }
 }
 
@@ -155,14 +175,33 @@ impl RequestParts {
     /// in its `describe`; without that, as in a request made by hand, nobody has the response and
     /// nothing is done.
     pub fn on_response(&mut self, change: impl FnOnce(&mut Response) + Send + 'static) {
+        self.change(ResponseChange::Now(Box::new(change)));
+    }
+
+    /// As [`RequestParts::on_response`], for changes that have to wait for something, such as a
+    /// store. Changes are made in the order in which they were asked for.
+    pub fn on_response_async<F>(&mut self, change: impl FnOnce(Response) -> F + Send + 'static)
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let change = |response| -> ResponseFuture { Box::pin(change(response)) };
+        self.change(ResponseChange::Later(Box::new(change)));
+    }
+
+    fn change(&mut self, change: ResponseChange) {
         match &self.changes {
             Some(changes) => {
-                changes.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(change))
+                changes.0.lock().unwrap_or_else(PoisonError::into_inner).push(change);
             }
             None => tracing::warn!(
                 "a change of a response was asked for where `touches_response` was not said"
             ),
         }
+    }
+
+    /// Tells whether [`RequestParts::on_response`] has an effect.
+    pub(crate) fn has_response(&self) -> bool {
+        self.changes.is_some()
     }
 
     /// Returns the method.

@@ -63,15 +63,18 @@ impl SiteRoute {
 
     async fn answer(&self, mut request: Request) -> Response {
         let changes = self.touches_response.then(|| request.share_changes());
-        let run = |request| Caught(self.endpoint.call(request));
-        let mut response = match &self.cache {
+        // The changes come before the cache, so that it sees what it must not keep.
+        let run = |request| async {
+            let response = Caught(self.endpoint.call(request)).await;
+            match changes {
+                Some(changes) => changes.apply(response).await,
+                None => response,
+            }
+        };
+        match &self.cache {
             Some(cache) => cache.answer(request, run).await,
             None => run(request).await,
-        };
-        if let Some(changes) = changes {
-            changes.apply(&mut response);
         }
-        response
     }
 }
 

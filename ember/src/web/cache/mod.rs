@@ -8,7 +8,7 @@ mod ttl;
 pub use ttl::TtlCache;
 
 use super::body::Body;
-use super::request::Request;
+use super::request::{Request, Touched};
 use super::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderMap, SET_COOKIE};
@@ -117,6 +117,7 @@ fn may_keep(response: &Response) -> bool {
     let mut directives = directives.flat_map(|value| value.split(',')).map(str::trim);
     response.status().is_success()
         && !headers.contains_key(SET_COOKIE)
+        && response.extensions().get::<Touched>().is_none()
         && response.body().size_hint().exact().is_some_and(|length| length <= MAX_BODY)
         && !directives.any(|directive| matches!(directive, "no-store" | "private"))
 }
