@@ -39,6 +39,10 @@
 //!
 //! - `server` (default): listens on sockets, understands the command line, logs to the terminal.
 //! - `openai` (default): talks to OpenAI and to whatever is compatible with it.
+//! - `cookies`: cookies that are signed or encrypted; plain ones need no feature.
+//! - `multipart`: forms with files.
+//! - `garde`: rules on the values of a request, by the crate of that name.
+//! - `websocket`: WebSocket.
 
 pub mod base;
 pub mod store;
@@ -59,10 +63,22 @@ pub use base::sse::Event;
 pub use base::{Env, Error, ErrorKind, JsonSchema, Problem, Result, Schema};
 pub use llm::ToolError;
 pub use web::cache::TtlCache;
+pub use web::cookies::{Cookie, Cookies};
+#[cfg(feature = "cookies")]
+pub use web::cookies::{CookieKey, PrivateCookies, SignedCookies};
+#[cfg(feature = "garde")]
+pub use web::extract::Valid;
 pub use web::extract::{Form, FromRequest, FromRequestParts, Path, Query};
 pub use web::middleware::{Middleware, Next};
+#[cfg(feature = "multipart")]
+pub use web::multipart::Multipart;
 pub use web::response::{Html, IntoResponse, Json, Redirect, Response, Sse};
-pub use web::{Body, Component, Principal, Request, Route, TrailingSlash};
+pub use web::session::{MemorySession, Session, SessionConfig};
+#[cfg(feature = "websocket")]
+pub use web::websocket::{SocketMessage, WebSocket, WebSocketUpgrade};
+pub use web::{
+    Body, BufferedBody, Component, Principal, Request, Route, RouteLimits, TrailingSlash,
+};
 
 #[doc = include_str!("docs/json_schema.md")]
 pub use ember_macros::JsonSchema;
@@ -88,10 +104,20 @@ pub mod prelude {
     pub use crate::base::{Error, ErrorKind};
     pub use crate::llm::{Client, Message, Role, ToolError};
     pub use crate::web::cache::TtlCache;
+    pub use crate::web::cookies::{Cookie, Cookies};
+    #[cfg(feature = "cookies")]
+    pub use crate::web::cookies::{CookieKey, PrivateCookies, SignedCookies};
+    #[cfg(feature = "garde")]
+    pub use crate::web::extract::Valid;
     pub use crate::web::extract::{Form, FromRequestParts, Path, Query};
     pub use crate::web::middleware::{Middleware, Next};
+    #[cfg(feature = "multipart")]
+    pub use crate::web::multipart::Multipart;
     pub use crate::web::response::{Html, IntoResponse, Json, Redirect, Response, Sse};
-    pub use crate::web::{Body, Component, Request};
+    pub use crate::web::session::{MemorySession, Session, SessionConfig};
+    #[cfg(feature = "websocket")]
+    pub use crate::web::websocket::{SocketMessage, WebSocket, WebSocketUpgrade};
+    pub use crate::web::{Body, BufferedBody, Component, Request, RouteLimits};
     pub use crate::{
         Ember, JsonSchema, ai_route, delete, get, head, options, patch, post, provider, put, route,
         tool,

@@ -16,6 +16,12 @@ pub mod extract;
 mod limits;
 mod temp;
 mod buffered;
+#[cfg(feature = "multipart")]
+pub mod multipart;
+#[cfg(feature = "websocket")]
+mod takeover;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 pub mod cookies;
 pub mod session;
 mod handler;

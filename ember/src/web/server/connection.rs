@@ -52,16 +52,23 @@ impl Protocols {
             Err(_) => return,
             Ok(false) => {
                 let connection = self.http1.serve_connection(TokioIo::new(stream), peer);
-                Graceful { connection, activity, closing: false }.await
+                let connection = connection.with_upgrades();
+                Graceful { connection, activity: activity.clone(), closing: false }.await
             }
             Ok(true) => {
                 let connection = self.http2.serve_connection(TokioIo::new(stream), peer);
-                Graceful { connection, activity, closing: false }.await
+                Graceful { connection, activity: activity.clone(), closing: false }.await
             }
         };
         if let Err(error) = outcome {
             // Clients that leave or send nonsense are everyday; the reason helps only a debugger.
             tracing::debug!(%error, "a connection ended early");
+        }
+        #[cfg(feature = "websocket")]
+        if let Some(work) = activity.taken_over() {
+            // In this task, so that the connection counts until what has taken it over is done.
+            let _in_flight = activity.begin();
+            work.await;
         }
     }
 }
@@ -82,7 +89,13 @@ impl Service<Request<Incoming>> for Peer {
 
     fn call(&self, request: Request<Incoming>) -> Serving {
         let in_flight = self.activity.begin();
-        let request = request.map(|incoming| from_hyper(incoming, self.body_read));
+        #[cfg_attr(not(feature = "websocket"), expect(unused_mut, reason = "nothing is added"))]
+        let mut request = request.map(|incoming| from_hyper(incoming, self.body_read));
+        #[cfg(feature = "websocket")]
+        if request.extensions().get::<hyper::upgrade::OnUpgrade>().is_some() {
+            let takeover = self.activity.takeover().clone();
+            request.extensions_mut().insert(takeover);
+        }
         Serving { answer: self.site.answer(request, self.remote), in_flight: Some(in_flight) }
     }
 }
@@ -131,9 +144,9 @@ trait Close: Future {
     fn close(self: Pin<&mut Self>);
 }
 
-impl<I> Close for http1::Connection<I, Peer>
+impl<I> Close for http1::UpgradeableConnection<I, Peer>
 where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
     fn close(self: Pin<&mut Self>) {
         self.graceful_shutdown();
