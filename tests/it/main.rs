@@ -7,6 +7,11 @@ mod routes;
 mod responses;
 mod launch;
 mod middleware;
+mod requests;
+mod cookies;
+mod sessions;
+#[cfg(feature = "websocket")]
+mod websocket;
 mod server;
 mod tools;
 mod client;

@@ -3,6 +3,7 @@ use super::components::Component;
 use super::response::Response;
 use super::state::{AppState, RouteEntry};
 use crate::base::Error;
+use http::header::ACCEPT;
 use http::{Extensions, HeaderMap, HeaderName, Method, Uri, Version};
 use percent_encoding::percent_decode_str;
 use smallvec::SmallVec;
@@ -244,6 +245,25 @@ impl RequestParts {
         self.head.headers.get(name.into())?.to_str().ok()
     }
 
+    /// Tells whether the client asks for a stream of events: its `Accept` names `text/event-stream`.
+    ///
+    /// For handlers that can answer both ways. A wildcard such as `*/*` asks for nothing in
+    /// particular, and a weight of zero asks not to (RFC 9110 §12.4.2).
+    #[doc(alias = "is_stream")]
+    pub fn stream_requested(&self) -> bool {
+        let accepted = self.head.headers.get_all(ACCEPT).iter();
+        let mut ranges =
+            accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        ranges.any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let is_stream =
+                parts.next().is_some_and(|range| range.eq_ignore_ascii_case("text/event-stream"));
+            let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+            is_stream
+                && weight.is_none_or(|weight| weight.parse().is_ok_and(|weight: f32| weight > 0.0))
+        })
+    }
+
     /// Returns what middleware has left for those behind it.
     pub fn extensions(&self) -> &Extensions {
         &self.head.extensions
@@ -308,4 +328,26 @@ fn decode<'a>(name: &str, raw: &'a str) -> Result<Cow<'a, str>, Error> {
     percent_decode_str(raw)
         .decode_utf8()
         .map_err(|_| Error::bad_request(format!("The path parameter `{name}` is not UTF-8.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_requested_by_the_accept_header() {
+        for (accept, expected) in [
+            ("text/event-stream", true),
+            ("application/json, Text/Event-Stream;q=0.5", true),
+            ("text/event-stream; q=0", false),
+            ("text/event-stream;q=0.000, */*", false),
+            ("*/*", false),
+            ("text/event-streams", false),
+            ("", false),
+        ] {
+            let request = http::Request::get("/").header(ACCEPT, accept).body(()).unwrap();
+            assert_eq!(Request::from(request).stream_requested(), expected, "{accept}");
+        }
+        assert!(!Request::from(http::Request::new(())).stream_requested());
+    }
 }

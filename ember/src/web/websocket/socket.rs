@@ -341,3 +341,192 @@ impl Open {
 fn closed() -> Error {
     Error::new(ErrorKind::ClientClosed, ErrorKind::ClientClosed.sentence())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::DuplexStream;
+    use tokio::task::JoinHandle;
+    use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+    type Client = WebSocketStream<DuplexStream>;
+
+    /// A client, and the task of the server's side.
+    async fn open<F, Fut>(
+        limits: WebSocketLimits,
+        run: F,
+    ) -> (Client, JoinHandle<()>, watch::Sender<bool>)
+    where
+        F: FnOnce(WebSocket) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let (near, far) = tokio::io::duplex(1 << 10);
+        let (stop, closing) = watch::channel(false);
+        let server = tokio::spawn(drive(Box::new(near), limits, Some(closing), run));
+        let config = Some(WebSocketConfig::default());
+        (WebSocketStream::from_raw_socket(far, Role::Client, config).await, server, stop)
+    }
+
+    async fn echo(mut socket: WebSocket) -> Result<(), Error> {
+        while let Some(message) = socket.recv().await? {
+            socket.send(message).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads to the end, and returns the code of the Close frame.
+    async fn close_code(client: &mut Client) -> Option<u16> {
+        let mut code = None;
+        while let Some(Ok(message)) = client.next().await {
+            if let Message::Close(frame) = message {
+                code = frame.map(|frame| frame.code.into());
+            }
+        }
+        code
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_answers_pings_lives_and_one_that_does_not_is_gone() {
+        let limits = WebSocketLimits::new().idle(Duration::from_secs(60));
+        let (outcome, ended) = oneshot::channel();
+        let (mut client, server, _stop) = open(limits, async move |mut socket: WebSocket| {
+            let _ = outcome.send(socket.recv().await);
+            Ok(())
+        })
+        .await;
+        let started = Instant::now();
+        for _ in 0..5 {
+            // Reading answers the ping.
+            assert!(matches!(client.next().await, Some(Ok(Message::Ping(_)))));
+            client.flush().await.unwrap();
+        }
+        assert_eq!(started.elapsed().as_secs(), 150);
+        // From here on nobody reads.
+        let error = ended.await.unwrap().unwrap_err();
+        assert_eq!(error.status(), 408);
+        assert_eq!(started.elapsed().as_secs(), 210);
+        drop(client);
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_function_is_told_by_its_code() {
+        async fn code<F, Fut>(run: F) -> Option<u16>
+        where
+            F: FnOnce(WebSocket) -> Fut + Send + 'static,
+            Fut: Future<Output = Result<(), Error>> + Send + 'static,
+        {
+            let (mut client, server, _stop) = open(WebSocketLimits::new(), run).await;
+            let code = close_code(&mut client).await;
+            drop(client);
+            server.await.unwrap();
+            code
+        }
+        assert_eq!(code(async |_| Ok(())).await, Some(1000));
+        assert_eq!(code(async |_| Err(Error::forbidden("No."))).await, Some(1008));
+        assert_eq!(code(async |_| Err(Error::internal("secret"))).await, Some(1011));
+        assert_eq!(code(async |_| panic!("in the function")).await, Some(1011));
+        let mine = CloseCode::application(4001).unwrap();
+        let closes = async move |socket: WebSocket| {
+            socket.close(mine, "enough");
+            Ok(())
+        };
+        assert_eq!(code(closes).await, Some(4001));
+        let hands_on = async |socket: WebSocket| {
+            tokio::spawn(async move {
+                tokio::task::yield_now().await;
+                drop(socket);
+            });
+            Ok(())
+        };
+        assert_eq!(code(hands_on).await, Some(1000));
+    }
+
+    #[tokio::test]
+    async fn the_reason_of_the_client_is_known() {
+        let (told, reason) = oneshot::channel();
+        let (mut client, server, _stop) =
+            open(WebSocketLimits::new(), async move |mut socket: WebSocket| {
+                assert_eq!(socket.recv().await.unwrap(), None);
+                assert_eq!(socket.send("late").await.unwrap_err().kind(), ErrorKind::ClientClosed);
+                let _ = told.send(socket.closed_by_client().cloned());
+                Ok(())
+            })
+            .await;
+        client.send(close_frame(CloseCode::AWAY, "bye")).await.unwrap();
+        assert_eq!(close_code(&mut client).await, Some(1001), "it is sent back");
+        drop(client);
+        server.await.unwrap();
+        let reason = reason.await.unwrap().unwrap();
+        assert_eq!((reason.code, reason.text.as_str()), (CloseCode::AWAY, "bye"));
+    }
+
+    #[tokio::test]
+    async fn a_draining_server_says_so_to_those_who_send_as_well() {
+        let (mut client, server, stop) = open(WebSocketLimits::new(), echo).await;
+        client.send(Message::text("hi")).await.unwrap();
+        assert_eq!(client.next().await.unwrap().unwrap(), Message::text("hi"));
+        stop.send(true).unwrap();
+        assert_eq!(close_code(&mut client).await, Some(1001));
+        drop(client);
+        server.await.unwrap();
+
+        let (mut client, server, stop) =
+            open(WebSocketLimits::new(), async |mut socket: WebSocket| {
+                loop {
+                    socket.send("tick").await?;
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        client.next().await.unwrap().unwrap();
+        stop.send(true).unwrap();
+        assert_eq!(close_code(&mut client).await, Some(1001));
+        drop(client);
+        server.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_or_does_not_close_is_cut() {
+        let (told, outcome) = oneshot::channel();
+        let (client, server, _stop) =
+            open(WebSocketLimits::new(), async move |mut socket: WebSocket| {
+                let large = vec![0; 100_000];
+                let _ = told.send(socket.send(large).await.unwrap_err().status());
+                Ok(())
+            })
+            .await;
+        let started = Instant::now();
+        assert_eq!(outcome.await.unwrap(), 408);
+        server.await.unwrap();
+        assert_eq!(started.elapsed().as_secs(), 65);
+        drop(client);
+    }
+
+    #[tokio::test]
+    async fn receiving_can_be_given_up_without_loss() {
+        let (mut client, server, _stop) =
+            open(WebSocketLimits::new(), async |mut socket: WebSocket| {
+                let mut seen = Vec::new();
+                while seen.len() < 100 {
+                    tokio::select! {
+                        biased;
+                        message = socket.recv() => seen.push(message?.unwrap()),
+                        () = tokio::task::yield_now() => {}
+                    }
+                }
+                let texts: Vec<_> = seen.iter().filter_map(SocketMessage::as_text).collect();
+                socket.send(texts.join(",")).await
+            })
+            .await;
+        let numbers: Vec<_> = (0..100).map(|number: i32| number.to_string()).collect();
+        for number in &numbers {
+            client.send(Message::text(number.as_str())).await.unwrap();
+        }
+        assert_eq!(client.next().await.unwrap().unwrap(), Message::text(numbers.join(",")));
+        close_code(&mut client).await;
+        drop(client);
+        server.await.unwrap();
+    }
+}
