@@ -76,6 +76,8 @@ ruled! {
     Path: "path";
 }
 
+// The compiler's list of extractors is the same with and without features.
+#[diagnostic::do_not_recommend]
 impl<E: FromRequest<ViaRequest> + Ruled> FromRequest<ViaRequest> for Valid<E> {
     async fn from_request(request: Request) -> Result<Self, Error> {
         check(E::from_request(request).await?)

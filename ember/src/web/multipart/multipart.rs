@@ -89,6 +89,8 @@ impl Multipart {
     }
 }
 
+// The compiler's list of extractors is the same with and without features.
+#[diagnostic::do_not_recommend]
 impl FromRequest for Multipart {
     async fn from_request(request: Request) -> Result<Self, Error> {
         let media_type = request.header(CONTENT_TYPE).unwrap_or_default();
