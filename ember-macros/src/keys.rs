@@ -6,6 +6,7 @@ pub(crate) const CRATE: &str = "crate";
 pub(crate) const CACHE: &str = "cache";
 pub(crate) const HOST: &str = "host";
 pub(crate) const HOSTS: &str = "hosts";
+pub(crate) const LIMITS: &str = "limits";
 pub(crate) const METHODS: &str = "methods";
 pub(crate) const MIDDLEWARE: &str = "middleware";
 pub(crate) const PREFIX: &str = "prefix";

@@ -8,6 +8,11 @@ mod responses;
 mod launch;
 mod middleware;
 mod middleware_set;
+mod requests;
+mod cookies;
+mod sessions;
+#[cfg(feature = "websocket")]
+mod websocket;
 mod server;
 mod hostile;
 mod shutdown;

@@ -14,6 +14,7 @@ pub(crate) fn expand(tokens: TokenStream) -> TokenStream {
         keys::PREFIX,
         keys::HOST,
         keys::HOSTS,
+        keys::LIMITS,
         keys::TOKEN_LIMITS,
         keys::MIDDLEWARE,
         keys::TAGS,

@@ -14,6 +14,17 @@ pub mod response;
 mod request;
 mod principal;
 pub mod extract;
+mod limits;
+mod temp;
+mod buffered;
+#[cfg(feature = "multipart")]
+pub mod multipart;
+#[cfg(feature = "websocket")]
+mod takeover;
+#[cfg(feature = "websocket")]
+pub mod websocket;
+pub mod cookies;
+pub mod session;
 mod handler;
 mod reach;
 mod hook;
@@ -28,6 +39,7 @@ mod site;
 pub mod server;
 
 pub use body::Body;
+pub use buffered::{BodyReader, BufferedBody};
 pub use catcher::{CatchFuture, CatcherDescriptor, Catches};
 pub(crate) use catcher::{Catcher, Catchers};
 pub(crate) use components::Plan;
@@ -39,6 +51,7 @@ pub use handler::{Handler, HandlerFn, HandlerFuture};
 pub use health::Health;
 pub(crate) use hook::EndpointHooks;
 pub use hook::{BeforeOutcome, HookDescriptor, HookEvent, HookFuture, HookRun};
+pub use limits::RouteLimits;
 pub(crate) use middleware::BoxMiddleware;
 pub use operation::Operation;
 pub use principal::Principal;

@@ -1,4 +1,5 @@
 use crate::web::cache::Cache;
+use crate::web::limits::RouteLimits;
 use crate::web::middleware::{BoxMiddleware, IntoMiddleware};
 use http::Extensions;
 use std::fmt;
@@ -50,6 +51,12 @@ impl RouteOptions {
     pub fn middleware<A>(&mut self, middleware: impl IntoMiddleware<A>) -> &mut Self {
         self.middleware.push(BoxMiddleware::new(middleware.into_middleware()));
         self
+    }
+
+    /// Bounds the bodies and the time of requests; what is not said stays as it was.
+    pub fn limits(&mut self, limits: RouteLimits) -> &mut Self {
+        let outer = self.extensions.get::<RouteLimits>().copied().unwrap_or_default();
+        self.extension(limits.within(outer))
     }
 
     /// Keeps answers, so that the handler need not run again.
