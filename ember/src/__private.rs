@@ -10,7 +10,7 @@ pub use crate::llm::tool::{
 };
 pub use crate::llm::{ProviderDescriptor, Tool};
 pub use crate::web::{HandlerFuture, Operation, Request, RouteDescriptor, RouteItem, RouteOptions};
-pub use describe::{Input, Output};
+pub use describe::{Input, Known, Output};
 pub use inventory;
 pub use schemars;
 pub use std::boxed::Box;

@@ -34,6 +34,8 @@ const _: () = {
         fn describe(operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
             use __ember::describe::*;
+            (&&__ember::Known::<ChatBody>::NEW).describe(operation);
+            (&&__ember::Known::<TokenStream>::NEW).describe(operation);
             (&&&__ember::Input::<ConversationContext>::NEW).describe(operation);
             (&&&__ember::Input::<Json<ChatBody>>::NEW).describe(operation);
             (&&__ember::Output::<Result<TokenStream>>::NEW).describe(operation);

@@ -31,6 +31,11 @@ const _: () = {
         fn describe(operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
             use __ember::describe::*;
+            (&&__ember::Known::<u64>::NEW).describe(operation);
+            (&&__ember::Known::<Db>::NEW).describe(operation);
+            (&&__ember::Known::<Json<Task>>::NEW).describe(operation);
+            (&&__ember::Known::<Task>::NEW).describe(operation);
+            operation.path_parameter::<u64>("id", "");
             (&&&__ember::Input::<Component<Db>>::NEW).describe(operation);
             (&&__ember::Output::<Result<Json<Task>>>::NEW).describe(operation);
         }
@@ -72,6 +77,7 @@ const _: () = {
         fn describe(operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
             use __ember::describe::*;
+            (&&__ember::Known::<str>::NEW).describe(operation);
             (&&__ember::Output::<&'static str>::NEW).describe(operation);
         }
     }
@@ -112,7 +118,10 @@ const _: () = {
         fn describe(operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
             use __ember::describe::*;
+            (&&__ember::Known::<Change>::NEW).describe(operation);
+            (&&__ember::Known::<u64>::NEW).describe(operation);
             (&&&__ember::Input::<Json<Change>>::NEW).describe(operation);
+            operation.path_parameter::<u64>("id", "");
             (&&&__ember::Input::<User>::NEW).describe(operation);
         }
     }

@@ -1,10 +1,11 @@
 use super::check::{Checked, Input};
 use crate::paths::{in_block, location, name_type};
-use crate::sig::Function;
+use crate::sig::{Function, type_arguments};
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
-use syn::Ident;
+use quote::{ToTokens as _, format_ident, quote, quote_spanned};
+use std::collections::BTreeSet;
 use syn::spanned::Spanned as _;
+use syn::{Ident, Type};
 
 /// Emits the function as it is, the type of its name, and its descriptor.
 pub(super) fn expand(route: &Checked, function: &Function) -> TokenStream {
@@ -41,7 +42,7 @@ fn handle(route: &Checked, function: &Function) -> TokenStream {
     let names: Vec<Ident> =
         (0..route.inputs.len()).map(|index| format_ident!("arg{index}")).collect();
     let takes = route.inputs.iter().zip(&names).filter_map(|(input, name)| match input {
-        Input::Path { parameter, ty } => Some(
+        Input::Path { parameter, ty, .. } => Some(
             quote_spanned!(ty.span()=> let #name = __ember::path::<#ty>(&#variable, #parameter)?;),
         ),
         Input::Head(ty) => Some(
@@ -81,13 +82,28 @@ fn handle(route: &Checked, function: &Function) -> TokenStream {
 }
 
 /// Asks the types what they need; those that cannot tell are told of by `handle`.
+///
+/// The types within other types, such as `T` in `Json<T>`, are asked for their schema here, where
+/// the compiler knows whether they have one; the outer type could only demand it.
 fn describe(route: &Checked, function: &Function) -> TokenStream {
-    let inputs = route.inputs.iter().filter_map(|input| match input {
-        Input::Path { .. } => None,
-        Input::Head(ty) | Input::Last(ty) => Some(ty),
+    let mut known: Vec<&Type> = Vec::new();
+    let inputs = route.inputs.iter().map(|input| match input {
+        Input::Path { parameter, ty, docs } => {
+            known.push(ty);
+            quote!(operation.path_parameter::<#ty>(#parameter, #docs);)
+        }
+        Input::Head(ty) | Input::Last(ty) => {
+            type_arguments(ty, &mut known);
+            quote!((&&&__ember::Input::<#ty>::NEW).describe(operation);)
+        }
     });
     let inputs: Vec<_> = inputs.collect();
     let output = function.named_output();
+    if let Some(output) = output {
+        type_arguments(output, &mut known);
+    }
+    let mut asked = BTreeSet::new();
+    known.retain(|ty| asked.insert(ty.to_token_stream().to_string()));
     let operation = match (inputs.is_empty(), output) {
         (true, None) => quote!(_),
         _ => quote!(operation),
@@ -97,7 +113,8 @@ fn describe(route: &Checked, function: &Function) -> TokenStream {
         fn describe(#operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
             use __ember::describe::*;
-            #((&&&__ember::Input::<#inputs>::NEW).describe(operation);)*
+            #((&&__ember::Known::<#known>::NEW).describe(operation);)*
+            #(#inputs)*
             #output
         }
     }

@@ -9,7 +9,8 @@ use crate::llm::{
     Part, Role, Sessions, Turn, estimate_tokens,
 };
 use crate::web::extract::FromRequestParts;
-use crate::web::{Operation, Principal, RequestParts};
+use crate::web::operation::{Operation, Parameter, Shape};
+use crate::web::{Principal, RequestParts};
 use futures_core::Stream;
 use http::HeaderName;
 use http::header::HeaderValue;
@@ -94,6 +95,11 @@ impl FromRequestParts for ConversationContext {
 
     fn describe(operation: &mut Operation) {
         operation.needs::<Client>().needs::<Sessions>().touches_response();
+        let id = Parameter::header("x-conversation-id").shape(Shape::Text);
+        let asked = "The conversation that goes on. Without it a new one begins.";
+        let told = "The conversation: sent with the next request, it goes on.";
+        operation.parameter(id.clone().description(asked)).response_header(id.description(told));
+        operation.problems();
     }
 }
 

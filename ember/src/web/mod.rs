@@ -7,8 +7,8 @@
 
 mod body;
 mod components;
+pub mod operation;
 mod state;
-mod operation;
 pub mod response;
 mod request;
 mod principal;
@@ -25,7 +25,7 @@ pub use body::Body;
 pub use components::{Component, Components, Need};
 pub use handler::{Handler, HandlerFn, HandlerFuture};
 pub(crate) use middleware::BoxMiddleware;
-pub use operation::Operation;
+pub use operation::{Operation, Parameter, Security};
 pub use principal::Principal;
 pub use request::{Request, RequestParts};
 pub use response::{Html, IntoResponse, Json, Redirect, Response, Sse};

@@ -152,6 +152,9 @@ fn entry(route: &Route) -> RouteEntry {
         parameters: path.iter().flat_map(|path| path.parameters()).map(str::to_owned).collect(),
         name: route.name.clone(),
         location: route.location,
+        docs: route.docs.clone(),
+        operation: route.operation.clone(),
+        notes: route.options.notes.clone(),
         extensions: route.options.extensions.clone(),
     }
 }

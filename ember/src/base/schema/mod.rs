@@ -6,10 +6,14 @@
 //! provider does not enforce is still checked when the value is decoded.
 
 mod object;
+mod problem;
+mod set;
 mod lower;
 
 pub use lower::{Dialect, Lowered};
 pub use object::ObjectSchema;
+pub(crate) use object::without_null;
+pub use set::{SchemaSet, TypeSchema};
 
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};

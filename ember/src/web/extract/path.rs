@@ -1,6 +1,7 @@
 use super::FromRequestParts;
 use super::path_de::{ParamsDeserializer, ValueDeserializer};
 use crate::base::Error;
+use crate::web::operation::Operation;
 use crate::web::request::{Request, RequestParts};
 use serde::de::DeserializeOwned;
 
@@ -26,6 +27,10 @@ impl<T: DeserializeOwned> FromRequestParts for Path<T> {
         T::deserialize(ParamsDeserializer::new(&params))
             .map(Path)
             .map_err(|error| Error::bad_request(error.to_string()))
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.path::<T>().problems();
     }
 }
 

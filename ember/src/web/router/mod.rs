@@ -12,6 +12,7 @@ mod tree;
 
 pub use descriptor::{RouteDescriptor, RouteItem};
 pub use options::RouteOptions;
+pub(crate) use path::Segment;
 pub use path::{RoutePath, RoutePathError};
 pub use route::Route;
 pub use tree::TrailingSlash;

@@ -1,11 +1,12 @@
 use super::{RouteDescriptor, RouteItem, RouteOptions, RoutePath};
-use crate::base::Location;
+use crate::base::{JsonSchema, Location};
 use crate::web::cache::CacheEngine;
 use crate::web::components::Need;
 use crate::web::handler::{Endpoint, Handler};
 use crate::web::operation::Operation;
 use http::Method;
 use std::any::type_name;
+use std::borrow::Cow;
 use std::fmt;
 
 /// A route: methods, a path, and what answers there.
@@ -29,6 +30,8 @@ pub struct Route {
     /// The path as it was written; the start-up check parses it.
     pub(crate) path: String,
     pub(crate) name: String,
+    /// The doc comment.
+    pub(crate) docs: Cow<'static, str>,
     pub(crate) location: Option<Location>,
     pub(crate) endpoint: Endpoint,
     pub(crate) operation: Operation,
@@ -57,6 +60,7 @@ impl Route {
             methods: methods.into_iter().collect(),
             path: path.into(),
             name: short_name(type_name::<H>()),
+            docs: Cow::Borrowed(""),
             location: None,
             endpoint: Endpoint::of(handler),
             operation,
@@ -81,6 +85,43 @@ impl Route {
         self
     }
 
+    /// Names the route, as a function's name names one that a macro makes.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Says what the route does; Markdown, of which the first paragraph is the summary.
+    #[must_use]
+    pub fn docs(mut self, docs: impl Into<Cow<'static, str>>) -> Self {
+        self.docs = docs.into();
+        self
+    }
+
+    /// Makes the schema of a type known that the handler reads or answers.
+    ///
+    /// Attributes see the types of a function and ask them; a route made by hand is told.
+    #[must_use]
+    pub fn schema<T: JsonSchema>(mut self) -> Self {
+        self.operation.schema::<T>();
+        self
+    }
+
+    /// Adds to what the types tell of the route.
+    #[must_use]
+    pub fn describe(mut self, describe: impl FnOnce(&mut Operation)) -> Self {
+        describe(&mut self.operation);
+        self
+    }
+
+    /// Sets further options.
+    #[must_use]
+    pub fn with(mut self, set: impl FnOnce(&mut RouteOptions)) -> Self {
+        set(&mut self.options);
+        self
+    }
+
     /// The route that a macro described. A method that is no token is left out.
     pub(crate) fn of(descriptor: &RouteDescriptor) -> Self {
         let mut operation = Operation::new();
@@ -91,6 +132,7 @@ impl Route {
             methods: descriptor.methods.iter().filter_map(|method| method.parse().ok()).collect(),
             path: descriptor.path.to_owned(),
             name: descriptor.name.to_owned(),
+            docs: descriptor.docs.into(),
             location: Some(descriptor.location),
             endpoint: Endpoint::Plain(descriptor.handle),
             operation,
