@@ -8,6 +8,7 @@ use crate::llm::{
     Client, FakeProvider, MemorySessionStore, SessionStore, Sessions, Tool, ToolRegistry,
 };
 use crate::web::middleware::Middleware;
+use crate::web::openapi::ApiInfo;
 use crate::web::{
     BoxMiddleware, Components, Need, Route, RouteDescriptor, SiteBuilder, TrailingSlash,
 };
@@ -35,13 +36,16 @@ use std::sync::Arc;
 /// ```
 pub struct Ember {
     scope: Scope,
-    routes: Vec<Route>,
+    pub(super) routes: Vec<Route>,
     components: Components,
     middleware: Vec<BoxMiddleware>,
     trailing_slash: TrailingSlash,
     env: Env,
     offline: Option<FakeProvider>,
     findings: Vec<Finding>,
+    pub(super) info: ApiInfo,
+    /// Where the page is that shows the routes.
+    pub(super) docs: Option<String>,
     #[cfg(feature = "server")]
     pub(super) settings: super::settings::Settings,
 }
@@ -58,6 +62,8 @@ impl Ember {
             env: Env::process(),
             offline: None,
             findings: Vec::new(),
+            info: ApiInfo::default(),
+            docs: None,
             #[cfg(feature = "server")]
             settings: super::settings::Settings::default(),
         }
@@ -150,6 +156,7 @@ impl Ember {
     /// Puts the application together as well as it can be, and says what is wrong with it.
     pub(super) fn check(mut self) -> (Ready, Vec<Finding>) {
         let mut findings = std::mem::take(&mut self.findings);
+        self.add_docs();
         let annotated = Registry::<RouteDescriptor>::collect(&self.scope);
         let mut routes: Vec<_> = annotated.iter().map(Route::of).collect();
         routes.append(&mut self.routes);
@@ -172,6 +179,7 @@ impl Ember {
             tools,
             model,
             scope: self.scope,
+            info: self.info,
             #[cfg(feature = "server")]
             settings: self.settings.or_env(&self.env),
         };
@@ -283,6 +291,10 @@ impl fmt::Debug for Ember {
 #[macro_export]
 macro_rules! app {
     () => {
-        $crate::Ember::in_module(::core::module_path!())
+        $crate::Ember::in_module(::core::module_path!()).of_crate(
+            ::core::option_env!("CARGO_PKG_NAME"),
+            ::core::option_env!("CARGO_PKG_VERSION"),
+            ::core::option_env!("CARGO_PKG_DESCRIPTION"),
+        )
     };
 }

@@ -10,6 +10,7 @@ mod model;
 mod settings;
 mod ready;
 mod ember;
+mod api;
 mod listing;
 #[cfg(feature = "server")]
 mod serve;

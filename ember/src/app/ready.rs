@@ -2,6 +2,7 @@ use super::model::Model;
 use crate::base::Scope;
 use crate::base::error::BoxError;
 use crate::llm::ToolRegistry;
+use crate::web::openapi::ApiInfo;
 use crate::web::{Answer, Body, Response, Site};
 use bytes::Bytes;
 use std::convert::Infallible;
@@ -37,6 +38,7 @@ pub struct Ready {
     pub(super) tools: ToolRegistry,
     pub(super) model: Option<Model>,
     pub(super) scope: Scope,
+    pub(super) info: ApiInfo,
     #[cfg(feature = "server")]
     pub(super) settings: super::settings::Settings,
 }

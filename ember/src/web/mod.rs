@@ -18,6 +18,7 @@ pub mod cache;
 pub mod middleware;
 mod router;
 mod site;
+pub mod openapi;
 #[cfg(feature = "server")]
 pub mod server;
 
