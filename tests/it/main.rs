@@ -13,3 +13,4 @@ mod client;
 mod provider;
 mod conversation;
 mod command;
+mod openapi;

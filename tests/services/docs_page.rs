@@ -124,7 +124,7 @@ fn tries_a_post(browser: &Browser) {
     send(browser, "login", &json!({"name": "Ada"}));
     let answer: Value = serde_json::from_str(&outcome(browser, "login", "pre.answer")).unwrap();
     assert_eq!(answer["items"][0]["title"], "once", "the form was read, and the redirect followed");
-    browser.run("document.getElementById('create').scrollIntoView()");
+    browser.run("document.querySelector('#create form.try').scrollIntoView()");
     browser.picture("docs-post.png");
 }
 

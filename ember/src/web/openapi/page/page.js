@@ -75,7 +75,8 @@ function typeName(schema) {
   if (name) return name;
   if (alternatives(full)) return alternatives(full).map(typeName).join(" | ");
   if (full.allOf) return full.allOf.map(typeName).join(" & ");
-  const names = typesOf(full).map((type) => (type === "array" && full.items ? `${typeName(full.items)}[]` : type));
+  const items = full.items && typeName(full.items);
+  const names = typesOf(full).map((type) => (type === "array" && items ? `${/ /.test(items) ? `(${items})` : items}[]` : type));
   const limits = ["minimum", "maximum", "minLength", "maxLength", "pattern"].filter((limit) => limit in full);
   const notes = [full.format, ...limits.map((limit) => `${limit} ${full[limit]}`)].filter(Boolean);
   return (names.join(" | ") || "any") + (notes.length ? ` (${notes.join(", ")})` : "");
@@ -214,9 +215,14 @@ function show(route) {
 }
 
 function contents(content) {
-  return Object.entries(content ?? {}).map(([type, media]) => make("div", {},
-    make("span", { class: "type" }, type, media.schema ? ` · ${typeName(media.schema)}` : ""),
-    media.schema && prose(media.schema.$ref ? resolve(media.schema).description : null).slice(0, 1), media.schema && members(media.schema)));
+  return Object.entries(content ?? {}).map(([type, media]) => {
+    const title = make("span", { class: "type" }, type, media.schema ? ` · ${typeName(media.schema)}` : "");
+    const inner = media.schema && members(media.schema);
+    const about = media.schema?.$ref ? prose(resolve(media.schema).description).slice(0, 1) : [];
+    // Nearly every route can answer a problem; who has seen one need not see them all.
+    if (type === "application/problem+json" && inner) return make("details", { class: "content" }, make("summary", {}, title), about, inner);
+    return make("div", { class: "content" }, title, about, inner);
+  });
 }
 
 function attempt(route, parameters, body) {
@@ -225,13 +231,14 @@ function attempt(route, parameters, body) {
   const payload = body ? bodyFields(body, box) : null;
   const send = make("button", { class: "send", type: "submit" }, "Send");
   const stop = make("button", { class: "stop", type: "button", disabled: true }, "Stop");
-  const outcome = make("div", { class: "outcome", "aria-live": "polite" });
+  const news = make("p", { role: "status" });
+  const result = make("div");
   const form = make("form", { class: "try" }, make("h3", {}, "Try it"), box,
     parameters.some((parameter) => parameter.in === "cookie") && make("p", { class: "note" }, "The browser sends the cookies that it has."),
-    make("div", { class: "buttons" }, send, stop), outcome);
+    make("div", { class: "buttons" }, send, stop), make("div", { class: "outcome" }, news, result));
   if (route.method === "trace") {
     send.disabled = true;
-    outcome.append(make("p", { class: "note" }, "A browser sends no TRACE."));
+    news.append("A browser sends no TRACE.");
   }
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -240,10 +247,10 @@ function attempt(route, parameters, body) {
     stop.addEventListener("click", halt);
     [send.disabled, stop.disabled] = [true, false];
     try {
-      await exchange(request(route, inputs, payload?.()), outcome, controller.signal);
+      await exchange(request(route, inputs, payload?.()), { news, result }, controller.signal);
     } catch (error) {
       const message = error.name === "AbortError" ? "Stopped." : `No answer: ${error.message}`;
-      outcome.append(make("p", { class: "note ended" }, message));
+      result.append(make("p", { class: "note ended" }, message));
     } finally {
       stop.removeEventListener("click", halt);
       [send.disabled, stop.disabled] = [false, true];
@@ -280,6 +287,7 @@ function bodyFields(body, box) {
       const value = schema ? example(schema) : null;
       const input = make("textarea", { class: "wide", "aria-label": "Body", spellcheck: "false", name: "body" });
       input.value = /json/.test(type) ? JSON.stringify(value ?? {}, null, 2) : String(value ?? "");
+      input.rows = Math.min(input.value.split("\n").length + 1, 20);
       place.replaceChildren(input);
       build = () => (input.value === "" && !body.required ? {} : { body: input.value, type });
     }
@@ -326,44 +334,69 @@ function authorize(name, headers, query) {
   else if (scheme.type !== "apiKey") headers.set("authorization", `Bearer ${key}`);
 }
 
-async function exchange({ target, method, headers, body }, outcome, signal) {
-  const line = make("p", {}, make("code", {}, `${method} ${target}`));
-  outcome.replaceChildren(line);
+async function exchange(asked, { news, result }, signal) {
+  const { target, method, headers, body } = asked;
+  result.replaceChildren();
+  news.replaceChildren(make("code", {}, `${method} ${target}`));
   const begun = performance.now();
   const passed = () => `${Math.round(performance.now() - begun)} ms`;
   const answer = await fetch(target, { method, headers, body, signal, credentials: "same-origin", cache: "no-store" });
   const status = make("span", { class: `status ${answer.ok ? "good" : "bad"}` }, `${answer.status} ${answer.statusText}`.trim());
   const time = make("span", { class: "note" }, `first byte after ${passed()}`);
+  news.replaceChildren(status, " ", time);
   const lines = [...answer.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
-  outcome.append(make("p", {}, status, " ", time), make("details", {}, make("summary", {}, "Headers"), make("pre", { class: "headers" }, lines)));
+  result.append(make("details", {}, make("summary", {}, "Request"), make("pre", { class: "curl" }, curl(asked))),
+    make("details", {}, make("summary", {}, "Headers of the answer"), make("pre", { class: "headers" }, lines)));
   const type = answer.headers.get("content-type") ?? "";
-  if (type.startsWith("text/event-stream")) await showEvents(answer, outcome, passed);
-  else await showBody(answer, type, outcome);
+  if (type.startsWith("text/event-stream")) await showEvents(answer, result, passed);
+  else await showBody(answer, type, result);
   time.textContent += `, whole answer after ${passed()}`;
 }
 
-async function showBody(answer, type, outcome) {
-  const bytes = new Uint8Array(await answer.arrayBuffer());
-  if (!bytes.length) return outcome.append(make("p", { class: "note" }, "The answer has no body."));
-  if (!/^(text\/|application\/(.+\+)?(json|xml|javascript|x-www-form-urlencoded))/.test(type)) {
-    return outcome.append(make("p", { class: "note" }, `${bytes.length} bytes of ${type || "an unknown type"}.`));
+/** The request as a command for a shell. */
+function curl({ target, method, headers, body }) {
+  const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const parts = [`curl -iN -X ${method} ${quote(new URL(target, location.href).href)}`];
+  for (const [name, value] of headers) parts.push(`-H ${quote(`${name}: ${value}`)}`);
+  if (body instanceof URLSearchParams || typeof body === "string") parts.push(`--data-raw ${quote(body.toString())}`);
+  else if (body instanceof FormData) {
+    for (const [name, value] of body) parts.push(`-F ${quote(`${name}=${value instanceof File ? `@${value.name}` : value}`)}`);
+  } else if (body) parts.push(`--data-binary ${quote(`@${body.name}`)}`);
+  return parts.join(" \\\n  ");
+}
+
+async function showBody(answer, type, result) {
+  const chunks = [];
+  let length = 0;
+  const reader = answer.body?.getReader();
+  while (reader && length <= MOST_TEXT) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    chunks.push(value);
+    length += value.length;
   }
-  let shown = new TextDecoder().decode(bytes.subarray(0, MOST_TEXT));
-  if (/json/.test(type) && bytes.length <= MOST_TEXT) {
+  const whole = length <= MOST_TEXT;
+  if (!whole) await reader.cancel();
+  if (!length) return result.append(make("p", { class: "note" }, "The answer has no body."));
+  if (!/^(text\/|application\/(.+\+)?(json|xml|javascript|x-www-form-urlencoded))/.test(type)) {
+    return result.append(make("p", { class: "note" }, `${whole ? length : `More than ${MOST_TEXT}`} bytes of ${type || "an unknown type"}.`));
+  }
+  let shown = await new Blob(chunks).text();
+  if (/json/.test(type) && whole) {
     try {
       shown = JSON.stringify(JSON.parse(shown), null, 2);
     } catch { /* It is shown as it came. */ }
   }
-  outcome.append(make("pre", { class: "answer" }, shown));
-  if (bytes.length > MOST_TEXT) outcome.append(make("p", { class: "note" }, `The first ${MOST_TEXT} of ${bytes.length} bytes.`));
+  result.append(make("pre", { class: "answer", tabindex: "0" }, shown));
+  if (!whole) result.append(make("p", { class: "note" }, "The answer is longer; the rest was not read."));
 }
 
 /** Shows events as they arrive, read as the HTML standard says (section 9.2.6). */
-async function showEvents(answer, outcome, passed) {
+async function showEvents(answer, result, passed) {
   const list = make("ol", { class: "events", tabindex: "0", "aria-label": "Events" });
-  outcome.append(list);
+  result.append(list);
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let [rest, event, data] = ["", "", []];
+  let [rest, event, data, length] = ["", "", [], 0];
   const take = (line) => {
     if (line === "") {
       if (data.length) {
@@ -372,11 +405,14 @@ async function showEvents(answer, outcome, passed) {
         if (list.children.length > MOST_EVENTS) list.firstChild.remove();
         list.scrollTop = list.scrollHeight;
       }
-      return [event, data] = ["", []];
+      [event, data, length] = ["", [], 0];
+      return;
     }
-    const [, name, value] = line.match(/^([^:]*)(?:: ?(.*))?$/s);
-    if (name === "data") data.push(value ?? "");
-    else if (name === "event") event = value ?? "";
+    const [, name, value = ""] = line.match(/^([^:]*)(?:: ?(.*))?$/s);
+    if (name === "data") {
+      data.push(value);
+      length += value.length;
+    } else if (name === "event") event = value;
   };
   for (;;) {
     const { done, value } = await reader.read();
@@ -386,8 +422,12 @@ async function showEvents(answer, outcome, passed) {
     const lines = rest.split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop();
     lines.forEach(take);
+    if (rest.length + length > MOST_TEXT) {
+      await reader.cancel();
+      throw new Error(`an event has more than ${MOST_TEXT} characters`);
+    }
   }
-  outcome.append(make("p", { class: "note ended" }, "The stream has ended."));
+  result.append(make("p", { class: "note ended" }, "The stream has ended."));
 }
 
 // ---- The page.
