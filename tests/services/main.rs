@@ -39,7 +39,7 @@ fn needing(programs: &'static [&str], name: &str, test: fn()) -> Trial {
 /// Where a program is: at the place that a variable names, such as `CHROMEDRIVER`, or on the path.
 fn find(program: &str) -> Option<PathBuf> {
     let variable = program.to_uppercase().replace('-', "_");
-    if let Some(path) = env::var_os(variable) {
+    if let Some(path) = env::var_os(variable).filter(|path| !path.is_empty()) {
         return Some(path.into());
     }
     let folders = env::var_os("PATH")?;
