@@ -69,7 +69,7 @@ impl IntoResponse for TokenStream {
     fn describe(operation: &mut Operation) {
         let meaning = "A token in each event. A complete answer is followed by `[DONE]`; an event that is \
                        named `error` says why one is not complete.";
-        let events = Content::text("text/event-stream");
+        let events = Content::events();
         operation.outcome(Outcome::new(Status::OK).description(meaning).content(events));
     }
 }

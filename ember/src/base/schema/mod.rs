@@ -3,7 +3,8 @@
 //! A [`Schema`] is JSON Schema 2020-12, made from a type by `schemars`, which stays
 //! behind this module. Providers accept different subsets; [`Schema::lower`]
 //! rewrites a schema for one of them and says what it had to give up. Whatever a
-//! provider does not enforce is still checked when the value is decoded.
+//! provider does not enforce is still checked when the value is decoded. A [`SchemaSet`] puts
+//! the schemas of many types into one document.
 
 mod object;
 mod problem;

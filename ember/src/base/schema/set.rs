@@ -157,6 +157,7 @@ impl SchemaSet {
             });
         };
         rename(document);
+        bound_integers(document);
         let mut all: BTreeMap<String, Value> = BTreeMap::new();
         for (name, mut value) in read {
             rename(&mut value);
@@ -166,6 +167,7 @@ impl SchemaSet {
             rename(&mut value);
             all.insert(key(&name), value);
         }
+        all.values_mut().for_each(bound_integers);
         all.into_iter().collect()
     }
 }
@@ -181,6 +183,33 @@ fn plain(schema: schemars::Schema) -> Value {
     match schema.to_value() {
         Value::Bool(true) => Value::Object(Map::new()),
         schema => schema,
+    }
+}
+
+/// Says how far integers go: their format tells it to whoever knows the format, bounds tell everybody.
+fn bound_integers(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.values_mut().for_each(bound_integers);
+            let bounds: Option<(Value, Value)> = match object.get("format").and_then(Value::as_str)
+            {
+                Some("int32") => Some((i32::MIN.into(), i32::MAX.into())),
+                Some("uint32") => Some((0.into(), u32::MAX.into())),
+                Some("int64") => Some((i64::MIN.into(), i64::MAX.into())),
+                Some("uint64") => Some((0.into(), u64::MAX.into())),
+                _ => None,
+            };
+            let is_integer = match object.get("type") {
+                Some(Value::Array(types)) => types.iter().any(|name| name == "integer"),
+                name => name.is_some_and(|name| name == "integer"),
+            };
+            if let Some((least, most)) = bounds.filter(|_| is_integer) {
+                object.entry("minimum").or_insert(least);
+                object.entry("maximum").or_insert(most);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(bound_integers),
+        _ => {}
     }
 }
 
@@ -348,6 +377,16 @@ mod tests {
         assert!(definitions["User2"]["properties"]["id"].is_object());
         assert_eq!(document[0]["$ref"], "#/components/schemas/User2");
         assert_eq!(document[1], Value::Null);
+    }
+
+    #[test]
+    fn integers_have_bounds() {
+        let mut set = SchemaSet::new([TypeSchema::of::<i32>(), TypeSchema::of::<Option<u64>>()]);
+        let mut document =
+            json!([set.read(type_name::<i32>()), set.read(type_name::<Option<u64>>())]);
+        set.finish(&mut document);
+        assert_eq!(document[0]["minimum"], i32::MIN);
+        assert_eq!(document[1]["maximum"], u64::MAX);
     }
 
     #[test]

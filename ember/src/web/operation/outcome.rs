@@ -105,6 +105,11 @@ impl Content {
         Self::new(media_type, Shape::Text)
     }
 
+    /// A stream of events, whose data has no schema that OpenAPI 3.1 could say.
+    pub fn events() -> Self {
+        Self::new("text/event-stream", Shape::Unknown)
+    }
+
     /// Bytes of any kind.
     pub fn bytes() -> Self {
         Self::new("application/octet-stream", Shape::Unknown)

@@ -96,7 +96,7 @@ impl IntoResponse for Sse {
     }
 
     fn describe(operation: &mut Operation) {
-        let events = Content::text("text/event-stream");
+        let events = Content::events();
         let meaning = "Events as they happen. One that is named `error` ends the stream with a problem document.";
         operation.outcome(Outcome::new(Status::OK).description(meaning).content(events));
     }

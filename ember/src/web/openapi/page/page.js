@@ -77,7 +77,9 @@ function typeName(schema) {
   if (full.allOf) return full.allOf.map(typeName).join(" & ");
   const items = full.items && typeName(full.items);
   const names = typesOf(full).map((type) => (type === "array" && items ? `${/ /.test(items) ? `(${items})` : items}[]` : type));
-  const limits = ["minimum", "maximum", "minLength", "maxLength", "pattern"].filter((limit) => limit in full);
+  // The format of an integer says its bounds in one word.
+  const said = /^u?int/.test(full.format) ? [] : ["minimum", "maximum"];
+  const limits = [...said, "minLength", "maxLength", "pattern"].filter((limit) => limit in full);
   const notes = [full.format, ...limits.map((limit) => `${limit} ${full[limit]}`)].filter(Boolean);
   return (names.join(" | ") || "any") + (notes.length ? ` (${notes.join(", ")})` : "");
 }
