@@ -17,7 +17,7 @@ pub use crate::web::{
     Need, Operation, Reach, Request, RequestParts, Response, RouteDescriptor, RouteItem,
     RouteOptions, TeardownFuture,
 };
-pub use describe::{Input, Output};
+pub use describe::{Input, Known, Output};
 pub use inventory;
 pub use schemars;
 pub use std::boxed::Box;

@@ -48,8 +48,9 @@ async fn get_weather(
 }
 
 /// What a client sends to `/v1/chat`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct ChatBody {
+    /// What the user says.
     message: String,
 }
 
@@ -70,7 +71,7 @@ async fn task(id: u64, db: Component<Db>) -> ember::Result<Json<Task>> {
 }
 
 fn main() -> ember::Result {
-    ember::app!().component(Db::open("app.db")?).offline(offline::model()).run()
+    ember::app!().component(Db::open("app.db")?).offline(offline::model()).docs("/docs").run()
 }
 
 #[cfg(test)]

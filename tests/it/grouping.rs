@@ -124,7 +124,7 @@ async fn prefixes_and_options_follow_the_modules() {
     let routes = &client.app().site().state().routes;
     let task = routes.iter().find(|route| route.name == "task_of_shop").unwrap();
     assert_eq!(task.path, "/shop/{tenant}/tasks/{id}");
-    assert_eq!(task.tags, ["shop", "tasks", "one"]);
+    assert_eq!(task.notes.tags, ["shop", "tasks", "one"]);
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ fn blueprints_by_hand_nest() {
     let app = Ember::new().blueprint(Blueprint::new("/a").tags(["x"]).blueprint(inner));
     let ready = app.build().unwrap();
     assert_eq!(url_for!(ready.urls(), "inner").unwrap(), "/a/b/c");
-    assert_eq!(ready.site().state().routes[0].tags, ["x"]);
+    assert_eq!(ready.site().state().routes[0].notes.tags, ["x"]);
 }
 
 #[test]

@@ -29,3 +29,4 @@ mod lifecycle;
 mod provider;
 mod conversation;
 mod command;
+mod openapi;

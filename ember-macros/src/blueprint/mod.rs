@@ -18,6 +18,9 @@ pub(crate) fn expand(tokens: TokenStream) -> TokenStream {
         keys::TOKEN_LIMITS,
         keys::MIDDLEWARE,
         keys::TAGS,
+        keys::DEPRECATED,
+        keys::HIDDEN,
+        keys::SECURITY,
         keys::CACHE,
     ];
     let mut args = Args::parse("blueprint!", known, tokens, &sink);

@@ -22,7 +22,7 @@ pub(super) struct Checked {
 /// An argument, and where it comes from.
 pub(super) enum Input {
     /// The parameter of the path that has its name.
-    Path { parameter: String, ty: Type },
+    Path { parameter: String, ty: Type, docs: String },
     /// The head of the request.
     Head(Type),
     /// The whole request: the last extractor.
@@ -115,7 +115,8 @@ fn input(parameters: &mut Vec<Parameter>, argument: Argument) -> Input {
     });
     match position {
         Some(position) => {
-            Input::Path { parameter: parameters.remove(position).name, ty: argument.ty }
+            let docs = doc::text(&argument.attributes);
+            Input::Path { parameter: parameters.remove(position).name, ty: argument.ty, docs }
         }
         None => Input::Head(argument.ty),
     }

@@ -3,16 +3,18 @@ use super::route::AiOptions;
 use super::token_limits::Reservation;
 use super::token_stream::{DONE, TokenStream};
 use crate::base::sse::Event;
-use crate::base::{Error, ErrorKind, random_id};
+use crate::base::{Error, ErrorKind, Schema, random_id};
 use crate::llm::{
     Accumulator, ChatEvent, ChatRequest, ChatResponse, ChatStream, Client, FinishReason, Message,
     Part, Role, Sessions, Turn, estimate_tokens,
 };
 use crate::web::extract::FromRequestParts;
-use crate::web::{Operation, Principal, RequestParts};
+use crate::web::operation::{Operation, Parameter};
+use crate::web::{Principal, RequestParts};
 use futures_core::Stream;
 use http::HeaderName;
 use http::header::HeaderValue;
+use serde_json::json;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
@@ -94,7 +96,17 @@ impl FromRequestParts for ConversationContext {
 
     fn describe(operation: &mut Operation) {
         operation.needs::<Client>().needs::<Sessions>().touches_response();
+        let id = Parameter::header("x-conversation-id").shape(id_schema());
+        let asked = "The conversation that goes on. Without it a new one begins.";
+        let told = "The conversation: sent with the next request, it goes on.";
+        operation.parameter(id.clone().description(asked)).response_header(id.description(told));
+        operation.problems();
     }
+}
+
+/// What [`checked_id`] lets pass.
+fn id_schema() -> Schema {
+    Schema::from(json!({"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"}))
 }
 
 /// An id that a client sends: what we issue, or any other word of up to 128 characters.

@@ -13,6 +13,7 @@ use crate::llm::{
 #[cfg(feature = "files")]
 use crate::web::middleware::StaticFiles;
 use crate::web::middleware::{Bridge, IntoMiddleware, Middleware, TowerLayer};
+use crate::web::openapi::ApiInfo;
 use crate::web::{
     Blueprint, Body, BoxMiddleware, ComponentDescriptor, Components, Health, Need, Placed, Plan,
     Route, RouteDescriptor, RouteOptions, Settled, SiteBuilder, TrailingSlash,
@@ -54,6 +55,9 @@ pub struct Ember {
     env: Env,
     offline: Option<FakeProvider>,
     findings: Vec<Finding>,
+    pub(super) info: ApiInfo,
+    /// Where the page is that shows the routes.
+    pub(super) docs: Option<String>,
     #[cfg(feature = "server")]
     pub(super) settings: super::settings::Settings,
 }
@@ -72,6 +76,8 @@ impl Ember {
             env: Env::process(),
             offline: None,
             findings: Vec::new(),
+            info: ApiInfo::default(),
+            docs: None,
             #[cfg(feature = "server")]
             settings: super::settings::Settings::default(),
         }
@@ -241,6 +247,7 @@ impl Ember {
     /// Puts the application together as well as it can be, and says what is wrong with it.
     pub(super) fn check(mut self) -> (Ready, Vec<Finding>) {
         let mut findings = std::mem::take(&mut self.findings);
+        self = self.add_docs();
         let gathered = Gathered::of(&self.scope, self.options.clone(), &mut findings);
         let annotated = Registry::<RouteDescriptor>::collect(&self.scope);
         let by_hand = std::mem::take(&mut self.by_hand);
@@ -288,6 +295,7 @@ impl Ember {
             model,
             scope: self.scope,
             lifecycle: Arc::new(lifecycle),
+            info: self.info,
             #[cfg(feature = "server")]
             settings,
         };
@@ -404,6 +412,10 @@ impl fmt::Debug for Ember {
 #[macro_export]
 macro_rules! app {
     () => {
-        $crate::Ember::in_module(::core::module_path!())
+        $crate::Ember::in_module(::core::module_path!()).of_crate(
+            ::core::option_env!("CARGO_PKG_NAME"),
+            ::core::option_env!("CARGO_PKG_VERSION"),
+            ::core::option_env!("CARGO_PKG_DESCRIPTION"),
+        )
     };
 }

@@ -8,8 +8,8 @@
 mod panics;
 mod body;
 mod components;
+pub mod operation;
 mod state;
-mod operation;
 pub mod response;
 mod request;
 mod principal;
@@ -35,6 +35,7 @@ mod router;
 mod urls;
 mod health;
 mod site;
+pub mod openapi;
 #[cfg(feature = "server")]
 pub mod server;
 
@@ -53,7 +54,7 @@ pub(crate) use hook::EndpointHooks;
 pub use hook::{BeforeOutcome, HookDescriptor, HookEvent, HookFuture, HookRun};
 pub use limits::RouteLimits;
 pub(crate) use middleware::BoxMiddleware;
-pub use operation::Operation;
+pub use operation::{Operation, Parameter, Security};
 pub use principal::Principal;
 pub use reach::Reach;
 pub use request::{OriginalUri, Request, RequestParts};

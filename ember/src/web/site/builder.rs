@@ -200,10 +200,12 @@ fn entry(route: &Settled) -> RouteEntry {
         methods: route.methods.clone(),
         path: route.path.clone(),
         hosts: route.options.hosts.clone(),
-        tags: route.options.tags.clone(),
         parameters: path.iter().flat_map(|path| path.parameters()).map(str::to_owned).collect(),
         name: route.name.clone(),
         location: route.location,
+        docs: route.docs.clone(),
+        operation: route.operation.clone(),
+        notes: route.options.notes.clone(),
         extensions: route.options.extensions.clone(),
     }
 }
