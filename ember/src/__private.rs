@@ -1,12 +1,14 @@
 //! The only names that macros may use. Nothing here is covered by any promise.
 
 pub mod describe;
+mod tool_output;
 
 pub use crate::ai::AiOptions;
 pub use crate::base::Location;
 pub use crate::default_json;
 pub use crate::llm::tool::{
-    Arguments, Parameters, ToolDescriptor, ToolFuture, ToolItem, ToolOptions,
+    Arguments, FromToolContext, Parameters, ToolDescriptor, ToolFuture, ToolItem, ToolNeeds,
+    ToolOptions,
 };
 pub use crate::llm::{ProviderDescriptor, Tool};
 pub use crate::web::{HandlerFuture, Operation, Request, RouteDescriptor, RouteItem, RouteOptions};
@@ -14,13 +16,11 @@ pub use describe::{Input, Output};
 pub use inventory;
 pub use schemars;
 pub use std::boxed::Box;
+pub use tool_output::{ToolOutput, ToolResultKind, ToolValueKind};
 
 use crate::base::Error;
-use crate::llm::ToolError;
-use crate::llm::tool::to_text;
 use crate::web::extract::{self, BeforeLast, FromRequest, PathParameter};
 use crate::web::{IntoResponse, Response};
-use serde::Serialize;
 use std::panic::resume_unwind;
 
 /// Takes an argument from the path.
@@ -43,18 +43,6 @@ pub fn answer<T: IntoResponse>(value: T) -> Result<Response, Error> {
     Ok(value.into_response())
 }
 
-/// Writes what a tool has returned.
-pub fn tool_value<T: Serialize>(value: T) -> Result<String, ToolError> {
-    Ok(to_text(&value)?)
-}
-
-/// Writes what a tool has returned that can fail.
-pub fn tool_result<T: Serialize, E: Into<ToolError>>(
-    result: Result<T, E>,
-) -> Result<String, ToolError> {
-    tool_value(result.map_err(Into::into)?)
-}
-
 /// Runs a function that is not async where it blocks nobody.
 pub async fn blocking<T: Send + 'static>(function: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(function).await {
@@ -73,7 +61,7 @@ pub async fn blocking<T: Send + 'static>(function: impl FnOnce() -> T + Send + '
 macro_rules! default_json {
     ($default:expr) => {{
         #[allow(unused_imports)]
-        use $crate::__private::describe::*;
+        use $crate::__private::describe::{UnwrittenDefault as _, WrittenDefault as _};
         (&&$crate::__private::describe::DefaultValue($default)).to_json()
     }};
 }

@@ -37,6 +37,8 @@ const _: () = {
                 );
         }
         fn call(mut arguments: __ember::Arguments) -> __ember::ToolFuture {
+            #[allow(unused_imports)]
+            use __ember::{ToolResultKind as _, ToolValueKind as _};
             __ember::Box::pin(async move {
                 let (
                     ::core::option::Option::Some(arg0),
@@ -48,8 +50,8 @@ const _: () = {
                     return ::core::result::Result::Err(arguments.refuse());
                 };
                 arguments.finish()?;
-                let result = get_weather(arg0, arg1).await;
-                __ember::tool_result(result)
+                let __result = get_weather(arg0, arg1).await;
+                (&&__ember::ToolOutput::of(&__result)).kind().write(__result)
             })
         }
     }
@@ -79,10 +81,12 @@ const _: () = {
         );
         fn parameters(_: &mut __ember::Parameters) {}
         fn call(arguments: __ember::Arguments) -> __ember::ToolFuture {
+            #[allow(unused_imports)]
+            use __ember::{ToolResultKind as _, ToolValueKind as _};
             __ember::Box::pin(async move {
                 arguments.finish()?;
-                let result = __ember::blocking(move || get_current_time()).await;
-                __ember::tool_value(result)
+                let __result = __ember::blocking(move || get_current_time()).await;
+                (&&__ember::ToolOutput::of(&__result)).kind().write(__result)
             })
         }
         fn options(options: &mut __ember::ToolOptions) {
