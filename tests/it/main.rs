@@ -9,6 +9,7 @@ mod launch;
 mod middleware;
 mod server;
 mod tools;
+mod tool_context;
 mod client;
 mod provider;
 mod conversation;

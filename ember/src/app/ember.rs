@@ -2,7 +2,7 @@ use super::launch::LaunchError;
 use super::model::Model;
 use super::ready::Ready;
 use crate::ai::AiOptions;
-use crate::base::{Descriptor as _, Env, Finding, Registry, Scope};
+use crate::base::{Descriptor as _, Env, Finding, Location, Registry, Scope};
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
     Client, FakeProvider, MemorySessionStore, SessionStore, Sessions, Tool, ToolRegistry,
@@ -159,6 +159,7 @@ impl Ember {
         self.check_modules(&annotated, &annotated_tools, &mut findings);
         let tools = ToolRegistry::collect(&self.scope);
         let model = self.provide(&routes, &tools, &mut findings);
+        findings.extend(check_tool_needs(&routes, &tools, &self.components));
         let max_body_size = self.max_body_size();
         let site = SiteBuilder {
             routes,
@@ -258,6 +259,38 @@ fn check_tools(route: &Route) -> Option<Finding> {
     let finding = Finding::new(format!("a route has two tools of the name `{name}`")).at(route);
     let places = tools.into_iter().filter_map(Tool::location);
     Some(places.fold(finding, |finding, location| finding.at(format!("`{name}` ({location})"))))
+}
+
+/// The components that tools need and nobody provides: those of the application's own tools, and of
+/// those that its routes name.
+fn check_tool_needs(
+    routes: &[Route],
+    tools: &ToolRegistry,
+    components: &Components,
+) -> Vec<Finding> {
+    let mut findings: BTreeMap<(Option<Location>, &str, &str), Finding> = BTreeMap::new();
+    let options = routes.iter().map(|route| (route, route.extension::<AiOptions>()));
+    let of_routes = options.flat_map(|(route, options)| {
+        let tools = options.map_or(&[][..], AiOptions::all_tools);
+        tools.iter().map(move |tool| (tool, Some(route)))
+    });
+    for (tool, route) in tools.iter().map(|tool| (tool, None)).chain(of_routes) {
+        for need in tool.needs().of::<Need>().filter(|need| !components.meets(**need)) {
+            let name = need.type_name();
+            let finding = findings.entry((tool.location(), tool.name(), name)).or_insert_with(|| {
+                let message = format!(
+                    "the tool `{1}` needs a component of type `{0}`, and none is provided; add `.component(…)` with a `{0}` to the application",
+                    name, tool.name(),
+                );
+                let place = tool.location().map(|location| format!("`{}` ({location})", tool.name()));
+                place.into_iter().fold(Finding::new(message), Finding::at)
+            });
+            if let Some(route) = route {
+                finding.places.push(route.to_string());
+            }
+        }
+    }
+    findings.into_values().collect()
 }
 
 impl Default for Ember {
