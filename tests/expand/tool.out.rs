@@ -97,3 +97,49 @@ const _: () = {
         < get_current_time as __ember::ToolItem > ::TOOL
     }
 };
+async fn count_tasks(tasks: Component<Tasks>, at_least: Option<u8>) -> usize {
+    tasks.count(at_least)
+}
+#[doc(hidden)]
+#[allow(dead_code, missing_debug_implementations, non_camel_case_types, unreachable_pub)]
+struct count_tasks {}
+const _: () = {
+    use ::ember::__private as __ember;
+    impl __ember::ToolItem for count_tasks {
+        const TOOL: __ember::ToolDescriptor = __ember::ToolDescriptor::new::<
+            Self,
+        >(
+            "count_tasks",
+            "",
+            __ember::Location {
+                module: ::core::module_path!(),
+                file: ::core::file!(),
+                line: ::core::line!(),
+            },
+        );
+        fn parameters(parameters: &mut __ember::Parameters) {
+            parameters.add::<Option<u8>>("at_least", "");
+        }
+        fn needs(needs: &mut __ember::ToolNeeds) {
+            <Component<Tasks> as __ember::FromToolContext>::describe(needs);
+        }
+        fn call(mut arguments: __ember::Arguments) -> __ember::ToolFuture {
+            #[allow(unused_imports)]
+            use __ember::{ToolResultKind as _, ToolValueKind as _};
+            __ember::Box::pin(async move {
+                let (::core::option::Option::Some(arg1),) = (
+                    arguments.take::<Option<u8>>("at_least"),
+                ) else {
+                    return ::core::result::Result::Err(arguments.refuse());
+                };
+                let arg0 = arguments.supply::<Component<Tasks>>()?;
+                arguments.finish()?;
+                let __result = count_tasks(arg0, arg1).await;
+                (&&__ember::ToolOutput::of(&__result)).kind().write(__result)
+            })
+        }
+    }
+    __ember::inventory::submit! {
+        < count_tasks as __ember::ToolItem > ::TOOL
+    }
+};

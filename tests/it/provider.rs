@@ -237,8 +237,7 @@ async fn the_total_limit_holds_for_an_answer_that_comes_whole() {
 #[tokio::test]
 async fn no_limit_is_a_limit() {
     let max = Duration::MAX;
-    let none =
-        Timeouts::default().connect(secs(5)).headers(max).first_event(max).gap(max).total(max);
+    let none = Timeouts::default().connect(max).headers(max).first_event(max).gap(max).total(max);
     let upstream = Upstream::start(|seen| match seen.json()["stream"] == true {
         true => Reply::events().data(chunk("Hi")).wait(millis(5)).data(stop()).data("[DONE]"),
         false => answer("Hi"),

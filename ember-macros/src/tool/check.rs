@@ -19,9 +19,9 @@ pub(super) struct Checked {
 /// An argument, and where it comes from.
 pub(super) enum Input {
     /// The model gives it.
-    Parameter(Parameter),
+    Parameter(Box<Parameter>),
     /// The application gives it.
-    Context(Type),
+    Context(Box<Type>),
 }
 
 /// A parameter of a tool.
@@ -65,14 +65,14 @@ fn check_name(name: &str, span: Span, sink: &Sink) {
 
 fn input(argument: Argument, sink: &Sink) -> Option<Input> {
     if !is_context(&argument.ty) {
-        return parameter(argument, sink).map(Input::Parameter);
+        return parameter(argument, sink).map(Box::new).map(Input::Parameter);
     }
     for attribute in &argument.attributes {
         if attribute.path().is_ident(keys::DEFAULT) {
             sink.at(attribute, "the application gives this argument, so it has no default");
         }
     }
-    Some(Input::Context(argument.ty))
+    Some(Input::Context(Box::new(argument.ty)))
 }
 
 /// Tells by its name whether a type is one that the application gives.

@@ -50,7 +50,7 @@ fn local(name: &str) -> Ident {
 /// What the model gives, with the place of each among the arguments.
 fn given(inputs: &[Input]) -> impl Iterator<Item = (usize, &Parameter)> {
     inputs.iter().enumerate().filter_map(|(index, input)| match input {
-        Input::Parameter(parameter) => Some((index, parameter)),
+        Input::Parameter(parameter) => Some((index, &**parameter)),
         Input::Context(_) => None,
     })
 }
@@ -59,7 +59,7 @@ fn given(inputs: &[Input]) -> impl Iterator<Item = (usize, &Parameter)> {
 fn supplied(inputs: &[Input]) -> impl Iterator<Item = (usize, &Type)> {
     inputs.iter().enumerate().filter_map(|(index, input)| match input {
         Input::Parameter(_) => None,
-        Input::Context(ty) => Some((index, ty)),
+        Input::Context(ty) => Some((index, &**ty)),
     })
 }
 

@@ -124,3 +124,94 @@ impl Meter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::chat::FinishReason;
+    use crate::llm::message::{Message, Role, ToolCall};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    struct Noted(Arc<AtomicU64>);
+
+    impl Reservation for Noted {
+        fn used(&mut self, tokens: u64) {
+            self.0.store(tokens, Ordering::SeqCst);
+        }
+    }
+
+    /// A meter, what it has told last, and a request of ten tokens.
+    fn meter() -> (Meter, impl Fn() -> u64, ChatRequest) {
+        let told = Arc::new(AtomicU64::new(0));
+        let meter = Meter::new(vec![Box::new(Noted(told.clone()))]);
+        let request = ChatRequest::from("x".repeat(24));
+        assert_eq!(request.estimate_tokens(), 10);
+        (meter, move || told.load(Ordering::SeqCst), request)
+    }
+
+    #[test]
+    fn an_abandoned_answer_costs_its_prompt_and_what_had_arrived() {
+        let (mut meter, told, request) = meter();
+        meter.round(&request);
+        assert_eq!(told(), 10);
+        for word in ["a ", "b ", "c "] {
+            meter.event(&ChatEvent::Text(word.into()));
+        }
+        assert_eq!(told(), 12, "six bytes are two tokens, in however many pieces");
+        let arguments = "{\"a\":1}".to_owned();
+        meter.event(&ChatEvent::ToolCallDelta { index: 0, arguments });
+        assert_eq!(told(), 14);
+    }
+
+    #[test]
+    fn what_the_provider_says_goes_before_the_estimate() {
+        let (mut meter, told, request) = meter();
+        meter.round(&request);
+        meter.event(&ChatEvent::Text("some words".into()));
+        meter.event(&ChatEvent::Usage(Usage::new(40, 2)));
+        assert_eq!(told(), 42);
+        meter.event(&ChatEvent::Text("more".into()));
+        assert_eq!(told(), 43, "until it speaks again");
+        meter.event(&ChatEvent::Usage(Usage::new(40, 9)));
+        meter.round(&request);
+        assert_eq!(told(), 59, "the next round comes on top");
+    }
+
+    #[test]
+    fn a_round_that_is_refused_costs_nothing() {
+        for (kind, used) in [
+            (ErrorKind::Overloaded, 42),
+            (ErrorKind::Transport, 42),
+            (ErrorKind::Timeout, 52),
+            (ErrorKind::Truncated, 52),
+        ] {
+            let (mut meter, told, request) = meter();
+            meter.round(&request);
+            meter.event(&ChatEvent::Usage(Usage::new(40, 2)));
+            meter.round(&request);
+            meter.failed(&Error::new(kind, "x"));
+            assert_eq!(told(), used, "{kind:?}");
+        }
+        let (mut meter, told, request) = meter();
+        meter.round(&request);
+        meter.event(&ChatEvent::Text("word".into()));
+        meter.failed(&Error::new(ErrorKind::Overloaded, "x"));
+        assert_eq!(told(), 11, "it had begun to answer");
+    }
+
+    #[test]
+    fn a_whole_answer_costs_what_its_pieces_do() {
+        let content = [Part::text("a b c"), Part::ToolCall(ToolCall::new("1", "f", "{}"))];
+        let mut response =
+            ChatResponse::new(Message::new(Role::Assistant, content), FinishReason::Stop);
+        let (mut meter, told, request) = meter();
+        meter.round(&request);
+        meter.response(&response);
+        assert_eq!(told(), 12);
+        response.usage = Some(Usage::new(u64::MAX, 1));
+        meter.response(&response);
+        meter.round(&request);
+        assert_eq!(told(), u64::MAX);
+    }
+}

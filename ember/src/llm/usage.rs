@@ -33,12 +33,12 @@ impl Usage {
 
     /// All input, cached or not.
     pub fn total_input(&self) -> u64 {
-        sum([self.input_tokens, self.cache_read_tokens, self.cache_write_tokens])
+        sum_of([self.input_tokens, self.cache_read_tokens, self.cache_write_tokens])
     }
 
     /// All output, reasoning included.
     pub fn total_output(&self) -> u64 {
-        sum([self.output_tokens, self.reasoning_tokens])
+        sum_of([self.output_tokens, self.reasoning_tokens])
     }
 
     /// Input and output.
@@ -78,7 +78,7 @@ impl Usage {
 }
 
 /// Adds counts that are known. A provider that reports nonsense must not stop us.
-pub(crate) fn sum(counts: impl IntoIterator<Item = Option<u64>>) -> u64 {
+pub(crate) fn sum_of(counts: impl IntoIterator<Item = Option<u64>>) -> u64 {
     counts.into_iter().flatten().fold(0, u64::saturating_add)
 }
 
@@ -88,10 +88,10 @@ impl AddAssign for Usage {
         for (sum, other) in self.parts_mut().into_iter().zip(other.parts()) {
             *sum = match (*sum, other) {
                 (None, None) => None,
-                (sum, other) => Some(sum.unwrap_or(0).saturating_add(other.unwrap_or(0))),
+                (known, other) => Some(sum_of([known, other])),
             };
         }
-        self.estimated |= other.estimated;
+        self.estimated = self.estimated || other.estimated;
     }
 }
 

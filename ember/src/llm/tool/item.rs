@@ -270,6 +270,14 @@ mod tests {
     }
 
     #[test]
+    fn a_schema_is_lowered_once() {
+        let parameters = crate::llm::tool::ParameterSchema::object([]);
+        let tool = Tool::declared("f", "F.", parameters).unwrap();
+        let copy = tool.clone();
+        assert!(std::ptr::eq(tool.openai_spec(), copy.openai_spec()));
+    }
+
+    #[test]
     fn text_stays_text_and_the_rest_is_json() {
         assert_eq!(to_text(&"hi").unwrap(), "hi");
         assert_eq!(to_text(&vec![1, 2]).unwrap(), "[1,2]");

@@ -6,7 +6,7 @@ use crate::llm::adapter::{CallIds, Failure};
 use crate::llm::chat::{ChatResponse, Finish, FinishReason, mark_truncated};
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::message::{Message, Part, Reasoning, Role, ToolCall};
-use crate::llm::usage::{Usage, sum};
+use crate::llm::usage::{Usage, sum_of};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -263,10 +263,10 @@ impl WireUsage {
         let cached = prompt.cached_tokens.or(self.prompt_cache_hit_tokens);
         let written = prompt.cache_write_tokens;
         let reasoning = self.completion_tokens_details.unwrap_or_default().reasoning_tokens;
-        let total = sum([self.prompt_tokens, self.completion_tokens, reasoning]);
+        let total = sum_of([self.prompt_tokens, self.completion_tokens, reasoning]);
         // xAI counts the reasoning beside the completion; the total tells.
         let beside = self.total_tokens == Some(total);
-        let less = |whole: u64, parts: [Option<u64>; 2]| whole.saturating_sub(sum(parts));
+        let less = |whole: u64, parts: [Option<u64>; 2]| whole.saturating_sub(sum_of(parts));
         Usage {
             input_tokens: self.prompt_tokens.map(|tokens| less(tokens, [cached, written])),
             cache_read_tokens: cached,
