@@ -97,7 +97,7 @@ mod tests {
         events[..events.len() - 1].iter().map(|event| event.data.as_str()).collect()
     }
 
-    #[tokio::test]
+    #[ember::test]
     async fn it_remembers_and_looks_at_the_weather() {
         let client = client();
         assert_eq!(say(&client, A, "My name is Ada").await, "Nice to meet you, Ada.");
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(say(&client, B, "What is my name?").await, "You have not told me.");
     }
 
-    #[tokio::test]
+    #[ember::test]
     async fn tasks_are_found_by_number() {
         assert_eq!(
             client().get("/tasks/2").send().await.text().await,

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 /// let sessions = SessionConfig::new(MemorySession::new())
 ///     .idle(secs(30 * 60))
 ///     .cookie(Cookie::new("__Host-id", ""));
-/// let app = ember::app!().component(sessions);
+/// let app = Ember::new().component(sessions);
 /// # app.build().unwrap();
 /// ```
 pub struct SessionConfig {
