@@ -2,7 +2,8 @@
 
 use crate::sig::{Argument, last_segment};
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens as _, format_ident, quote, quote_spanned};
+use std::collections::BTreeSet;
 use syn::spanned::Spanned as _;
 use syn::{Ident, Type};
 
@@ -53,15 +54,28 @@ pub(crate) fn needs(arguments: &[Argument]) -> Vec<TokenStream> {
     needs.collect()
 }
 
-/// Asks extractors what they need.
-pub(crate) fn describe(arguments: &[Argument]) -> TokenStream {
+/// Asks extractors what they need, and says what else is known.
+pub(crate) fn describe(
+    arguments: &[Argument],
+    more: impl Fn(&Ident) -> TokenStream,
+) -> TokenStream {
     let types: Vec<_> = arguments.iter().map(|argument| &argument.ty).collect();
-    let operation = if types.is_empty() { local("_operation") } else { local("operation") };
+    let operation = local("operation");
+    let more = more(&operation);
     quote! {
         fn __describe(#operation: &mut __ember::Operation) {
+            let _ = &#operation;
             #(<#types as __ember::FromRequestParts>::describe(#operation);)*
+            #more
         }
     }
+}
+
+/// Asks the types within types for their schemas, which the outer types could only demand.
+pub(crate) fn schemas(types: Vec<&Type>, operation: &Ident) -> TokenStream {
+    let mut asked = BTreeSet::new();
+    let types = types.into_iter().filter(|ty| asked.insert(ty.to_token_stream().to_string()));
+    quote!(#((&&__ember::Known::<#types>::NEW).describe(#operation);)*)
 }
 
 fn is_component(ty: &Type) -> bool {

@@ -85,7 +85,7 @@ mod tests {
         let tasks: Vec<Task> = client.get("/users/1/tasks").send().await.json().await;
         assert_eq!(tasks.len(), 1);
         assert_eq!(client.get("/users/2/tasks").send().await.status(), 404);
-        assert_eq!(create(&client, json!({"title": "Lost", "owner": 9})).await.status(), 422);
+        assert_eq!(create(&client, json!({"title": "Lost", "owner": 9})).await.status(), 409);
     }
 
     #[ember::test]

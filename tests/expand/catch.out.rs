@@ -14,7 +14,17 @@ const _: () = {
         })
     }
     fn __describe(operation: &mut __ember::Operation) {
+        let _ = &operation;
         <Uri as __ember::FromRequestParts>::describe(operation);
+        #[allow(unused_imports)]
+        use __ember::describe::{
+            DescribeNothing as _, DescribeOutput as _, DescribeType as _,
+        };
+        (&&__ember::Known::<String>::NEW).describe(operation);
+        operation
+            .failures(|operation| {
+                (&&__ember::Output::<Html<String>>::NEW).describe(operation)
+            });
     }
     __ember::inventory::submit! {
         __ember::CatcherDescriptor::new("nothing_here", __ember::Catches::Status(404),
@@ -36,7 +46,18 @@ const _: () = {
             __ember::answer::<&'static str>(conflict(error).await)
         })
     }
-    fn __describe(_operation: &mut __ember::Operation) {}
+    fn __describe(operation: &mut __ember::Operation) {
+        let _ = &operation;
+        #[allow(unused_imports)]
+        use __ember::describe::{
+            DescribeNothing as _, DescribeOutput as _, DescribeType as _,
+        };
+        (&&__ember::Known::<str>::NEW).describe(operation);
+        operation
+            .failures(|operation| {
+                (&&__ember::Output::<&'static str>::NEW).describe(operation)
+            });
+    }
     __ember::inventory::submit! {
         __ember::CatcherDescriptor::new("conflict",
         __ember::Catches::Kind(ErrorKind::Conflict), __ember::Reach::App,

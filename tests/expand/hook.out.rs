@@ -37,7 +37,9 @@ const _: () = {
         })
     }
     fn __describe(operation: &mut __ember::Operation) {
+        let _ = &operation;
         <HeaderMap as __ember::FromRequestParts>::describe(operation);
+        operation.problems();
     }
     __ember::inventory::submit! {
         __ember::HookDescriptor::new("gate", __ember::HookEvent::BeforeEndpoint,
@@ -62,6 +64,7 @@ const _: () = {
         })
     }
     fn __describe(operation: &mut __ember::Operation) {
+        let _ = &operation;
         <Uri as __ember::FromRequestParts>::describe(operation);
     }
     __ember::inventory::submit! {

@@ -282,3 +282,45 @@ async fn the_page_and_the_document_are_served() {
     let wrong = Ember::new().docs("docs").build().unwrap_err().to_string();
     assert!(wrong.contains("does not start with `/`"), "{wrong}");
 }
+
+mod around {
+    use ember::prelude::*;
+    use ember::{ApiKeyAuth, BearerAuth};
+
+    #[derive(serde::Serialize, JsonSchema)]
+    struct Oops {
+        reason: String,
+    }
+
+    #[catch]
+    async fn anything(error: &Error) -> Json<Oops> {
+        Json(Oops { reason: error.message().to_owned() })
+    }
+
+    fn key() -> ApiKeyAuth {
+        ApiKeyAuth::new().key("ada", "secret-of-ada")
+    }
+
+    #[get("/", middleware = [key()], deprecated = true, summary = "Old news.")]
+    async fn index() -> &'static str {
+        "old"
+    }
+
+    pub fn app() -> Ember {
+        ember::app!()
+            .middleware(BearerAuth::new(|token| (token == "t").then(|| Principal::new("t"))))
+    }
+}
+
+#[test]
+fn what_stands_around_a_route_is_described() {
+    let document = around::app().build().unwrap().openapi();
+    let get = &document["paths"]["/"]["get"];
+    assert_eq!((&get["summary"], &get["deprecated"]), (&"Old news.".into(), &true.into()));
+    let failures = get["responses"]["default"]["content"].as_object().unwrap();
+    let types: Vec<_> = failures.keys().map(String::as_str).collect();
+    assert_eq!(types, ["application/problem+json", "application/json"]);
+    assert!(document["components"]["schemas"]["Oops"].is_object());
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    assert_eq!(schemes.keys().collect::<Vec<_>>(), ["apiKey", "bearer"]);
+}

@@ -3,7 +3,7 @@
 use crate::args::Args;
 use crate::diag::Sink;
 use crate::paths::{in_block, location};
-use crate::sig::{self, Argument, Function};
+use crate::sig::{self, Argument, Function, type_arguments};
 use crate::takes::{self, Takes, local};
 use crate::{keys, reach};
 use proc_macro2::TokenStream;
@@ -86,7 +86,7 @@ fn expand(catcher: &Checked, function: &Function) -> TokenStream {
         Some(ty) => quote_spanned!(ty.span()=> __ember::answer::<#ty>(#call)),
         None => quote_spanned!(function.output().span()=> __ember::answer(#call)),
     };
-    let describe = takes::describe(extractors);
+    let describe = describe(extractors, function);
     let run = quote_spanned! {name.span()=>
         fn __run<'a>(#error: &'a __ember::Error, #parts: &'a mut __ember::RequestParts) -> __ember::CatchFuture<'a> {
             __ember::Box::pin(async move {
@@ -106,4 +106,20 @@ fn expand(catcher: &Checked, function: &Function) -> TokenStream {
             }
         },
     )
+}
+
+/// What it answers are failures of the routes that it reaches.
+fn describe(extractors: &[Argument], function: &Function) -> TokenStream {
+    takes::describe(extractors, |operation| {
+        let Some(output) = function.named_output() else { return TokenStream::new() };
+        let mut types = Vec::new();
+        type_arguments(output, &mut types);
+        let schemas = takes::schemas(types, operation);
+        quote! {
+            #[allow(unused_imports)]
+            use __ember::describe::{DescribeNothing as _, DescribeOutput as _, DescribeType as _};
+            #schemas
+            #operation.failures(|#operation| (&&__ember::Output::<#output>::NEW).describe(#operation));
+        }
+    })
 }

@@ -146,7 +146,8 @@ fn before(arguments: &[Argument], function: &Function) -> TokenStream {
     let parts = local("parts");
     let Takes { names, statements } = Takes::from_parts(arguments, &parts);
     let outcome = outcome(function, &quote!(before_outcome), &quote!(#name(#(#names),*).await));
-    let describe = takes::describe(arguments);
+    // What it answers in place of the handler is mostly a refusal.
+    let describe = takes::describe(arguments, |operation| quote!(#operation.problems();));
     quote_spanned! {name.span()=>
         fn __run(#parts: &mut __ember::RequestParts) -> __ember::HookFuture<'_, __ember::Option<__ember::Response>> {
             __ember::Box::pin(async move {
@@ -165,7 +166,7 @@ fn after(arguments: &[Argument], function: &Function) -> TokenStream {
     let extractors = arguments.get(1..).unwrap_or_default();
     let Takes { names, statements } = Takes::from_parts(extractors, &parts);
     let outcome = outcome(function, &quote!(answer), &quote!(#name(#response #(, #names)*).await));
-    let describe = takes::describe(extractors);
+    let describe = takes::describe(extractors, |_| TokenStream::new());
     quote_spanned! {name.span()=>
         fn __run(#response: __ember::Response, #parts: &mut __ember::RequestParts) -> __ember::HookFuture<'_, __ember::Response> {
             __ember::Box::pin(async move {

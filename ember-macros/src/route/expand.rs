@@ -2,10 +2,9 @@ use super::check::{Checked, Input};
 use crate::paths::{in_block, location, name_type};
 use crate::settings;
 use crate::sig::{Function, type_arguments};
-use crate::takes::local;
+use crate::takes::{self, local};
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
-use std::collections::BTreeSet;
 use syn::spanned::Spanned as _;
 use syn::{Ident, Type};
 
@@ -106,8 +105,7 @@ fn describe(route: &Checked, function: &Function) -> TokenStream {
     if let Some(output) = output {
         type_arguments(output, &mut known);
     }
-    let mut asked = BTreeSet::new();
-    known.retain(|ty| asked.insert(ty.to_token_stream().to_string()));
+    let schemas = takes::schemas(known, &variable);
     let operation = match (inputs.is_empty(), output) {
         (true, None) => quote!(_),
         _ => variable.into_token_stream(),
@@ -119,7 +117,7 @@ fn describe(route: &Checked, function: &Function) -> TokenStream {
             use __ember::describe::{
                 DescribeBody as _, DescribeHead as _, DescribeNothing as _, DescribeOutput as _, DescribeType as _,
             };
-            #((&&__ember::Known::<#known>::NEW).describe(#operation);)*
+            #schemas
             #(#inputs)*
             #output
         }

@@ -82,6 +82,10 @@ impl Gathered {
         for middleware in of_app.iter().chain(&route.options.middleware) {
             middleware.describe(&mut operation);
         }
+        // Middleware of a route is mostly there to refuse.
+        if !route.options.middleware.is_empty() {
+            operation.problems();
+        }
         let mut hooks = EndpointHooks::default();
         for hook in self.hooks.iter().filter(|hook| reaches(self.bound(hook.reach, hook.location)))
         {

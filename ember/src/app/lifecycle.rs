@@ -63,6 +63,7 @@ impl Lifecycle {
     }
 
     /// Tells whether anything is to be done at a moment.
+    #[cfg(feature = "server")]
     pub(super) fn has(&self, event: HookEvent) -> bool {
         self.hooks.iter().any(|hook| hook.event == event)
     }

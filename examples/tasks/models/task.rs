@@ -28,7 +28,7 @@ pub(crate) struct NewTask {
 /// What is to be changed; what is absent stays.
 #[derive(Debug, Deserialize, JsonSchema, Validate)]
 pub(crate) struct TaskChange {
-    #[garde(inner(length(chars, min = 1, max = 200)))]
+    #[garde(length(chars, min = 1, max = 200))]
     pub(crate) title: Option<String>,
     #[garde(skip)]
     pub(crate) done: Option<bool>,

@@ -32,7 +32,7 @@ async fn add(
     Valid(Json(new)): Valid<Json<NewTask>>,
 ) -> Result<(StatusCode, [(&'static str, String); 1], Json<Task>)> {
     let added = db.add_task(new).await?;
-    let task = added.ok_or_else(|| Error::unprocessable("The owner of the task is nobody."))?;
+    let task = added.ok_or_else(|| Error::conflict("The owner of the task is nobody."))?;
     // A task that is gone may have had this id, and been kept.
     KEPT.invalidate(&format!("/tasks/{}", task.id)).await;
     let location = url_for!(urls, "task", id = task.id)?;

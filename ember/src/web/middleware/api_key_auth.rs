@@ -2,6 +2,7 @@ use super::bearer_auth::challenge;
 use super::exclude::Excluded;
 use super::{Middleware, Next};
 use crate::base::{Error, Finding};
+use crate::web::operation::{Operation, Security};
 use crate::web::principal::Principal;
 use crate::web::request::{Request, RequestParts};
 use crate::web::response::{IntoResponse, Response};
@@ -190,6 +191,17 @@ impl Middleware for ApiKeyAuth {
                 "`ApiKeyAuth` was given an empty key, which anybody could guess",
             ));
         }
+    }
+
+    fn describe(&self, operation: &mut Operation) {
+        // Which routes it leaves alone is not known here, so nothing is better than something wrong.
+        if self.excluded.is_empty() && !self.optional {
+            operation.security(match &self.place {
+                Place::Header(name) => Security::api_key_header(name.as_str()),
+                Place::Query(name) => Security::api_key_query(name),
+            });
+        }
+        operation.problems();
     }
 }
 

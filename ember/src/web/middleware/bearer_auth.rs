@@ -1,6 +1,7 @@
 use super::exclude::Excluded;
 use super::{Middleware, Next};
 use crate::base::{Error, ErrorKind, Result};
+use crate::web::operation::{Operation, Security};
 use crate::web::principal::Principal;
 use crate::web::request::{Request, RequestParts};
 use crate::web::response::{IntoResponse, Response};
@@ -198,6 +199,14 @@ impl Middleware for BearerAuth {
             }
             Err(refusal) => self.refuse(refusal),
         }
+    }
+
+    fn describe(&self, operation: &mut Operation) {
+        // Which routes it leaves alone is not known here, so nothing is better than something wrong.
+        if self.excluded.is_empty() && !self.optional {
+            operation.security(Security::bearer());
+        }
+        operation.problems();
     }
 }
 

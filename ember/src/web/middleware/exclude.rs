@@ -19,6 +19,11 @@ impl Excluded {
         }
     }
 
+    /// Tells whether nothing is left alone.
+    pub(super) fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.prefixes.is_empty()
+    }
+
     pub(super) fn contains(&self, path: &str) -> bool {
         if self.exact.iter().any(|exact| exact == path) {
             return true;

@@ -43,7 +43,7 @@ impl SiteBuilder {
         self.check_middleware(findings);
         self.check_names(findings);
         self.check_caches(findings);
-        let entries = self.routes.iter().map(|placed| entry(&placed.route)).collect();
+        let entries = self.routes.iter().map(entry).collect();
         let endpoints = self.routes.into_iter().map(|placed| {
             let options = placed.route.options;
             SiteRoute {
@@ -194,7 +194,8 @@ fn with_path(route: &Settled) -> String {
     format!("{route} with `{}`", route.path)
 }
 
-fn entry(route: &Settled) -> RouteEntry {
+fn entry(placed: &Placed) -> RouteEntry {
+    let route = &placed.route;
     let path = route.parsed_path();
     RouteEntry {
         methods: route.methods.clone(),
@@ -204,7 +205,7 @@ fn entry(route: &Settled) -> RouteEntry {
         name: route.name.clone(),
         location: route.location,
         docs: route.docs.clone(),
-        operation: route.operation.clone(),
+        operation: placed.operation.clone(),
         notes: route.options.notes.clone(),
         extensions: route.options.extensions.clone(),
     }
