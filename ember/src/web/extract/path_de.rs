@@ -335,7 +335,7 @@ mod tests {
         assert_eq!(all(&params), Ok(vec!["ann".to_owned(), "7".to_owned()]));
         assert_eq!(all(&params[1..]), Ok(7_u64));
         assert_eq!(all(&params[1..]), Ok(Id(7)));
-        assert!(all::<u64>(&params).unwrap_err().contains("there are 2 parameters"));
+        assert!(all::<u64>(&params).unwrap_err().contains("has 2 parameters"));
         assert!(all::<(u64,)>(&params).unwrap_err().contains("1 values are wanted"));
     }
 }
