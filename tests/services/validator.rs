@@ -16,7 +16,8 @@ pub fn test() {
     let mut found = 0;
     for name in names {
         let mut run = Command::new(env!("CARGO"));
-        run.current_dir(&examples).args(["run", "-q", "--example", name, "--", "openapi"]);
+        run.current_dir(&examples).args(["run", "-q", "--all-features", "--example", name]);
+        run.args(["--", "openapi"]);
         validate(name, run.output().unwrap());
         found += 1;
     }
