@@ -52,7 +52,7 @@ fn a_program_describes_itself() {
     assert_eq!(document["paths"].as_object().unwrap().len(), 3);
     let (ok, check, _) = run(SOUND, &["check"]);
     assert!(
-        ok && check.contains("no problem was found: 3 routes, 1 tools")
+        ok && check.contains("no problem was found: 3 routes, 1 tool")
             && check.contains("provider: fake")
     );
     let (ok, help, _) = run(SOUND, &["--help"]);

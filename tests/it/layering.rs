@@ -54,6 +54,7 @@ fn a_fault_is_found() {
     let path = |text: &str| -> Vec<String> { text.split("::").map(str::to_owned).collect() };
     let fault = |module: &str, used: &str| house.fault(&path(module), &path(used));
     assert!(fault("llm::client", "web::Request").is_some(), "another wing");
+    assert!(fault("llm::client", "Request").is_some(), "another wing by a name of the root");
     assert!(fault("llm::message", "llm::client::Client").is_some(), "a module further down");
     assert!(
         fault("web::router::path", "web::router::tree").is_some(),
@@ -107,6 +108,10 @@ impl House {
     /// Says what is wrong with a module's use of a path, both counted from the root of the crate.
     fn fault(&self, module: &[String], used: &[String]) -> Option<String> {
         let (wing, used_wing) = (&module[0], used.first()?);
+        // What the root exports comes from all wings, so a short name hides whom a module knows.
+        if used.len() == 1 && used_wing.starts_with(char::is_uppercase) {
+            return Some(format!("`crate::{used_wing}` is the user's name; its wing's is meant"));
+        }
         if let Some((_, known)) = WINGS.iter().find(|(name, _)| name == wing)
             && wing != used_wing
             && WINGS.iter().any(|(name, _)| name == used_wing)

@@ -234,15 +234,20 @@ async fn a_client_that_takes_nothing_is_cut_off() {
 #[tokio::test]
 async fn connections_are_limited_in_number() {
     let server =
-        serve(ServerLimits::default().max_connections(2).keep_alive(Duration::from_millis(300)));
+        serve(ServerLimits::default().max_connections(2).keep_alive(Duration::from_secs(2)));
     let mut sockets = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..4 {
         let mut socket = TcpStream::connect(server.address()).await.unwrap();
         socket.write_all(HELLO).await.unwrap();
         sockets.push(socket);
     }
+    for socket in &mut sockets[..2] {
+        assert_eq!(read_response(socket).await.unwrap().status, 200);
+    }
+    let third = timeout(Duration::from_millis(300), read_response(&mut sockets[2])).await;
+    assert!(third.is_err(), "{third:?} although two connections are open");
     // Those beyond the limit are served when others have been closed.
-    for socket in &mut sockets {
+    for socket in &mut sockets[2..] {
         let response = timeout(Duration::from_secs(15), read_response(socket)).await.unwrap();
         assert_eq!(response.unwrap().status, 200);
     }

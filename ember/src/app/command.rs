@@ -74,7 +74,11 @@ fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
         Command::Check => {
             let ready = app.build()?;
             let (routes, tools) = (ready.site().state().routes.len(), ready.tools().iter().len());
-            println!("no problem was found: {routes} routes, {tools} tools");
+            println!(
+                "no problem was found: {}, {}",
+                counted(routes, "route"),
+                counted(tools, "tool")
+            );
             if let Some(provider) = ready.provider() {
                 println!("provider: {provider}");
             }
@@ -90,13 +94,18 @@ fn print(app: Ember, text: impl FnOnce(&Ready) -> String) -> Result {
     Ok(LaunchError::unless_empty(findings)?)
 }
 
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
 impl Command {
     fn parse(arguments: impl Iterator<Item = String>) -> Result<Self> {
         let arguments: Vec<_> = arguments.collect();
         let words: Vec<_> = arguments.iter().map(String::as_str).collect();
         Ok(match words[..] {
             [] => Self::Serve,
-            ["-h" | "--help" | "help"] => Self::Help,
+            ["-h" | "--help" | "help"] | [_, "-h" | "--help"] => Self::Help,
             ["routes"] => Self::Routes,
             ["check"] => Self::Check,
             ["openapi"] => Self::OpenApi,

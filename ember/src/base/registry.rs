@@ -144,6 +144,7 @@ impl<T: Descriptor> fmt::Debug for Registry<T> {
 }
 
 /// A key that several entries claim.
+#[non_exhaustive]
 pub struct Duplicate<T: 'static> {
     /// The contested key.
     pub key: Cow<'static, str>,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 ///
 /// Made once at start-up, shared by all requests, and never changed.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct AppState {
     /// The values that handlers find by type.
     pub components: Components,
@@ -18,6 +19,7 @@ pub struct AppState {
 
 /// What is known of one route beside its handler.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct RouteEntry {
     /// The methods it answers to.
     pub methods: Vec<Method>,
