@@ -14,6 +14,7 @@ mod path;
 mod sig;
 mod paths;
 mod fallback;
+mod beside;
 mod takes;
 mod reach;
 mod settings;

@@ -1,9 +1,10 @@
 //! `#[catch]`.
 
 use crate::args::Args;
+use crate::beside::beside;
 use crate::diag::Sink;
 use crate::paths::{in_block, location};
-use crate::sig::{self, Argument, Function, type_arguments};
+use crate::sig::{Argument, Function, type_arguments};
 use crate::takes::{self, Takes, local};
 use crate::{keys, reach};
 use proc_macro2::TokenStream;
@@ -26,20 +27,9 @@ enum First {
     Kind(ExprPath),
 }
 
-/// Reads, checks and expands the attribute. The function is emitted whatever is wrong.
+/// Reads, checks and expands the attribute.
 pub(crate) fn attribute(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    let function = match sig::parse(item) {
-        Ok(function) => function,
-        Err(tokens) => return tokens,
-    };
-    let sink = Sink::new();
-    let checked = check(attribute, &function, &sink);
-    let block = match (sink.finish(), checked) {
-        (Ok(()), Some(checked)) => expand(&checked, &function),
-        (Ok(()), None) => TokenStream::new(),
-        (Err(errors), _) => errors,
-    };
-    quote!(#function #block)
+    beside(item, |function, sink| check(attribute, function, sink), expand)
 }
 
 fn first(input: ParseStream<'_>) -> syn::Result<Option<First>> {

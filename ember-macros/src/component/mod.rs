@@ -1,10 +1,11 @@
 //! `#[component]`.
 
 use crate::args::Args;
+use crate::beside::beside;
 use crate::diag::Sink;
 use crate::keys;
 use crate::paths::{in_block, location};
-use crate::sig::{self, Argument, Function, last_segment};
+use crate::sig::{Argument, Function, last_segment};
 use crate::takes::{self, Takes, local};
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -19,20 +20,9 @@ struct Checked {
     output: Type,
 }
 
-/// Reads, checks and expands the attribute. The function is emitted whatever is wrong.
+/// Reads, checks and expands the attribute.
 pub(crate) fn attribute(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    let function = match sig::parse(item) {
-        Ok(function) => function,
-        Err(tokens) => return tokens,
-    };
-    let sink = Sink::new();
-    let checked = check(attribute, &function, &sink);
-    let block = match (sink.finish(), checked) {
-        (Ok(()), Some(checked)) => expand(&checked, &function),
-        (Ok(()), None) => TokenStream::new(),
-        (Err(errors), _) => errors,
-    };
-    quote!(#function #block)
+    beside(item, |function, sink| check(attribute, function, sink), expand)
 }
 
 fn check(attribute: TokenStream, function: &Function, sink: &Sink) -> Option<Checked> {

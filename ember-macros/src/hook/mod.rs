@@ -1,9 +1,10 @@
 //! `#[hook]`.
 
 use crate::args::Args;
+use crate::beside::beside;
 use crate::diag::{Sink, nearest};
 use crate::paths::{in_block, location};
-use crate::sig::{self, Argument, Function};
+use crate::sig::{Argument, Function};
 use crate::takes::{self, Takes, local};
 use crate::{keys, reach};
 use proc_macro2::{Span, TokenStream};
@@ -37,20 +38,9 @@ const EVENTS: &[(&str, Event)] = &[
     ("after_endpoint", Event::AfterEndpoint),
 ];
 
-/// Reads, checks and expands the attribute. The function is emitted whatever is wrong.
+/// Reads, checks and expands the attribute.
 pub(crate) fn attribute(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    let function = match sig::parse(item) {
-        Ok(function) => function,
-        Err(tokens) => return tokens,
-    };
-    let sink = Sink::new();
-    let checked = check(attribute, &function, &sink);
-    let block = match (sink.finish(), checked) {
-        (Ok(()), Some(checked)) => expand(&checked, &function),
-        (Ok(()), None) => TokenStream::new(),
-        (Err(errors), _) => errors,
-    };
-    quote!(#function #block)
+    beside(item, |function, sink| check(attribute, function, sink), expand)
 }
 
 fn check(attribute: TokenStream, function: &Function, sink: &Sink) -> Option<Checked> {

@@ -1,30 +1,27 @@
 //! `#[middleware]`.
 
 use crate::args::Args;
+use crate::beside::beside;
 use crate::diag::Sink;
 use crate::paths::{in_block, location};
-use crate::sig::{self, Function, last_segment};
+use crate::sig::{Function, last_segment};
 use crate::{keys, reach};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::Path;
 
-/// Reads, checks and expands the attribute. The function is emitted whatever is wrong.
-pub(crate) fn attribute(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    let function = match sig::parse(item) {
-        Ok(function) => function,
-        Err(tokens) => return tokens,
-    };
-    let sink = Sink::new();
-    let (ember, reach) = check(attribute, &function, &sink);
-    let block = match sink.finish() {
-        Ok(()) => expand(&ember, reach, &function),
-        Err(errors) => errors,
-    };
-    quote!(#function #block)
+/// Middleware in which nothing is wrong that a macro can see.
+struct Checked {
+    ember: Path,
+    reach: Option<TokenStream>,
 }
 
-fn check(attribute: TokenStream, function: &Function, sink: &Sink) -> (Path, Option<TokenStream>) {
+/// Reads, checks and expands the attribute.
+pub(crate) fn attribute(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    beside(item, |function, sink| Some(check(attribute, function, sink)), expand)
+}
+
+fn check(attribute: TokenStream, function: &Function, sink: &Sink) -> Checked {
     let mut args = Args::parse("middleware", &[keys::SCOPE], attribute, sink);
     function.check_async("middleware", sink);
     let arguments = function.check("middleware", sink);
@@ -40,11 +37,11 @@ fn check(attribute: TokenStream, function: &Function, sink: &Sink) -> (Path, Opt
         sink.at(function.name(), message);
     }
     let reach = reach::take(&mut args, sink);
-    (args.ember, reach)
+    Checked { ember: args.ember, reach }
 }
 
 /// Checks that the function is middleware, and leaves a descriptor if it reaches routes by itself.
-fn expand(ember: &Path, reach: Option<TokenStream>, function: &Function) -> TokenStream {
+fn expand(Checked { ember, reach }: &Checked, function: &Function) -> TokenStream {
     let name = function.name();
     let make = quote_spanned! {name.span()=>
         fn __make() -> __ember::BoxMiddleware {

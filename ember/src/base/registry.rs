@@ -42,6 +42,56 @@ pub trait Descriptor: fmt::Debug + Sync + 'static {
     fn all() -> impl Iterator<Item = &'static Self>;
 }
 
+/// Makes a type an entry of a registry that `inventory` collects. It has a `location`; its key is
+/// told by a function, and `Debug` shows the listed fields and the place.
+macro_rules! collected {
+    ($type:ident, $kind:literal, $key:expr, shows $($field:ident),*) => {
+        inventory::collect!($type);
+
+        impl $crate::base::Descriptor for $type {
+            const KIND: &'static str = $kind;
+
+            fn key(&self) -> ::std::borrow::Cow<'static, str> {
+                let key: fn(&Self) -> ::std::borrow::Cow<'static, str> = $key;
+                key(self)
+            }
+
+            fn location(&self) -> $crate::base::Location {
+                self.location
+            }
+
+            fn all() -> impl Iterator<Item = &'static Self> {
+                inventory::iter::<Self>()
+            }
+        }
+
+        impl ::std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.debug_struct(stringify!($type))
+                    $(.field(stringify!($field), &self.$field))*
+                    .field("location", &self.location)
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+/// As [`collected!`], for entries that are known by their function, and shown to people by its
+/// name and place.
+macro_rules! collected_function {
+    ($type:ident, $kind:literal, $key:expr, shows $($field:ident),*) => {
+        $crate::base::registry::collected!($type, $kind, $key, shows name $(, $field)*);
+
+        impl ::std::fmt::Display for $type {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                write!(f, "`{}` ({})", self.name, self.location)
+            }
+        }
+    };
+}
+
+pub(crate) use {collected, collected_function};
+
 /// The modules whose entries an application takes.
 ///
 /// ```

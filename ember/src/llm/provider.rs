@@ -1,8 +1,8 @@
 use super::chat::{ChatRequest, ChatResponse};
 use super::error::{Error, ErrorKind};
 use super::stream::ChatStream;
-use crate::base::{Descriptor, Env, Location, Registry, Scope, Secret};
-use std::borrow::Cow;
+use crate::base::registry::collected;
+use crate::base::{Env, Location, Registry, Scope, Secret};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -380,32 +380,7 @@ impl ProviderDescriptor {
     }
 }
 
-inventory::collect!(ProviderDescriptor);
-
-impl Descriptor for ProviderDescriptor {
-    const KIND: &'static str = "provider";
-
-    fn key(&self) -> Cow<'static, str> {
-        self.name.into()
-    }
-
-    fn location(&self) -> Location {
-        self.location
-    }
-
-    fn all() -> impl Iterator<Item = &'static Self> {
-        inventory::iter::<Self>()
-    }
-}
-
-impl fmt::Debug for ProviderDescriptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProviderDescriptor")
-            .field("name", &self.name)
-            .field("location", &self.location)
-            .finish_non_exhaustive()
-    }
-}
+collected!(ProviderDescriptor, "provider", |entry| entry.name.into(), shows name);
 
 #[cfg(test)]
 mod tests {

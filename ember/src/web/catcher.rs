@@ -2,9 +2,9 @@ use super::operation::Operation;
 use super::reach::Reach;
 use super::request::RequestParts;
 use super::response::{IntoResponse, Response, ResponseError};
-use crate::base::{Descriptor, Error, ErrorKind, Location};
+use crate::base::registry::collected_function;
+use crate::base::{Error, ErrorKind, Location};
 use http::StatusCode;
-use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -85,41 +85,7 @@ impl CatcherDescriptor {
     }
 }
 
-inventory::collect!(CatcherDescriptor);
-
-impl Descriptor for CatcherDescriptor {
-    const KIND: &'static str = "catcher";
-
-    fn key(&self) -> Cow<'static, str> {
-        format!("{}::{}", self.location.module, self.name).into()
-    }
-
-    fn location(&self) -> Location {
-        self.location
-    }
-
-    fn all() -> impl Iterator<Item = &'static Self> {
-        inventory::iter::<Self>()
-    }
-}
-
-/// What a person calls it in messages.
-impl fmt::Display for CatcherDescriptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` ({})", self.name, self.location)
-    }
-}
-
-impl fmt::Debug for CatcherDescriptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CatcherDescriptor")
-            .field("name", &self.name)
-            .field("catches", &self.catches)
-            .field("reach", &self.reach)
-            .field("location", &self.location)
-            .finish_non_exhaustive()
-    }
-}
+collected_function!(CatcherDescriptor, "catcher", |entry| format!("{}::{}", entry.location.module, entry.name).into(), shows catches, reach);
 
 /// A catcher in its place.
 #[derive(Debug, Clone)]

@@ -3,9 +3,8 @@ use super::operation::Operation;
 use super::reach::Reach;
 use super::request::RequestParts;
 use super::response::{IntoResponse, Response};
-use crate::base::{Descriptor, Error, Location};
-use std::borrow::Cow;
-use std::fmt;
+use crate::base::registry::collected_function;
+use crate::base::{Error, Location};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -83,41 +82,7 @@ impl HookDescriptor {
     }
 }
 
-inventory::collect!(HookDescriptor);
-
-impl Descriptor for HookDescriptor {
-    const KIND: &'static str = "hook";
-
-    fn key(&self) -> Cow<'static, str> {
-        format!("{}::{}", self.location.module, self.name).into()
-    }
-
-    fn location(&self) -> Location {
-        self.location
-    }
-
-    fn all() -> impl Iterator<Item = &'static Self> {
-        inventory::iter::<Self>()
-    }
-}
-
-/// What a person calls it in messages.
-impl fmt::Display for HookDescriptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` ({})", self.name, self.location)
-    }
-}
-
-impl fmt::Debug for HookDescriptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HookDescriptor")
-            .field("name", &self.name)
-            .field("event", &self.event)
-            .field("reach", &self.reach)
-            .field("location", &self.location)
-            .finish_non_exhaustive()
-    }
-}
+collected_function!(HookDescriptor, "hook", |entry| format!("{}::{}", entry.location.module, entry.name).into(), shows event, reach);
 
 /// What a hook before handlers may return: nothing, or perhaps a response, or a result of these.
 #[diagnostic::on_unimplemented(

@@ -1,7 +1,6 @@
 use super::{Arguments, Parameters, Tool, ToolFuture, ToolNeeds, ToolOptions};
-use crate::base::{Descriptor, Location};
-use std::borrow::Cow;
-use std::fmt;
+use crate::base::Location;
+use crate::base::registry::collected;
 
 /// What `#[tool]` leaves behind: plain data and plain functions.
 #[derive(Clone, Copy)]
@@ -68,32 +67,7 @@ impl ToolDescriptor {
     }
 }
 
-inventory::collect!(ToolDescriptor);
-
-impl Descriptor for ToolDescriptor {
-    const KIND: &'static str = "tool";
-
-    fn key(&self) -> Cow<'static, str> {
-        self.name.into()
-    }
-
-    fn location(&self) -> Location {
-        self.location
-    }
-
-    fn all() -> impl Iterator<Item = &'static Self> {
-        inventory::iter::<Self>()
-    }
-}
-
-impl fmt::Debug for ToolDescriptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ToolDescriptor")
-            .field("name", &self.name)
-            .field("location", &self.location)
-            .finish_non_exhaustive()
-    }
-}
+collected!(ToolDescriptor, "tool", |entry| entry.name.into(), shows name);
 
 impl From<ToolDescriptor> for Tool {
     fn from(descriptor: ToolDescriptor) -> Self {

@@ -1,6 +1,6 @@
 use super::{Component, Components, Need};
-use crate::base::{Descriptor, Error, Location};
-use std::borrow::Cow;
+use crate::base::registry::collected_function;
+use crate::base::{Error, Location};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -66,40 +66,12 @@ impl ComponentDescriptor {
     }
 }
 
-inventory::collect!(ComponentDescriptor);
-
-impl Descriptor for ComponentDescriptor {
-    const KIND: &'static str = "component";
-
-    fn key(&self) -> Cow<'static, str> {
-        (self.provides)().type_name().into()
-    }
-
-    fn location(&self) -> Location {
-        self.location
-    }
-
-    fn all() -> impl Iterator<Item = &'static Self> {
-        inventory::iter::<Self>()
-    }
-}
-
-/// What a person calls it in messages.
-impl fmt::Display for ComponentDescriptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` ({})", self.name, self.location)
-    }
-}
-
-impl fmt::Debug for ComponentDescriptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ComponentDescriptor")
-            .field("name", &self.name)
-            .field("provides", &(self.provides)())
-            .field("location", &self.location)
-            .finish_non_exhaustive()
-    }
-}
+collected_function!(
+    ComponentDescriptor,
+    "component",
+    |entry| (entry.provides)().type_name().into(),
+    shows
+);
 
 /// An argument of a factory or of a hook of the server: a component, as handlers take it.
 #[diagnostic::on_unimplemented(

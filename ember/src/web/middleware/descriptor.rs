@@ -1,8 +1,7 @@
 use super::BoxMiddleware;
-use crate::base::{Descriptor, Location};
+use crate::base::Location;
+use crate::base::registry::collected_function;
 use crate::web::reach::Reach;
-use std::borrow::Cow;
-use std::fmt;
 
 /// What `#[middleware(scope = …)]` leaves behind.
 #[non_exhaustive]
@@ -29,37 +28,4 @@ impl MiddlewareDescriptor {
     }
 }
 
-inventory::collect!(MiddlewareDescriptor);
-
-impl Descriptor for MiddlewareDescriptor {
-    const KIND: &'static str = "middleware";
-
-    fn key(&self) -> Cow<'static, str> {
-        format!("{}::{}", self.location.module, self.name).into()
-    }
-
-    fn location(&self) -> Location {
-        self.location
-    }
-
-    fn all() -> impl Iterator<Item = &'static Self> {
-        inventory::iter::<Self>()
-    }
-}
-
-/// What a person calls it in messages.
-impl fmt::Display for MiddlewareDescriptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}` ({})", self.name, self.location)
-    }
-}
-
-impl fmt::Debug for MiddlewareDescriptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MiddlewareDescriptor")
-            .field("name", &self.name)
-            .field("reach", &self.reach)
-            .field("location", &self.location)
-            .finish_non_exhaustive()
-    }
-}
+collected_function!(MiddlewareDescriptor, "middleware", |entry| format!("{}::{}", entry.location.module, entry.name).into(), shows reach);

@@ -1,10 +1,9 @@
 use super::options::Settings;
 use super::path::join;
 use super::{Route, RouteOptions, Settled};
-use crate::base::{Descriptor, Location, Registry};
+use crate::base::registry::collected;
+use crate::base::{Location, Registry};
 use crate::web::middleware::IntoMiddleware;
-use std::borrow::Cow;
-use std::fmt;
 
 /// Routes that share the beginning of their paths, and options.
 ///
@@ -124,32 +123,7 @@ impl BlueprintDescriptor {
     }
 }
 
-inventory::collect!(BlueprintDescriptor);
-
-impl Descriptor for BlueprintDescriptor {
-    const KIND: &'static str = "blueprint of the module";
-
-    fn key(&self) -> Cow<'static, str> {
-        self.location.module.into()
-    }
-
-    fn location(&self) -> Location {
-        self.location
-    }
-
-    fn all() -> impl Iterator<Item = &'static Self> {
-        inventory::iter::<Self>()
-    }
-}
-
-impl fmt::Debug for BlueprintDescriptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BlueprintDescriptor")
-            .field("prefix", &self.prefix)
-            .field("location", &self.location)
-            .finish_non_exhaustive()
-    }
-}
+collected!(BlueprintDescriptor, "blueprint of the module", |entry| entry.location.module.into(), shows prefix);
 
 /// The blueprints of modules, each within those of the modules above it.
 #[derive(Debug)]

@@ -1,9 +1,8 @@
 use super::RouteOptions;
-use crate::base::{Descriptor, Location};
+use crate::base::Location;
+use crate::base::registry::collected;
 use crate::web::handler::HandlerFn;
 use crate::web::operation::Operation;
-use std::borrow::Cow;
-use std::fmt;
 
 /// What `#[get]` and its siblings leave behind: plain data and plain functions.
 #[non_exhaustive]
@@ -69,31 +68,4 @@ impl RouteDescriptor {
     }
 }
 
-inventory::collect!(RouteDescriptor);
-
-impl Descriptor for RouteDescriptor {
-    const KIND: &'static str = "route";
-
-    fn key(&self) -> Cow<'static, str> {
-        format!("{} {}", self.methods.join("|"), self.path).into()
-    }
-
-    fn location(&self) -> Location {
-        self.location
-    }
-
-    fn all() -> impl Iterator<Item = &'static Self> {
-        inventory::iter::<Self>()
-    }
-}
-
-impl fmt::Debug for RouteDescriptor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RouteDescriptor")
-            .field("name", &self.name)
-            .field("methods", &self.methods)
-            .field("path", &self.path)
-            .field("location", &self.location)
-            .finish_non_exhaustive()
-    }
-}
+collected!(RouteDescriptor, "route", |entry| format!("{} {}", entry.methods.join("|"), entry.path).into(), shows name, methods, path);
