@@ -8,6 +8,8 @@
 mod message;
 mod estimate;
 mod usage;
+mod usd;
+pub mod catalog;
 mod error;
 pub mod tool;
 mod chat;
@@ -23,6 +25,7 @@ mod tool_loop;
 mod client;
 mod session;
 
+pub use catalog::{Catalog, Price};
 pub use chat::{
     ChatRequest, ChatResponse, Dropped, Finish, FinishReason, ResponseFormat, ToolChoice,
 };
@@ -41,3 +44,4 @@ pub use session::{MemorySessionStore, SessionStore, Sessions, Turn};
 pub use stream::{Accumulator, ChatEvent, ChatStream, TextStream};
 pub use tool::{Tool, ToolError, ToolRegistry};
 pub use usage::Usage;
+pub use usd::{ParseUsdError, Usd};
