@@ -4,11 +4,17 @@
 pub(crate) const CRATE: &str = "crate";
 
 pub(crate) const CACHE: &str = "cache";
+pub(crate) const DEPRECATED: &str = "deprecated";
+pub(crate) const HIDDEN: &str = "hidden";
 pub(crate) const HOST: &str = "host";
 pub(crate) const HOSTS: &str = "hosts";
+pub(crate) const LIMITS: &str = "limits";
 pub(crate) const METHODS: &str = "methods";
 pub(crate) const MIDDLEWARE: &str = "middleware";
 pub(crate) const PREFIX: &str = "prefix";
+pub(crate) const SECURITY: &str = "security";
+pub(crate) const STATUS: &str = "status";
+pub(crate) const SUMMARY: &str = "summary";
 pub(crate) const TAGS: &str = "tags";
 
 pub(crate) const SCOPE: &str = "scope";

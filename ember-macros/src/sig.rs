@@ -5,7 +5,10 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt as _, quote};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, FnArg, Ident, Pat, ReturnType, Signature, Type, Visibility};
+use syn::{
+    Attribute, FnArg, GenericArgument, Ident, Pat, PathArguments, ReturnType, Signature, Type,
+    Visibility,
+};
 
 /// A function, with its body left unparsed: what is wrong in there is the compiler's to say.
 pub(crate) struct Function {
@@ -151,6 +154,33 @@ fn mentions_impl(ty: &Type) -> bool {
         }
     }
     false
+}
+
+/// The types that stand within a type: `Json<Task>` and `Task` in `Result<Json<Task>>`.
+pub(crate) fn type_arguments<'a>(ty: &'a Type, found: &mut Vec<&'a Type>) {
+    let mut inner = |ty: &'a Type| {
+        found.push(ty);
+        type_arguments(ty, found);
+    };
+    match ty {
+        Type::Path(path) => {
+            for segment in &path.path.segments {
+                let PathArguments::AngleBracketed(arguments) = &segment.arguments else { continue };
+                for argument in &arguments.args {
+                    if let GenericArgument::Type(ty) = argument {
+                        inner(ty);
+                    }
+                }
+            }
+        }
+        Type::Tuple(tuple) => tuple.elems.iter().for_each(inner),
+        Type::Array(array) => inner(&array.elem),
+        Type::Slice(slice) => inner(&slice.elem),
+        Type::Reference(reference) => inner(&reference.elem),
+        Type::Group(group) => type_arguments(&group.elem, found),
+        Type::Paren(paren) => type_arguments(&paren.elem, found),
+        _ => {}
+    }
 }
 
 /// The last segment of a path, if the type is one: `Path` of `ember::Path<u64>`.

@@ -43,6 +43,10 @@
 //! - `cors`: `Cors`, for pages of other origins.
 //! - `compression`: `Compression` of responses and `Decompression` of requests.
 //! - `files`: `StaticFiles`, and `Ember::files`.
+//! - `cookies`: cookies that are signed or encrypted; plain ones need no feature.
+//! - `multipart`: forms with files.
+//! - `garde`: rules on the values of a request, by the crate of that name.
+//! - `websocket`: WebSocket.
 
 pub mod base;
 pub mod store;
@@ -63,6 +67,11 @@ pub use base::sse::Event;
 pub use base::{Env, Error, ErrorKind, JsonSchema, Problem, Result, Schema};
 pub use llm::ToolError;
 pub use web::cache::{StaticCache, TtlCache};
+pub use web::cookies::{Cookie, Cookies};
+#[cfg(feature = "cookies")]
+pub use web::cookies::{CookieKey, PrivateCookies, SignedCookies};
+#[cfg(feature = "garde")]
+pub use web::extract::Valid;
 pub use web::extract::{Extension, Form, FromRequest, FromRequestParts, Path, Query};
 #[cfg(feature = "cors")]
 pub use web::middleware::Cors;
@@ -75,8 +84,16 @@ pub use web::middleware::{
 #[cfg(feature = "compression")]
 pub use web::middleware::{Compression, Decompression};
 pub use web::middleware::{Middleware, Next};
+#[cfg(feature = "multipart")]
+pub use web::multipart::Multipart;
 pub use web::response::{Html, IntoResponse, Json, Redirect, Response, Sse};
-pub use web::{Blueprint, Body, Component, Principal, Request, Route, TrailingSlash, Urls};
+pub use web::session::{MemorySession, Session, SessionConfig};
+#[cfg(feature = "websocket")]
+pub use web::websocket::{SocketMessage, WebSocket, WebSocketUpgrade};
+pub use web::{
+    Blueprint, Body, BufferedBody, Component, Health, Principal, Request, Route, RouteLimits,
+    TrailingSlash, Urls,
+};
 
 #[doc = include_str!("docs/json_schema.md")]
 pub use ember_macros::JsonSchema;
@@ -114,10 +131,22 @@ pub mod prelude {
     pub use crate::base::{Error, ErrorKind, Result};
     pub use crate::llm::{Client, Message, Role, ToolError};
     pub use crate::web::cache::{StaticCache, TtlCache};
+    pub use crate::web::cookies::{Cookie, Cookies};
+    #[cfg(feature = "cookies")]
+    pub use crate::web::cookies::{CookieKey, PrivateCookies, SignedCookies};
+    #[cfg(feature = "garde")]
+    pub use crate::web::extract::Valid;
     pub use crate::web::extract::{Extension, Form, FromRequestParts, Path, Query};
     pub use crate::web::middleware::{Middleware, Next};
+    #[cfg(feature = "multipart")]
+    pub use crate::web::multipart::Multipart;
     pub use crate::web::response::{Html, IntoResponse, Json, Redirect, Response, Sse};
-    pub use crate::web::{Blueprint, Body, Component, Principal, Request, Urls};
+    pub use crate::web::session::{MemorySession, Session, SessionConfig};
+    #[cfg(feature = "websocket")]
+    pub use crate::web::websocket::{SocketMessage, WebSocket, WebSocketUpgrade};
+    pub use crate::web::{
+        Blueprint, Body, BufferedBody, Component, Health, Principal, Request, RouteLimits, Urls,
+    };
     pub use crate::{
         Ember, JsonSchema, ai_route, blueprint, catch, component, delete, get, head, hook,
         middleware, options, patch, post, provider, put, route, tool, url_for,

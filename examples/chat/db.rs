@@ -1,13 +1,16 @@
 //! Where the tasks are: a text file with a title on each line, or three tasks where there is none.
 
+use ember::JsonSchema;
 use serde::Serialize;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// Something to do.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
 pub(crate) struct Task {
+    /// Its number, counted from 1.
     id: u64,
+    /// What is to be done.
     title: String,
 }
 

@@ -48,8 +48,9 @@ async fn get_weather(
 }
 
 /// What a client sends to `/v1/chat`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct ChatBody {
+    /// What the user says.
     message: String,
 }
 
@@ -70,13 +71,17 @@ async fn task(id: u64, db: Component<Db>) -> ember::Result<Json<Task>> {
 }
 
 fn main() -> ember::Result {
-    ember::app!().component(Db::open("app.db")?).offline(offline::model()).run()
+    ember::app!().component(Db::open("app.db")?).offline(offline::model()).docs("/docs").run()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use ember::testing::{TestClient, TestResponse};
+
+    // Ids of the form of those that are issued.
+    const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
     fn client() -> TestClient {
         let app = ember::Ember::in_module("chat").component(Db::open("app.db").unwrap());
@@ -92,20 +97,20 @@ mod tests {
         events[..events.len() - 1].iter().map(|event| event.data.as_str()).collect()
     }
 
-    #[tokio::test]
+    #[ember::test]
     async fn it_remembers_and_looks_at_the_weather() {
         let client = client();
-        assert_eq!(say(&client, "a", "My name is Ada").await, "Nice to meet you, Ada.");
-        let weather = say(&client, "a", "What is the weather in Rome?").await;
+        assert_eq!(say(&client, A, "My name is Ada").await, "Nice to meet you, Ada.");
+        let weather = say(&client, A, "What is the weather in Rome?").await;
         assert!(
             weather.starts_with("Let me look. The weather service says: {\"city\":\"Rome\""),
             "{weather}"
         );
-        assert_eq!(say(&client, "a", "What is my name?").await, "Your name is Ada.");
-        assert_eq!(say(&client, "b", "What is my name?").await, "You have not told me.");
+        assert_eq!(say(&client, A, "What is my name?").await, "Your name is Ada.");
+        assert_eq!(say(&client, B, "What is my name?").await, "You have not told me.");
     }
 
-    #[tokio::test]
+    #[ember::test]
     async fn tasks_are_found_by_number() {
         assert_eq!(
             client().get("/tasks/2").send().await.text().await,

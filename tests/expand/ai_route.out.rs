@@ -35,8 +35,10 @@ const _: () = {
             #[allow(unused_imports)]
             use __ember::describe::{
                 DescribeBody as _, DescribeHead as _, DescribeNothing as _,
-                DescribeOutput as _,
+                DescribeOutput as _, DescribeType as _,
             };
+            (&&__ember::Known::<ChatBody>::NEW).describe(operation);
+            (&&__ember::Known::<TokenStream>::NEW).describe(operation);
             (&&&__ember::Input::<ConversationContext>::NEW).describe(operation);
             (&&&__ember::Input::<Json<ChatBody>>::NEW).describe(operation);
             (&&__ember::Output::<Result<TokenStream>>::NEW).describe(operation);

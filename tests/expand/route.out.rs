@@ -32,8 +32,13 @@ const _: () = {
             #[allow(unused_imports)]
             use __ember::describe::{
                 DescribeBody as _, DescribeHead as _, DescribeNothing as _,
-                DescribeOutput as _,
+                DescribeOutput as _, DescribeType as _,
             };
+            (&&__ember::Known::<u64>::NEW).describe(operation);
+            (&&__ember::Known::<Db>::NEW).describe(operation);
+            (&&__ember::Known::<Json<Task>>::NEW).describe(operation);
+            (&&__ember::Known::<Task>::NEW).describe(operation);
+            operation.path_parameter::<u64>("id", "");
             (&&&__ember::Input::<Component<Db>>::NEW).describe(operation);
             (&&__ember::Output::<Result<Json<Task>>>::NEW).describe(operation);
         }
@@ -76,8 +81,9 @@ const _: () = {
             #[allow(unused_imports)]
             use __ember::describe::{
                 DescribeBody as _, DescribeHead as _, DescribeNothing as _,
-                DescribeOutput as _,
+                DescribeOutput as _, DescribeType as _,
             };
+            (&&__ember::Known::<str>::NEW).describe(operation);
             (&&__ember::Output::<&'static str>::NEW).describe(operation);
         }
     }
@@ -119,9 +125,12 @@ const _: () = {
             #[allow(unused_imports)]
             use __ember::describe::{
                 DescribeBody as _, DescribeHead as _, DescribeNothing as _,
-                DescribeOutput as _,
+                DescribeOutput as _, DescribeType as _,
             };
+            (&&__ember::Known::<Change>::NEW).describe(operation);
+            (&&__ember::Known::<u64>::NEW).describe(operation);
             (&&&__ember::Input::<Json<Change>>::NEW).describe(operation);
+            operation.path_parameter::<u64>("id", "");
             (&&&__ember::Input::<User>::NEW).describe(operation);
         }
     }

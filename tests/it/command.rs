@@ -45,6 +45,11 @@ fn a_program_describes_itself() {
     assert_eq!(tools[0]["function"]["parameters"]["properties"]["a"]["description"], "The first.");
     let (ok, tools, _) = run(SOUND, &["tools", "--format", "anthropic"]);
     assert!(ok && tools.contains("input_schema"));
+    let (ok, document, _) = run(SOUND, &["openapi"]);
+    assert!(ok);
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["info"]["title"], "ember-tests");
+    assert_eq!(document["paths"].as_object().unwrap().len(), 3);
     let (ok, check, _) = run(SOUND, &["check"]);
     assert!(
         ok && check.contains("no problem was found: 3 routes, 1 tools")
@@ -70,6 +75,7 @@ fn a_problem_is_a_failure_with_all_its_places() {
         }
     }
     assert!(run(BROKEN, &["routes"]).1.contains("/tasks/{name}"), "what can be printed is printed");
+    assert!(run(BROKEN, &["openapi"]).1.contains("\"/tasks/{id}\""));
     let (ok, _, errors) = run(SOUND, &["rotues"]);
     assert!(!ok && errors.contains("`rotues` is no command"));
 }

@@ -124,7 +124,7 @@ async fn prefixes_and_options_follow_the_modules() {
     let routes = &client.app().site().state().routes;
     let task = routes.iter().find(|route| route.name == "task_of_shop").unwrap();
     assert_eq!(task.path, "/shop/{tenant}/tasks/{id}");
-    assert_eq!(task.tags, ["shop", "tasks", "one"]);
+    assert_eq!(task.notes.tags, ["shop", "tasks", "one"]);
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ fn blueprints_by_hand_nest() {
     let app = Ember::new().blueprint(Blueprint::new("/a").tags(["x"]).blueprint(inner));
     let ready = app.build().unwrap();
     assert_eq!(url_for!(ready.urls(), "inner").unwrap(), "/a/b/c");
-    assert_eq!(ready.site().state().routes[0].tags, ["x"]);
+    assert_eq!(ready.site().state().routes[0].notes.tags, ["x"]);
 }
 
 #[test]
@@ -190,4 +190,37 @@ fn what_contradicts_itself_is_found_at_the_start() {
     for part in ["two routes have the name `same`", "`no host` is no host", "empty segment"] {
         assert!(text.contains(part), "{text}");
     }
+}
+
+mod limited {
+    use ember::prelude::*;
+
+    blueprint! { prefix = "/limited", limits = RouteLimits::new().max_body_size(4).timeout(millis(20)) }
+
+    #[post("/small")]
+    async fn small(body: String) -> String {
+        body
+    }
+
+    #[post("/large", limits = RouteLimits::new().max_body_size(8 << 20).in_memory_threshold(8))]
+    async fn large(body: BufferedBody) -> String {
+        format!("{} {}", body.len(), body.is_in_memory())
+    }
+
+    #[get("/slow")]
+    async fn slow() {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn limits_are_those_of_the_route_and_then_of_its_blueprint() {
+    let client = client();
+    let post = |path: &str, bytes: usize| client.post(path).body(vec![b'x'; bytes]).send();
+    assert_eq!(post("/limited/small", 4).await.status(), 200);
+    assert_eq!(post("/limited/small", 5).await.status(), 413);
+    assert_eq!(post("/limited/large", 8).await.text().await, "8 true");
+    let large = post("/limited/large", 3 << 20).await;
+    assert_eq!(large.text().await, "3145728 false", "the route allows more than the application");
+    assert_eq!(client.get("/limited/slow").send().await.status(), 503);
 }

@@ -8,6 +8,11 @@ mod responses;
 mod launch;
 mod middleware;
 mod middleware_set;
+mod requests;
+mod cookies;
+mod sessions;
+#[cfg(feature = "websocket")]
+mod websocket;
 mod server;
 mod hostile;
 mod shutdown;
@@ -17,6 +22,7 @@ mod unix;
 #[cfg(feature = "tls")]
 mod tls;
 mod tools;
+mod tool_context;
 mod client;
 mod caches;
 mod grouping;
@@ -24,3 +30,4 @@ mod lifecycle;
 mod provider;
 mod conversation;
 mod command;
+mod openapi;

@@ -14,9 +14,13 @@ pub(crate) fn expand(tokens: TokenStream) -> TokenStream {
         keys::PREFIX,
         keys::HOST,
         keys::HOSTS,
+        keys::LIMITS,
         keys::TOKEN_LIMITS,
         keys::MIDDLEWARE,
         keys::TAGS,
+        keys::DEPRECATED,
+        keys::HIDDEN,
+        keys::SECURITY,
         keys::CACHE,
     ];
     let mut args = Args::parse("blueprint!", known, tokens, &sink);

@@ -25,7 +25,19 @@ impl Kind {
 
     /// The options that the attribute understands.
     fn keys(self) -> Vec<&'static str> {
-        let mut known = vec![keys::NAME, keys::HOST, keys::HOSTS, keys::MIDDLEWARE, keys::TAGS];
+        let mut known = vec![
+            keys::NAME,
+            keys::HOST,
+            keys::HOSTS,
+            keys::LIMITS,
+            keys::MIDDLEWARE,
+            keys::TAGS,
+            keys::SUMMARY,
+            keys::DEPRECATED,
+            keys::HIDDEN,
+            keys::SECURITY,
+            keys::STATUS,
+        ];
         known.extend(match self {
             // An answer to anything else than GET and HEAD is never kept.
             Self::Method("get" | "head", _) => &[keys::CACHE][..],

@@ -3,11 +3,11 @@ use crate::args::Args;
 use crate::diag::{Sink, nearest};
 use crate::path::{self, Parameter};
 use crate::settings::{self, Setting};
-use crate::sig::{Argument, Function, last_segment};
+use crate::sig::{Argument, Function};
 use crate::{doc, keys};
 use proc_macro2::Span;
 use quote::ToTokens as _;
-use syn::{Expr, Ident, LitStr, Path, Type};
+use syn::{Expr, GenericArgument, Ident, LitStr, Path, PathArguments, Type};
 
 /// A route in which nothing is wrong that a macro can see.
 pub(super) struct Checked {
@@ -22,7 +22,7 @@ pub(super) struct Checked {
 /// An argument, and where it comes from.
 pub(super) enum Input {
     /// The parameter of the path that has its name.
-    Path { parameter: String, ty: Type },
+    Path { parameter: String, ty: Type, docs: String },
     /// The head of the request.
     Head(Type),
     /// The whole request: the last extractor.
@@ -33,6 +33,9 @@ const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPT
 
 /// Types that give a handler the whole path, parameters included.
 const WHOLE_PATH: &[&str] = &["Path", "Request", "RequestParts"];
+
+/// Extractors around another one.
+const AROUND: &[&str] = &["Valid", "Result"];
 
 impl Checked {
     pub(super) fn check(ast: Ast, function: &Function, sink: &Sink) -> Option<Self> {
@@ -56,8 +59,7 @@ impl Checked {
 
 /// Sorts the arguments: those named like a parameter of the path, and the extractors.
 fn inputs(mut parameters: Vec<Parameter>, arguments: Vec<Argument>, sink: &Sink) -> Vec<Input> {
-    let whole_path = arguments.iter().filter_map(|argument| last_segment(&argument.ty));
-    let whole_path = whole_path.into_iter().any(|ty| WHOLE_PATH.iter().any(|known| ty == known));
+    let whole_path = arguments.iter().any(|argument| takes_whole_path(&argument.ty));
     let names: Vec<_> = arguments
         .iter()
         .filter_map(|argument| argument.name.as_ref().map(Ident::to_string))
@@ -83,6 +85,27 @@ fn inputs(mut parameters: Vec<Parameter>, arguments: Vec<Argument>, sink: &Sink)
     inputs
 }
 
+/// Tells whether a type sees all parameters, itself or within an extractor around it.
+fn takes_whole_path(ty: &Type) -> bool {
+    let path = match ty {
+        Type::Path(path) => path,
+        Type::Group(group) => return takes_whole_path(&group.elem),
+        Type::Paren(paren) => return takes_whole_path(&paren.elem),
+        _ => return false,
+    };
+    let Some(last) = path.path.segments.last() else { return false };
+    if WHOLE_PATH.iter().any(|known| last.ident == known) {
+        return true;
+    }
+    match &last.arguments {
+        PathArguments::AngleBracketed(inner) if AROUND.iter().any(|known| last.ident == known) => {
+            let first = inner.args.first();
+            matches!(first, Some(GenericArgument::Type(ty)) if takes_whole_path(ty))
+        }
+        _ => false,
+    }
+}
+
 fn input(parameters: &mut Vec<Parameter>, argument: Argument) -> Input {
     let position = argument.name.and_then(|name| {
         let name = name.to_string();
@@ -92,7 +115,8 @@ fn input(parameters: &mut Vec<Parameter>, argument: Argument) -> Input {
     });
     match position {
         Some(position) => {
-            Input::Path { parameter: parameters.remove(position).name, ty: argument.ty }
+            let docs = doc::text(&argument.attributes);
+            Input::Path { parameter: parameters.remove(position).name, ty: argument.ty, docs }
         }
         None => Input::Head(argument.ty),
     }

@@ -1,12 +1,13 @@
 use super::check::{Checked, Input};
 use crate::paths::{in_block, location, name_type};
 use crate::settings;
-use crate::sig::Function;
+use crate::sig::{Function, type_arguments};
 use crate::takes::local;
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote, quote_spanned};
-use syn::Ident;
+use std::collections::BTreeSet;
 use syn::spanned::Spanned as _;
+use syn::{Ident, Type};
 
 /// Emits the function as it is, the type of its name, and its descriptor.
 pub(super) fn expand(route: &Checked, function: &Function) -> TokenStream {
@@ -44,7 +45,7 @@ fn handle(route: &Checked, function: &Function) -> TokenStream {
     let names: Vec<Ident> =
         (0..route.inputs.len()).map(|index| local(&format!("arg{index}"))).collect();
     let takes = route.inputs.iter().zip(&names).filter_map(|(input, name)| match input {
-        Input::Path { parameter, ty } => Some(
+        Input::Path { parameter, ty, .. } => Some(
             quote_spanned!(ty.span()=> let #name = __ember::path::<#ty>(&#variable, #parameter)?;),
         ),
         Input::Head(ty) => Some(
@@ -84,23 +85,42 @@ fn handle(route: &Checked, function: &Function) -> TokenStream {
 }
 
 /// Asks the types what they need; those that cannot tell are told of by `handle`.
+///
+/// The types within other types, such as `T` in `Json<T>`, are asked for their schema here, where
+/// the compiler knows whether they have one; the outer type could only demand it.
 fn describe(route: &Checked, function: &Function) -> TokenStream {
-    let inputs = route.inputs.iter().filter_map(|input| match input {
-        Input::Path { .. } => None,
-        Input::Head(ty) | Input::Last(ty) => Some(ty),
+    let variable = local("operation");
+    let mut known: Vec<&Type> = Vec::new();
+    let inputs = route.inputs.iter().map(|input| match input {
+        Input::Path { parameter, ty, docs } => {
+            known.push(ty);
+            quote!(#variable.path_parameter::<#ty>(#parameter, #docs);)
+        }
+        Input::Head(ty) | Input::Last(ty) => {
+            type_arguments(ty, &mut known);
+            quote!((&&&__ember::Input::<#ty>::NEW).describe(#variable);)
+        }
     });
     let inputs: Vec<_> = inputs.collect();
     let output = function.named_output();
+    if let Some(output) = output {
+        type_arguments(output, &mut known);
+    }
+    let mut asked = BTreeSet::new();
+    known.retain(|ty| asked.insert(ty.to_token_stream().to_string()));
     let operation = match (inputs.is_empty(), output) {
         (true, None) => quote!(_),
-        _ => local("operation").into_token_stream(),
+        _ => variable.into_token_stream(),
     };
     let output = output.map(|ty| quote!((&&__ember::Output::<#ty>::NEW).describe(#operation);));
     quote! {
         fn describe(#operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
-            use __ember::describe::{DescribeBody as _, DescribeHead as _, DescribeNothing as _, DescribeOutput as _};
-            #((&&&__ember::Input::<#inputs>::NEW).describe(#operation);)*
+            use __ember::describe::{
+                DescribeBody as _, DescribeHead as _, DescribeNothing as _, DescribeOutput as _, DescribeType as _,
+            };
+            #((&&__ember::Known::<#known>::NEW).describe(#operation);)*
+            #(#inputs)*
             #output
         }
     }

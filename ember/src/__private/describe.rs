@@ -4,6 +4,7 @@
 //! again where it is described would only repeat it. So these calls always compile: the method
 //! is looked for on the value first, then behind references, and the last place always has it.
 
+use crate::base::JsonSchema;
 use crate::web::extract::{FromRequest, FromRequestParts};
 use crate::web::{IntoResponse, Operation};
 use serde::Serialize;
@@ -50,6 +51,31 @@ pub trait DescribeNothing {
 }
 
 impl<T> DescribeNothing for Input<T> {
+    fn describe(&self, _: &mut Operation) {}
+}
+
+/// Stands for a type that is named in a signature.
+#[derive(Debug)]
+pub struct Known<T: ?Sized>(PhantomData<fn() -> *const T>);
+
+impl<T: ?Sized> Known<T> {
+    /// The only value.
+    pub const NEW: Self = Self(PhantomData);
+}
+
+/// Types that have a JSON Schema.
+pub trait DescribeType {
+    /// Makes the schema known.
+    fn describe(&self, operation: &mut Operation);
+}
+
+impl<T: JsonSchema + ?Sized> DescribeType for &Known<T> {
+    fn describe(&self, operation: &mut Operation) {
+        operation.schema::<T>();
+    }
+}
+
+impl<T: ?Sized> DescribeNothing for Known<T> {
     fn describe(&self, _: &mut Operation) {}
 }
 

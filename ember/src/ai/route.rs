@@ -1,6 +1,6 @@
 use super::token_limits::{Limiter, TokenLimits};
 use crate::base::Clock;
-use crate::llm::Tool;
+use crate::llm::{Client, Tool};
 use crate::web::RouteOptions;
 
 /// What an `#[ai_route]` says of its model: tools, the model itself, and limits.
@@ -8,7 +8,8 @@ use crate::web::RouteOptions;
 pub struct AiOptions {
     pub(super) tools: Vec<Tool>,
     pub(super) model: Option<String>,
-    pub(super) limiter: Option<Limiter>,
+    /// Those of the application and of blueprints hold for all routes within.
+    pub(super) limiters: Vec<Limiter>,
 }
 
 impl AiOptions {
@@ -29,14 +30,24 @@ impl AiOptions {
         self
     }
 
-    /// Bounds the tokens that the route uses.
+    /// Bounds the tokens that the route uses; limits around it hold as well.
     pub fn token_limits(&mut self, limits: TokenLimits) -> &mut Self {
-        self.limiter = Some(Limiter::new(limits, &Clock::system()));
+        self.limiters.push(Limiter::new(limits, &Clock::system()));
         self
     }
 
     /// The tools that the model may call.
     pub fn all_tools(&self) -> &[Tool] {
         &self.tools
+    }
+
+    /// The client that does what the options say.
+    pub(super) fn scope(self, client: Client) -> Client {
+        let client = client.tools(self.tools);
+        let client = match self.model {
+            Some(model) => client.model(model),
+            None => client,
+        };
+        self.limiters.into_iter().fold(client, Client::budget)
     }
 }

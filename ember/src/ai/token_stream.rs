@@ -1,5 +1,6 @@
 use crate::base::Error;
 use crate::base::sse::Event;
+use crate::web::operation::{Content, Operation, Outcome, Status};
 use crate::web::{IntoResponse, Response, Sse};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
@@ -63,6 +64,13 @@ where
 impl IntoResponse for TokenStream {
     fn into_response(self) -> Response {
         self.sse.into_response()
+    }
+
+    fn describe(operation: &mut Operation) {
+        let meaning = "A token in each event. A complete answer is followed by `[DONE]`; an event that is \
+                       named `error` says why one is not complete.";
+        let events = Content::events();
+        operation.outcome(Outcome::new(Status::OK).description(meaning).content(events));
     }
 }
 

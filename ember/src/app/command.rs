@@ -14,6 +14,7 @@ Commands:
   (none)                            serve until interrupted
   routes                            print the route table
   tools [--format openai|anthropic] print the tools with the JSON Schema of their arguments
+  openapi                           print the OpenAPI 3.1 document of the routes
   check                             print every problem that keeps the application from starting
 
 Options:
@@ -29,6 +30,7 @@ enum Command {
     Serve,
     Routes,
     Tools(Format),
+    OpenApi,
     Check,
     Help,
 }
@@ -68,6 +70,7 @@ fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
             let specs: Vec<_> = ready.tools().iter().map(spec).collect();
             format!("{:#}\n", serde_json::Value::Array(specs))
         }),
+        Command::OpenApi => print(app, |ready| format!("{:#}\n", ready.openapi())),
         Command::Check => {
             let ready = app.build()?;
             let (routes, tools) = (ready.site().state().routes.len(), ready.tools().iter().len());
@@ -96,6 +99,7 @@ impl Command {
             ["-h" | "--help" | "help"] => Self::Help,
             ["routes"] => Self::Routes,
             ["check"] => Self::Check,
+            ["openapi"] => Self::OpenApi,
             ["tools"] => Self::Tools(Format::OpenAi),
             ["tools", "--format", format] => Self::Tools(format.parse()?),
             ["tools", option] if option.starts_with("--format=") => {
@@ -138,6 +142,7 @@ mod tests {
         assert_eq!(parse("").unwrap(), Command::Serve);
         assert_eq!(parse("--help").unwrap(), Command::Help);
         assert_eq!(parse("routes").unwrap(), Command::Routes);
+        assert_eq!(parse("openapi").unwrap(), Command::OpenApi);
         assert_eq!(parse("tools").unwrap(), Command::Tools(Format::OpenAi));
         assert_eq!(parse("tools --format anthropic").unwrap(), Command::Tools(Format::Anthropic));
         assert_eq!(parse("tools --format=openai").unwrap(), Command::Tools(Format::OpenAi));

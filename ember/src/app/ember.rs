@@ -13,6 +13,7 @@ use crate::llm::{
 #[cfg(feature = "files")]
 use crate::web::middleware::StaticFiles;
 use crate::web::middleware::{Bridge, IntoMiddleware, Middleware, TowerLayer};
+use crate::web::openapi::ApiInfo;
 use crate::web::{
     Blueprint, Body, BoxMiddleware, ComponentDescriptor, Components, Health, Need, Placed, Plan,
     Route, RouteDescriptor, RouteOptions, Settled, SiteBuilder, TrailingSlash,
@@ -54,6 +55,9 @@ pub struct Ember {
     env: Env,
     offline: Option<FakeProvider>,
     findings: Vec<Finding>,
+    pub(super) info: ApiInfo,
+    /// Where the page is that shows the routes.
+    pub(super) docs: Option<String>,
     #[cfg(feature = "server")]
     pub(super) settings: super::settings::Settings,
 }
@@ -72,6 +76,8 @@ impl Ember {
             env: Env::process(),
             offline: None,
             findings: Vec::new(),
+            info: ApiInfo::default(),
+            docs: None,
             #[cfg(feature = "server")]
             settings: super::settings::Settings::default(),
         }
@@ -241,6 +247,7 @@ impl Ember {
     /// Puts the application together as well as it can be, and says what is wrong with it.
     pub(super) fn check(mut self) -> (Ready, Vec<Finding>) {
         let mut findings = std::mem::take(&mut self.findings);
+        self = self.add_docs();
         let gathered = Gathered::of(&self.scope, self.options.clone(), &mut findings);
         let annotated = Registry::<RouteDescriptor>::collect(&self.scope);
         let by_hand = std::mem::take(&mut self.by_hand);
@@ -270,6 +277,7 @@ impl Ember {
         let model = self.provide(&routes, needs.collect(), &tools, &mut findings);
         let plan = Plan::of(&factories, &self.overridden, &mut self.components, &mut findings);
         let lifecycle = Lifecycle::new(plan, gathered.hooks());
+        findings.extend(check_tool_needs(&routes, &tools, &self.components));
         findings.extend(lifecycle.missing(&self.components));
         let max_body_size = self.max_body_size();
         #[cfg(feature = "server")]
@@ -288,6 +296,7 @@ impl Ember {
             model,
             scope: self.scope,
             lifecycle: Arc::new(lifecycle),
+            info: self.info,
             #[cfg(feature = "server")]
             settings,
         };
@@ -381,6 +390,39 @@ fn check_tools(route: &Settled) -> Option<Finding> {
     Some(places.fold(finding, |finding, location| finding.at(format!("`{name}` ({location})"))))
 }
 
+/// The components that tools need and nobody provides: those of the application's own tools, and of
+/// those that its routes name.
+fn check_tool_needs(
+    routes: &[Placed],
+    tools: &ToolRegistry,
+    components: &Components,
+) -> Vec<Finding> {
+    let mut findings: BTreeMap<(Option<Location>, &str, &str), Finding> = BTreeMap::new();
+    let routes = routes.iter().map(|placed| &placed.route);
+    let options = routes.map(|route| (route, route.extension::<AiOptions>()));
+    let of_routes = options.flat_map(|(route, options)| {
+        let tools = options.map_or(&[][..], AiOptions::all_tools);
+        tools.iter().map(move |tool| (tool, Some(route)))
+    });
+    for (tool, route) in tools.iter().map(|tool| (tool, None)).chain(of_routes) {
+        for need in tool.needs().of::<Need>().filter(|need| !components.meets(**need)) {
+            let name = need.type_name();
+            let finding = findings.entry((tool.location(), tool.name(), name)).or_insert_with(|| {
+                let message = format!(
+                    "the tool `{1}` needs a component of type `{0}`, and none is provided; add `.component(…)` with a `{0}` to the application",
+                    name, tool.name(),
+                );
+                let place = tool.location().map(|location| format!("`{}` ({location})", tool.name()));
+                place.into_iter().fold(Finding::new(message), Finding::at)
+            });
+            if let Some(route) = route {
+                finding.places.push(route.to_string());
+            }
+        }
+    }
+    findings.into_values().collect()
+}
+
 impl Default for Ember {
     fn default() -> Self {
         Self::new()
@@ -404,6 +446,10 @@ impl fmt::Debug for Ember {
 #[macro_export]
 macro_rules! app {
     () => {
-        $crate::Ember::in_module(::core::module_path!())
+        $crate::Ember::in_module(::core::module_path!()).of_crate(
+            ::core::option_env!("CARGO_PKG_NAME"),
+            ::core::option_env!("CARGO_PKG_VERSION"),
+            ::core::option_env!("CARGO_PKG_DESCRIPTION"),
+        )
     };
 }

@@ -62,6 +62,11 @@ impl Lifecycle {
         take_down(self.plan.iter().rev(), components).await;
     }
 
+    /// Tells whether anything is to be done at a moment.
+    pub(super) fn has(&self, event: HookEvent) -> bool {
+        self.hooks.iter().any(|hook| hook.event == event)
+    }
+
     /// Runs the hooks of a moment, in the order of their places; the first that fails ends it.
     pub(super) async fn run(&self, event: HookEvent, components: &Components) -> Result {
         for hook in self.hooks.iter().filter(|hook| hook.event == event) {

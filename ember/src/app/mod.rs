@@ -12,6 +12,7 @@ mod model;
 mod settings;
 mod ready;
 mod ember;
+mod api;
 mod listing;
 #[cfg(feature = "server")]
 mod running;

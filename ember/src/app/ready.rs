@@ -3,6 +3,7 @@ use super::model::Model;
 use crate::base::error::BoxError;
 use crate::base::{Result, Scope};
 use crate::llm::ToolRegistry;
+use crate::web::openapi::ApiInfo;
 use crate::web::{Answer, Body, Components, HookEvent, Response, Site, Urls};
 use bytes::Bytes;
 use std::convert::Infallible;
@@ -39,6 +40,7 @@ pub struct Ready {
     pub(super) model: Option<Model>,
     pub(super) scope: Scope,
     pub(super) lifecycle: Arc<Lifecycle>,
+    pub(super) info: ApiInfo,
     #[cfg(feature = "server")]
     pub(super) settings: super::settings::Settings,
 }

@@ -3,9 +3,9 @@
 use super::ready::Ready;
 use crate::base::{Error, Result};
 use crate::web::HookEvent;
-use crate::web::server::{Server, ServerHandle, Workers};
+use crate::web::server::{self, Server, ServerHandle, Workers};
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -59,11 +59,13 @@ pub struct Stop {
     /// When the last request must have been answered.
     deadline: watch::Sender<Option<Instant>>,
     grace: Duration,
+    /// What stops the server at once, where no hook is to run before.
+    server: Arc<OnceLock<server::Stop>>,
 }
 
 impl Stop {
     fn new(grace: Duration) -> Self {
-        Self { deadline: watch::Sender::new(None), grace }
+        Self { deadline: watch::Sender::new(None), grace, server: Arc::default() }
     }
 
     /// Runs the hooks before the stop, takes no more connections, and lets requests finish for at
@@ -82,6 +84,9 @@ impl Stop {
         self.deadline.send_modify(|earlier| {
             *earlier = Some(earlier.map_or(deadline, |earlier| earlier.min(deadline)));
         });
+        if let Some(server) = self.server.get() {
+            server.within(grace);
+        }
     }
 }
 
@@ -131,6 +136,9 @@ impl Ready {
                 return tell(Err(error));
             }
         };
+        if !ready.lifecycle.has(HookEvent::BeforeServerStop) {
+            let _ = stop.server.set(server.stop());
+        }
         match ready.run_hooks(HookEvent::AfterServerStart).await {
             Ok(()) => {
                 tell(Ok((server.address(), server.workers())));

@@ -8,12 +8,23 @@
 mod panics;
 mod body;
 mod components;
+pub mod operation;
 mod state;
-mod operation;
 pub mod response;
 mod request;
 mod principal;
 pub mod extract;
+mod limits;
+mod temp;
+mod buffered;
+#[cfg(feature = "multipart")]
+pub mod multipart;
+#[cfg(feature = "websocket")]
+mod takeover;
+#[cfg(feature = "websocket")]
+pub mod websocket;
+pub mod cookies;
+pub mod session;
 mod handler;
 mod reach;
 mod hook;
@@ -24,10 +35,12 @@ mod router;
 mod urls;
 mod health;
 mod site;
+pub mod openapi;
 #[cfg(feature = "server")]
 pub mod server;
 
 pub use body::Body;
+pub use buffered::{BodyReader, BufferedBody};
 pub use catcher::{CatchFuture, CatcherDescriptor, Catches};
 pub(crate) use catcher::{Catcher, Catchers};
 pub(crate) use components::Plan;
@@ -39,8 +52,9 @@ pub use handler::{Handler, HandlerFn, HandlerFuture};
 pub use health::Health;
 pub(crate) use hook::EndpointHooks;
 pub use hook::{BeforeOutcome, HookDescriptor, HookEvent, HookFuture, HookRun};
+pub use limits::RouteLimits;
 pub(crate) use middleware::BoxMiddleware;
-pub use operation::Operation;
+pub use operation::{Operation, Parameter, Security};
 pub use principal::Principal;
 pub use reach::Reach;
 pub use request::{OriginalUri, Request, RequestParts};

@@ -3,7 +3,7 @@ use super::components::Component;
 use super::response::Response;
 use super::state::{AppState, RouteEntry};
 use crate::base::Error;
-use http::header::AsHeaderName;
+use http::header::{ACCEPT, AsHeaderName};
 use http::{Extensions, HeaderMap, Method, Uri, Version};
 use percent_encoding::percent_decode_str;
 use smallvec::SmallVec;
@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A request on its way to a handler: the head, and the body that is still to be read.
@@ -138,12 +139,31 @@ pub struct RequestParts {
 #[derive(Clone, Default)]
 pub(crate) struct ResponseChanges(Arc<Mutex<Vec<ResponseChange>>>);
 
-type ResponseChange = Box<dyn FnOnce(&mut Response) + Send>;
+enum ResponseChange {
+    Now(Box<dyn FnOnce(&mut Response) + Send>),
+    Later(Box<dyn FnOnce(Response) -> ResponseFuture + Send>),
+}
+
+type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// Marks a response that extractors have changed: it is for one client, and no cache keeps it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Touched;
 
 impl ResponseChanges {
-    pub(crate) fn apply(&self, response: &mut Response) {
+    pub(crate) async fn apply(&self, mut response: Response) -> Response {
         let changes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        changes.into_iter().for_each(|change| change(response));
+        let touched = !changes.is_empty();
+        for change in changes {
+            match change {
+                ResponseChange::Now(change) => change(&mut response),
+                ResponseChange::Later(change) => response = change(response).await,
+            }
+        }
+        if touched {
+            response.extensions_mut().insert(Touched);
+        }
+        response
     }
 }
 
@@ -189,14 +209,33 @@ impl RequestParts {
     /// in its `describe`; without that, as in a request made by hand, nobody has the response and
     /// nothing is done.
     pub fn on_response(&mut self, change: impl FnOnce(&mut Response) + Send + 'static) {
+        self.change(ResponseChange::Now(Box::new(change)));
+    }
+
+    /// As [`RequestParts::on_response`], for changes that have to wait for something, such as a
+    /// store. Changes are made in the order in which they were asked for.
+    pub fn on_response_async<F>(&mut self, change: impl FnOnce(Response) -> F + Send + 'static)
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let change = |response| -> ResponseFuture { Box::pin(change(response)) };
+        self.change(ResponseChange::Later(Box::new(change)));
+    }
+
+    fn change(&mut self, change: ResponseChange) {
         match &self.changes {
             Some(changes) => {
-                changes.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(change))
+                changes.0.lock().unwrap_or_else(PoisonError::into_inner).push(change);
             }
             None => tracing::warn!(
                 "a change of a response was asked for where `touches_response` was not said"
             ),
         }
+    }
+
+    /// Tells whether [`RequestParts::on_response`] has an effect.
+    pub(crate) fn has_response(&self) -> bool {
+        self.changes.is_some()
     }
 
     /// Returns the method.
@@ -237,6 +276,25 @@ impl RequestParts {
     /// Returns a header's text; `None` where it is absent or not visible ASCII.
     pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
         self.head.headers.get(name)?.to_str().ok()
+    }
+
+    /// Tells whether the client asks for a stream of events: its `Accept` names `text/event-stream`.
+    ///
+    /// For handlers that can answer both ways. A wildcard such as `*/*` asks for nothing in
+    /// particular, and a weight of zero asks not to (RFC 9110 §12.4.2).
+    #[doc(alias = "is_stream")]
+    pub fn stream_requested(&self) -> bool {
+        let accepted = self.head.headers.get_all(ACCEPT).iter();
+        let mut ranges =
+            accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        ranges.any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let is_stream =
+                parts.next().is_some_and(|range| range.eq_ignore_ascii_case("text/event-stream"));
+            let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+            is_stream
+                && weight.is_none_or(|weight| weight.parse().is_ok_and(|weight: f32| weight > 0.0))
+        })
     }
 
     /// Returns what middleware has left for those behind it.
@@ -304,4 +362,26 @@ fn decode<'a>(name: &str, raw: &'a str) -> Result<Cow<'a, str>, Error> {
     percent_decode_str(raw)
         .decode_utf8()
         .map_err(|_| Error::bad_request(format!("The path parameter `{name}` is not UTF-8.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_requested_by_the_accept_header() {
+        for (accept, expected) in [
+            ("text/event-stream", true),
+            ("application/json, Text/Event-Stream;q=0.5", true),
+            ("text/event-stream; q=0", false),
+            ("text/event-stream;q=0.000, */*", false),
+            ("*/*", false),
+            ("text/event-streams", false),
+            ("", false),
+        ] {
+            let request = http::Request::get("/").header(ACCEPT, accept).body(()).unwrap();
+            assert_eq!(Request::from(request).stream_requested(), expected, "{accept}");
+        }
+        assert!(!Request::from(http::Request::new(())).stream_requested());
+    }
 }

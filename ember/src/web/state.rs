@@ -1,6 +1,8 @@
 use super::components::Components;
+use super::operation::{Notes, Operation};
 use crate::base::Location;
 use http::{Extensions, Method};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What requests may know of their application: its components and its routes.
@@ -23,14 +25,18 @@ pub struct RouteEntry {
     pub path: String,
     /// The hosts that it answers on; none for all.
     pub hosts: Vec<String>,
-    /// The groups that it belongs to in the description of the application.
-    pub tags: Vec<String>,
     /// The names of the path's parameters, in order.
     pub parameters: Vec<String>,
     /// The name that was given to it, or that of its function.
     pub name: String,
     /// Where it stands, if a macro made it.
     pub location: Option<Location>,
+    /// Its doc comment.
+    pub docs: Cow<'static, str>,
+    /// What it reads and answers, as far as its types tell.
+    pub operation: Operation,
+    /// What its options say about it.
+    pub notes: Notes,
     /// What the options of its attribute left for extractors and middleware, by type.
     pub extensions: Extensions,
 }

@@ -73,6 +73,8 @@ kinds! {
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "The type of the request body is not supported.";
     /// The body is well formed and still wrong (422).
     Unprocessable = UNPROCESSABLE_ENTITY, "The request cannot be processed.";
+    /// The address speaks another protocol only (426).
+    UpgradeRequired = UPGRADE_REQUIRED, "This address speaks another protocol.";
     /// A limit is used up (429).
     TooManyRequests = TOO_MANY_REQUESTS, "Too many requests.";
     /// The header section is larger than the limit (431).

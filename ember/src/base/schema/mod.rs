@@ -3,13 +3,18 @@
 //! A [`Schema`] is JSON Schema 2020-12, made from a type by `schemars`, which stays
 //! behind this module. Providers accept different subsets; [`Schema::lower`]
 //! rewrites a schema for one of them and says what it had to give up. Whatever a
-//! provider does not enforce is still checked when the value is decoded.
+//! provider does not enforce is still checked when the value is decoded. A [`SchemaSet`] puts
+//! the schemas of many types into one document.
 
 mod object;
+mod problem;
+mod set;
 mod lower;
 
 pub use lower::{Dialect, Lowered};
 pub use object::ObjectSchema;
+pub(crate) use object::without_null;
+pub use set::{SchemaSet, TypeSchema};
 
 use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};

@@ -82,7 +82,7 @@ impl Default for ObjectSchema {
 }
 
 /// Takes `null` out of the alternatives of a schema: leaving a member out says the same.
-fn without_null(mut schema: Value) -> Value {
+pub(crate) fn without_null(mut schema: Value) -> Value {
     let is_null = |schema: &Value| schema.get("type").is_some_and(|kind| kind == "null");
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|kind| kind != "null");

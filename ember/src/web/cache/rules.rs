@@ -1,5 +1,5 @@
 use crate::web::principal::Principal;
-use crate::web::request::RequestParts;
+use crate::web::request::{RequestParts, Touched};
 use crate::web::response::Response;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST, HeaderMap, HeaderName, RANGE, SET_COOKIE, VARY,
@@ -80,6 +80,7 @@ impl CacheRules {
         response.status().is_success()
             && response.status() != StatusCode::PARTIAL_CONTENT
             && !headers.contains_key(SET_COOKIE)
+            && response.extensions().get::<Touched>().is_none()
             && response.body().size_hint().exact().is_some_and(|length| length <= MAX_BODY)
             && !forbids(headers)
             && self.varies_as_said(headers)

@@ -1,6 +1,7 @@
 use super::FromRequest;
 use super::query::{misfit, parse};
 use crate::base::Error;
+use crate::web::operation::Operation;
 use crate::web::request::Request;
 use http::Method;
 use http::header::CONTENT_TYPE;
@@ -32,6 +33,10 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
         }
         let body = request.into_body().collect().await?;
         parse(&body).map(Form).map_err(|error| misfit("form", &error))
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.form::<T>().problems();
     }
 }
 

@@ -1,5 +1,6 @@
 use super::FromRequest;
 use crate::base::Error;
+use crate::web::operation::{Content, Operation};
 use crate::web::request::Request;
 use crate::web::response::Json;
 use http::header::CONTENT_TYPE;
@@ -16,6 +17,10 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
         }
         let body = request.into_body().collect().await?;
         serde_json::from_slice(&body).map(Json).map_err(|error| explain::<T>(&body, &error))
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.body(Content::json::<T>()).problems();
     }
 }
 

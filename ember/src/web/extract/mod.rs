@@ -15,12 +15,16 @@ mod query;
 mod form;
 mod json;
 mod request;
+#[cfg(feature = "garde")]
+mod valid;
 
 pub use extension::Extension;
 pub use form::Form;
 pub(crate) use path::parameter;
 pub use path::{Path, PathParameter};
 pub use query::Query;
+#[cfg(feature = "garde")]
+pub use valid::{Ruled, Valid};
 
 use super::operation::Operation;
 use super::request::{Request, RequestParts};

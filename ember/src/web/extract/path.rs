@@ -1,6 +1,7 @@
 use super::FromRequestParts;
 use super::path_de::{ParamsDeserializer, PathError, ValueDeserializer};
 use crate::base::Error;
+use crate::web::operation::Operation;
 use crate::web::request::{Request, RequestParts};
 use serde::de::DeserializeOwned;
 
@@ -25,6 +26,10 @@ impl<T: DeserializeOwned> FromRequestParts for Path<T> {
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
         let params = parts.params().collect::<Result<Vec<_>, _>>()?;
         T::deserialize(ParamsDeserializer::new(&params)).map(Path).map_err(PathError::into_error)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.path::<T>().problems();
     }
 }
 

@@ -1,5 +1,6 @@
 use super::FromRequestParts;
 use crate::base::{Error, ErrorKind};
+use crate::web::operation::Operation;
 use crate::web::request::RequestParts;
 use serde::de::DeserializeOwned;
 
@@ -32,6 +33,10 @@ impl<T: DeserializeOwned> FromRequestParts for Query<T> {
             Error::new(ErrorKind::BadRequest, error.message().to_owned())
         };
         parse(query.as_bytes()).map(Query).map_err(misfit)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.query::<T>().problems();
     }
 }
 

@@ -1,6 +1,7 @@
 use super::into_response::typed;
 use super::{IntoResponse, Response};
 use crate::base::{Error, ErrorKind, Problem};
+use crate::web::operation::Operation;
 use http::HeaderValue;
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use std::ops::Deref;
@@ -36,6 +37,10 @@ impl IntoResponse for Error {
         }
         response.extensions_mut().insert(ResponseError(Arc::new(self)));
         response
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.problems();
     }
 }
 

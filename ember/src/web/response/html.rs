@@ -1,6 +1,7 @@
 use super::into_response::typed;
 use super::{IntoResponse, Response};
 use crate::web::body::Body;
+use crate::web::operation::{Content, Operation};
 
 /// A page: any body, sent as `text/html; charset=utf-8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,5 +10,9 @@ pub struct Html<T>(pub T);
 impl<T: Into<Body>> IntoResponse for Html<T> {
     fn into_response(self) -> Response {
         typed(self.0, "text/html; charset=utf-8")
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.answers(Content::text("text/html"));
     }
 }

@@ -1,7 +1,7 @@
 use super::Response;
 use crate::base::Error;
 use crate::web::body::Body;
-use crate::web::operation::Operation;
+use crate::web::operation::{Content, Operation, Outcome, Status};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Extensions, StatusCode};
@@ -73,6 +73,10 @@ impl IntoResponse for () {
     fn into_response(self) -> Response {
         Body::empty().into_response()
     }
+
+    fn describe(operation: &mut Operation) {
+        operation.outcome(Outcome::new(Status::OK));
+    }
 }
 
 impl IntoResponse for StatusCode {
@@ -80,6 +84,10 @@ impl IntoResponse for StatusCode {
         let mut response = ().into_response();
         *response.status_mut() = self;
         response
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.outcome(Outcome::new(Status::Success));
     }
 }
 
@@ -97,17 +105,21 @@ pub(super) fn typed(body: impl Into<Body>, media_type: &'static str) -> Response
 }
 
 macro_rules! bodies {
-    ($media_type:literal: $($body:ty),*) => {$(
+    ($media_type:literal, $content:expr; $($body:ty),*) => {$(
         impl IntoResponse for $body {
             fn into_response(self) -> Response {
                 typed(self, $media_type)
+            }
+
+            fn describe(operation: &mut Operation) {
+                operation.answers($content);
             }
         }
     )*};
 }
 
-bodies!("text/plain; charset=utf-8": String, &'static str);
-bodies!("application/octet-stream": Bytes, BytesMut, Vec<u8>, Box<[u8]>, &'static [u8]);
+bodies!("text/plain; charset=utf-8", Content::text("text/plain"); String, &'static str);
+bodies!("application/octet-stream", Content::bytes(); Bytes, BytesMut, Vec<u8>, Box<[u8]>, &'static [u8]);
 
 impl IntoResponse for Cow<'static, str> {
     fn into_response(self) -> Response {
@@ -115,6 +127,10 @@ impl IntoResponse for Cow<'static, str> {
             Self::Borrowed(text) => text.into_response(),
             Self::Owned(text) => text.into_response(),
         }
+    }
+
+    fn describe(operation: &mut Operation) {
+        String::describe(operation);
     }
 }
 
@@ -128,7 +144,7 @@ impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
 
     fn describe(operation: &mut Operation) {
         T::describe(operation);
-        E::describe(operation);
+        operation.failures(E::describe);
     }
 }
 
@@ -170,6 +186,10 @@ impl IntoResponse for HeaderMap {
     fn into_response(self) -> Response {
         (self, ()).into_response()
     }
+
+    fn describe(operation: &mut Operation) {
+        <()>::describe(operation);
+    }
 }
 
 impl<K, V, const N: usize> IntoResponse for [(K, V); N]
@@ -178,6 +198,10 @@ where
 {
     fn into_response(self) -> Response {
         (self, ()).into_response()
+    }
+
+    fn describe(operation: &mut Operation) {
+        <()>::describe(operation);
     }
 }
 
@@ -215,7 +239,7 @@ macro_rules! tuples {
             }
 
             fn describe(operation: &mut Operation) {
-                R::describe(operation);
+                operation.with_open_status(R::describe);
             }
         }
     };

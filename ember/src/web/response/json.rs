@@ -1,6 +1,7 @@
 use super::into_response::typed;
 use super::{IntoResponse, Response};
 use crate::base::Error;
+use crate::web::operation::{Content, Operation};
 use serde::Serialize;
 
 /// A value as JSON: in an argument it is read from the body, in a response it is written.
@@ -34,5 +35,9 @@ impl<T: Serialize> IntoResponse for Json<T> {
             Ok(bytes) => typed(bytes, "application/json"),
             Err(error) => Error::from(error).into_response(),
         }
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.answers(Content::json::<T>());
     }
 }

@@ -1,4 +1,5 @@
 use super::{IntoResponse, Response};
+use crate::web::operation::{Operation, Outcome, Status};
 use http::StatusCode;
 use http::header::LOCATION;
 
@@ -54,6 +55,11 @@ impl Redirect {
 impl IntoResponse for Redirect {
     fn into_response(self) -> Response {
         (self.status, [(LOCATION, self.to)]).into_response()
+    }
+
+    fn describe(operation: &mut Operation) {
+        let elsewhere = "The answer is at the address in the header `location`.";
+        operation.outcome(Outcome::new(Status::Redirection).description(elsewhere));
     }
 }
 

@@ -3,6 +3,7 @@ use crate::base::Error;
 use crate::base::error::BoxError;
 use crate::base::sse::{Event, SseWriter};
 use crate::web::body::Body;
+use crate::web::operation::{Content, Operation, Outcome, Status};
 use bytes::Bytes;
 use futures_core::Stream;
 use http::HeaderValue;
@@ -92,6 +93,12 @@ impl IntoResponse for Sse {
         headers
             .insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
         response
+    }
+
+    fn describe(operation: &mut Operation) {
+        let events = Content::events();
+        let meaning = "Events as they happen. One that is named `error` ends the stream with a problem document.";
+        operation.outcome(Outcome::new(Status::OK).description(meaning).content(events));
     }
 }
 

@@ -20,6 +20,7 @@ pub use blueprint::{Blueprint, BlueprintDescriptor};
 pub use descriptor::{RouteDescriptor, RouteItem};
 pub(crate) use host::Hosts;
 pub use options::RouteOptions;
+pub(crate) use path::Segment;
 pub use path::{RoutePath, RoutePathError};
 pub use route::Route;
 pub(crate) use settled::Settled;

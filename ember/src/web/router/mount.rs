@@ -48,6 +48,7 @@ impl Route {
             is_mount: true,
             path: format!("{prefix}/{{*rest}}"),
             name: "mount".to_owned(),
+            docs: "".into(),
             location: None,
             endpoint: Endpoint::Shared(Arc::new(endpoint)),
             operation: Operation::new(),

@@ -1,6 +1,9 @@
 use crate::web::cache::Cache;
+use crate::web::limits::RouteLimits;
 use crate::web::middleware::{BoxMiddleware, IntoMiddleware};
-use http::Extensions;
+use crate::web::operation::{Notes, Security};
+use http::{Extensions, StatusCode};
+use std::borrow::Cow;
 use std::fmt;
 
 /// The options of a route, as its attribute and the blueprints around it set them.
@@ -12,9 +15,9 @@ use std::fmt;
 pub struct RouteOptions {
     pub(crate) name: Option<String>,
     pub(crate) hosts: Vec<String>,
-    pub(crate) tags: Vec<String>,
     pub(crate) middleware: Vec<BoxMiddleware>,
     pub(crate) cache: Option<Cache>,
+    pub(crate) notes: Notes,
     pub(crate) extensions: Extensions,
 }
 
@@ -36,25 +39,70 @@ impl RouteOptions {
         self
     }
 
-    /// Groups the route in the description of the application.
-    pub fn tags<T: Into<String>>(&mut self, tags: impl IntoIterator<Item = T>) -> &mut Self {
-        for tag in tags.into_iter().map(Into::into) {
-            if !self.tags.contains(&tag) {
-                self.tags.push(tag);
-            }
-        }
-        self
-    }
-
     /// Runs middleware around the handler, within that of the application. What is added first is outermost.
     pub fn middleware<A>(&mut self, middleware: impl IntoMiddleware<A>) -> &mut Self {
         self.middleware.push(BoxMiddleware::new(middleware.into_middleware()));
         self
     }
 
+    /// Bounds the bodies and the time of requests; what is not said stays as it was.
+    pub fn limits(&mut self, limits: RouteLimits) -> &mut Self {
+        let outer = self.extensions.get::<RouteLimits>().copied().unwrap_or_default();
+        self.extension(limits.within(outer))
+    }
+
     /// Keeps answers, so that the handler need not run again.
     pub fn cache(&mut self, cache: impl Into<Cache>) -> &mut Self {
         self.cache = Some(cache.into());
+        self
+    }
+
+    /// Puts the route into these groups, beside those that it is in.
+    pub fn tags(
+        &mut self,
+        tags: impl IntoIterator<Item = impl Into<Cow<'static, str>>>,
+    ) -> &mut Self {
+        for tag in tags.into_iter().map(Into::into) {
+            if !self.notes.tags.contains(&tag) {
+                self.notes.tags.push(tag);
+            }
+        }
+        self
+    }
+
+    /// Says what the route does in one line, in place of the first paragraph of the doc comment.
+    pub fn summary(&mut self, summary: impl Into<Cow<'static, str>>) -> &mut Self {
+        self.notes.summary = Some(summary.into());
+        self
+    }
+
+    /// Says that the route had better not be used any more.
+    pub fn deprecated(&mut self, deprecated: bool) -> &mut Self {
+        self.notes.deprecated = deprecated;
+        self
+    }
+
+    /// Describes the status of success, where the result leaves it to the handler, as
+    /// `(StatusCode, …)` does.
+    ///
+    /// It changes no answer.
+    pub fn status(&mut self, status: StatusCode) -> &mut Self {
+        self.notes.status = Some(status);
+        self
+    }
+
+    /// Describes how a request can prove who makes it: any one of these ways, or none for a
+    /// route that asks nobody.
+    ///
+    /// It lets nobody in and keeps nobody out; middleware does.
+    pub fn security(&mut self, ways: impl IntoIterator<Item = Security>) -> &mut Self {
+        self.notes.security = Some(ways.into_iter().collect());
+        self
+    }
+
+    /// Leaves the route out of the OpenAPI document.
+    pub fn hidden(&mut self, hidden: bool) -> &mut Self {
+        self.notes.hidden = hidden;
         self
     }
 

@@ -1,13 +1,14 @@
 use super::options::Settings;
 use super::path::join;
 use super::{RouteDescriptor, RouteItem, RouteOptions, Settled};
-use crate::base::Location;
+use crate::base::{JsonSchema, Location};
 use crate::web::cache::Cache;
 use crate::web::handler::{Endpoint, Handler};
 use crate::web::middleware::IntoMiddleware;
 use crate::web::operation::Operation;
 use http::Method;
 use std::any::type_name;
+use std::borrow::Cow;
 
 /// A route: methods, a path, and what answers there.
 ///
@@ -31,6 +32,8 @@ pub struct Route {
     pub(super) is_mount: bool,
     pub(super) path: String,
     pub(super) name: String,
+    /// The doc comment.
+    pub(super) docs: Cow<'static, str>,
     pub(super) location: Option<Location>,
     pub(super) endpoint: Endpoint,
     pub(super) operation: Operation,
@@ -60,6 +63,7 @@ impl Route {
             is_mount: false,
             path: path.into(),
             name: short_name(type_name::<H>()),
+            docs: Cow::Borrowed(""),
             location: None,
             endpoint: Endpoint::of(handler),
             operation,
@@ -120,6 +124,29 @@ impl Route {
         })
     }
 
+    /// Says what the route does; Markdown, of which the first paragraph is the summary.
+    #[must_use]
+    pub fn docs(mut self, docs: impl Into<Cow<'static, str>>) -> Self {
+        self.docs = docs.into();
+        self
+    }
+
+    /// Makes the schema of a type known that the handler reads or answers.
+    ///
+    /// Attributes see the types of a function and ask them; a route made by hand is told.
+    #[must_use]
+    pub fn schema<T: JsonSchema>(mut self) -> Self {
+        self.operation.schema::<T>();
+        self
+    }
+
+    /// Adds to what the types tell of the route.
+    #[must_use]
+    pub fn describe(mut self, describe: impl FnOnce(&mut Operation)) -> Self {
+        describe(&mut self.operation);
+        self
+    }
+
     /// The route that a macro described. A method that is no token is left out.
     pub(crate) fn of(descriptor: &RouteDescriptor) -> Self {
         let mut operation = Operation::new();
@@ -131,6 +158,7 @@ impl Route {
             is_mount: false,
             path: descriptor.path.to_owned(),
             name: descriptor.name.to_owned(),
+            docs: descriptor.docs.into(),
             location: Some(descriptor.location),
             endpoint: Endpoint::Plain(descriptor.handle),
             operation,
@@ -148,6 +176,7 @@ impl Route {
             has_given_name: options.name.is_some(),
             has_own_cache: options.cache.is_some() && outer.cache.is_none(),
             name: options.name.take().unwrap_or(self.name),
+            docs: self.docs,
             location: self.location,
             endpoint: self.endpoint,
             operation: self.operation,

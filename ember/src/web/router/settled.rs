@@ -3,6 +3,7 @@ use crate::base::Location;
 use crate::web::handler::Endpoint;
 use crate::web::operation::Operation;
 use http::Method;
+use std::borrow::Cow;
 use std::fmt;
 
 /// A route in its place: with its whole path, and the options of all blueprints around it.
@@ -18,6 +19,8 @@ pub(crate) struct Settled {
     pub(crate) has_given_name: bool,
     /// Its cache is not that of a blueprint.
     pub(crate) has_own_cache: bool,
+    /// The doc comment.
+    pub(crate) docs: Cow<'static, str>,
     pub(crate) location: Option<Location>,
     pub(crate) endpoint: Endpoint,
     pub(crate) operation: Operation,

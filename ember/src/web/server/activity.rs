@@ -4,6 +4,8 @@
 //! stores instead of a timer's registration.
 
 use super::limits::ServerLimits;
+#[cfg(feature = "websocket")]
+use crate::web::takeover::Takeover;
 use futures_util::task::AtomicWaker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
@@ -68,6 +70,9 @@ pub(super) struct Activity {
     closing: AtomicBool,
     closing_since: AtomicU32,
     waker: AtomicWaker,
+    /// What follows HTTP on this connection, once a request asks for something else.
+    #[cfg(feature = "websocket")]
+    takeover: std::sync::OnceLock<Takeover>,
 }
 
 /// What is spoken on a connection.
@@ -106,6 +111,8 @@ impl Activity {
             closing: AtomicBool::new(false),
             closing_since: AtomicU32::new(0),
             waker: AtomicWaker::new(),
+            #[cfg(feature = "websocket")]
+            takeover: std::sync::OnceLock::new(),
         })
     }
 
@@ -167,6 +174,26 @@ impl Activity {
             self.closing_since.store(self.ticks.now(), Relaxed);
             self.waker.wake();
         }
+        #[cfg(feature = "websocket")]
+        if let Some(takeover) = self.takeover.get() {
+            takeover.close();
+        }
+    }
+
+    /// Lets a request take the connection over.
+    #[cfg(feature = "websocket")]
+    pub(super) fn takeover(&self) -> &Takeover {
+        let takeover = self.takeover.get_or_init(Takeover::default);
+        if self.closing.load(Relaxed) {
+            takeover.close();
+        }
+        takeover
+    }
+
+    /// What has taken the connection over, now that it has left HTTP.
+    #[cfg(feature = "websocket")]
+    pub(super) fn taken_over(&self) -> Option<crate::web::takeover::Work> {
+        self.takeover.get()?.take()
     }
 
     /// Tells the connection whether it was asked to close; it is woken when it is.

@@ -21,6 +21,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+/// How many fields hyper allows in a head when nothing is said.
+const HYPERS_MAX_HEADERS: usize = 100;
+
 /// How every connection of a worker is served.
 #[derive(Debug, Clone)]
 pub(super) struct Protocols {
@@ -33,10 +36,13 @@ impl Protocols {
     pub(super) fn new(limits: &ServerLimits) -> Self {
         let mut http1 = http1::Builder::new();
         http1
-            .max_headers(limits.max_headers)
             .max_header_size(limits.max_header_size)
             // The reaper watches over the time that a header section takes.
             .header_read_timeout(None);
+        // hyper keeps the fields of a head on the stack only where it was not told their number.
+        if limits.max_headers != HYPERS_MAX_HEADERS {
+            http1.max_headers(limits.max_headers);
+        }
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .timer(TokioTimer::new())
@@ -60,16 +66,23 @@ impl Protocols {
             Err(_) => return,
             Ok(false) => {
                 let connection = self.http1.serve_connection(TokioIo::new(stream), peer);
-                Graceful { connection, activity, closing: false }.await
+                let connection = connection.with_upgrades();
+                Graceful { connection, activity: activity.clone(), closing: false }.await
             }
             Ok(true) => {
                 let connection = self.http2.serve_connection(TokioIo::new(stream), peer);
-                Graceful { connection, activity, closing: false }.await
+                Graceful { connection, activity: activity.clone(), closing: false }.await
             }
         };
         if let Err(error) = outcome {
             // Clients that leave or send nonsense are everyday; the reason helps only a debugger.
             tracing::debug!(%error, "a connection ended early");
+        }
+        #[cfg(feature = "websocket")]
+        if let Some(work) = activity.taken_over() {
+            // In this task, so that the connection counts until what has taken it over is done.
+            let _in_flight = activity.begin();
+            work.await;
         }
     }
 }
@@ -110,6 +123,11 @@ impl Service<Request<Incoming>> for Peer {
         #[cfg(unix)]
         if let Some(local) = self.local {
             request.extensions_mut().insert(local);
+        }
+        #[cfg(feature = "websocket")]
+        if request.extensions().get::<hyper::upgrade::OnUpgrade>().is_some() {
+            let takeover = self.activity.takeover().clone();
+            request.extensions_mut().insert(takeover);
         }
         let work = match refuse::check(&mut request) {
             Ok(()) => {
@@ -198,9 +216,9 @@ trait Close: Future {
     fn close(self: Pin<&mut Self>);
 }
 
-impl<I> Close for http1::Connection<I, Peer>
+impl<I> Close for http1::UpgradeableConnection<I, Peer>
 where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
     fn close(self: Pin<&mut Self>) {
         self.graceful_shutdown();

@@ -5,6 +5,7 @@ use crate::base::Finding;
 use crate::web::catcher::Catchers;
 use crate::web::components::{Components, Need};
 use crate::web::hook::EndpointHooks;
+use crate::web::limits::RouteLimits;
 use crate::web::middleware::BoxMiddleware;
 use crate::web::operation::Operation;
 use crate::web::router::{Hosts, Settled, TrailingSlash};
@@ -48,6 +49,7 @@ impl SiteBuilder {
             SiteRoute {
                 endpoint: placed.route.endpoint,
                 cache: options.cache,
+                limits: options.extensions.get::<RouteLimits>().copied().unwrap_or_default(),
                 middleware: self.middleware.iter().cloned().chain(options.middleware).collect(),
                 hooks: placed.hooks,
                 catchers: placed.catchers,
@@ -198,10 +200,12 @@ fn entry(route: &Settled) -> RouteEntry {
         methods: route.methods.clone(),
         path: route.path.clone(),
         hosts: route.options.hosts.clone(),
-        tags: route.options.tags.clone(),
         parameters: path.iter().flat_map(|path| path.parameters()).map(str::to_owned).collect(),
         name: route.name.clone(),
         location: route.location,
+        docs: route.docs.clone(),
+        operation: route.operation.clone(),
+        notes: route.options.notes.clone(),
         extensions: route.options.extensions.clone(),
     }
 }

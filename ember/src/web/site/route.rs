@@ -1,9 +1,10 @@
 use super::guard::Guard;
-use crate::base::Error;
+use crate::base::{Clock, Error};
 use crate::web::cache::Cache;
 use crate::web::catcher::Catchers;
 use crate::web::handler::Endpoint;
 use crate::web::hook::EndpointHooks;
+use crate::web::limits::RouteLimits;
 use crate::web::middleware::BoxMiddleware;
 use crate::web::request::{Request, RequestParts};
 use crate::web::response::{IntoResponse as _, Response};
@@ -16,6 +17,7 @@ pub(super) struct SiteRoute {
     pub(super) middleware: Vec<BoxMiddleware>,
     pub(super) hooks: EndpointHooks,
     pub(super) catchers: Catchers,
+    pub(super) limits: RouteLimits,
     /// Extractors on the way change the response.
     pub(super) touches_response: bool,
 }
@@ -27,6 +29,7 @@ impl SiteRoute {
             && self.middleware.is_empty()
             && self.hooks.is_empty()
             && self.catchers.is_empty()
+            && self.limits.timeout.is_none()
             && !self.touches_response
     }
 
@@ -35,8 +38,14 @@ impl SiteRoute {
         self.cache.as_ref()?.fixed()?.hit(parts)
     }
 
-    /// Hooks, cache, handler; and what becomes of an error.
+    /// All that is within the middleware, in the time that the route has.
     pub(super) async fn answer(&self, request: Request) -> Response {
+        let run = |request| self.answer_in_time(request);
+        self.limits.enforce(request, &Clock::system(), run).await
+    }
+
+    /// Hooks, cache, handler; and what becomes of an error.
+    async fn answer_in_time(&self, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
         if let Some(response) = self.hooks.before(&mut parts).await {
             return self.finish(response, &mut parts).await;
@@ -47,10 +56,8 @@ impl SiteRoute {
         let changes = parts.changes();
         let run = |request| async move {
             let outcome = Guard(self.endpoint.call(request)).await.flatten();
-            let mut response = outcome.unwrap_or_else(Error::into_response);
             // Here and not later, so that the cache sees what belongs to one caller only.
-            changes.apply(&mut response);
-            response
+            changes.apply(outcome.unwrap_or_else(Error::into_response)).await
         };
         let request = Request::from_parts(parts, body);
         let response = match &self.cache {

@@ -54,7 +54,7 @@ impl Site {
         let is_head = head.method == Method::HEAD;
         let (target, matched) = self.table.find(&head.method, &head.uri, &head.headers);
         let route = matched.route;
-        let body = body.limit(self.table.max_body_size);
+        let body = body.limit(self.table.max_body_size(&target));
         let mut parts = RequestParts::new(head, self.state.clone(), matched, remote);
         if let Target::Route(index) = target
             && let Some(kept) = self.table.endpoints[index as usize].kept(&mut parts)
@@ -89,11 +89,11 @@ impl Site {
         }
         let end: Arc<dyn Terminus> = Arc::new(end);
         Work::Layered(Box::pin(async move {
-            let mut response = Next::new(end).run(request).await;
-            if let Some(changes) = changes {
-                changes.apply(&mut response);
+            let response = Next::new(end).run(request).await;
+            match changes {
+                Some(changes) => changes.apply(response).await,
+                None => response,
             }
-            response
         }))
     }
 }

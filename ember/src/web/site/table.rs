@@ -19,6 +19,15 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// How many bytes of a body may be read: what the route says goes before what the application says.
+    pub(super) fn max_body_size(&self, target: &Target) -> u64 {
+        let of_route = match target {
+            Target::Route(index) => self.endpoints[*index as usize].limits.max_body_size,
+            _ => None,
+        };
+        of_route.unwrap_or(self.max_body_size)
+    }
+
     /// Finds the route; a host's own routes go before those that answer on any.
     pub(super) fn find(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> (Target, Match) {
         // `OPTIONS *` is about the server as a whole (RFC 9110 §9.3.7).

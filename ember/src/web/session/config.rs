@@ -1,0 +1,105 @@
+use super::engine::{BoxedEngine, SessionEngine, SessionRecord};
+use crate::base::Clock;
+use crate::web::cookies::Cookie;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+/// How sessions are kept: the engine, the cookie, the times. A component of the application.
+///
+/// ```
+/// use ember::prelude::*;
+/// use ember::web::cookies::Cookie;
+/// use ember::web::session::{MemorySession, SessionConfig};
+///
+/// let sessions = SessionConfig::new(MemorySession::new())
+///     .idle(secs(30 * 60))
+///     .cookie(Cookie::new("__Host-id", ""));
+/// let app = Ember::new().component(sessions);
+/// # app.build().unwrap();
+/// ```
+pub struct SessionConfig {
+    pub(super) engine: Box<dyn BoxedEngine>,
+    pub(super) cookie: Cookie,
+    pub(super) max_size: usize,
+    pub(super) clock: Clock,
+    idle: Duration,
+    absolute: Duration,
+}
+
+impl SessionConfig {
+    /// Sessions of at most 64 KiB that end after two hours without a request, and after seven
+    /// days in any case, under a cookie `session` with the safe attributes of [`Cookie::new`].
+    pub fn new(engine: impl SessionEngine) -> Self {
+        Self {
+            engine: Box::new(engine),
+            cookie: Cookie::new("session", ""),
+            max_size: 64 << 10,
+            clock: Clock::system(),
+            idle: Duration::from_secs(2 * 60 * 60),
+            absolute: Duration::from_secs(7 * 24 * 60 * 60),
+        }
+    }
+
+    /// Sets the name and the attributes of the cookie; its value does not matter.
+    #[must_use]
+    pub fn cookie(mut self, cookie: Cookie) -> Self {
+        self.cookie = cookie;
+        self
+    }
+
+    /// Sets after what time without a request a session ends.
+    ///
+    /// Only when a tenth of it has passed does a request without changes save the session.
+    #[must_use]
+    pub fn idle(mut self, time: Duration) -> Self {
+        self.idle = time;
+        self
+    }
+
+    /// Sets after what time a session ends in any case.
+    #[must_use]
+    pub fn absolute(mut self, time: Duration) -> Self {
+        self.absolute = time;
+        self
+    }
+
+    /// Sets how large a session may be, in bytes of JSON.
+    #[must_use]
+    pub fn max_size(mut self, bytes: usize) -> Self {
+        self.max_size = bytes;
+        self
+    }
+
+    /// Takes the time from this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// When a session that is used now ends.
+    pub(super) fn expires(&self, created: SystemTime) -> SystemTime {
+        (self.clock.date() + self.idle).min(created + self.absolute)
+    }
+
+    /// Tells whether a session has not ended yet.
+    pub(super) fn is_alive(&self, record: &SessionRecord) -> bool {
+        self.clock.date() < record.expires
+    }
+
+    /// Tells whether a session must be saved for no other reason than that it was used.
+    pub(super) fn is_worn(&self, record: &SessionRecord) -> bool {
+        self.expires(record.created) > record.expires + self.idle / 10
+    }
+}
+
+impl fmt::Debug for SessionConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionConfig")
+            .field("cookie", &self.cookie)
+            .field("idle", &self.idle)
+            .field("absolute", &self.absolute)
+            .field("max_size", &self.max_size)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,323 @@
+use super::config::SessionConfig;
+use super::engine::SessionRecord;
+use super::state::{Changes, CookieNews, State};
+use crate::base::{Error, random_id};
+use crate::web::components::Component;
+use crate::web::cookies::Cookies;
+use crate::web::extract::FromRequestParts;
+use crate::web::operation::Operation;
+use crate::web::request::RequestParts;
+use crate::web::response::{IntoResponse as _, Response};
+use http::header::SET_COOKIE;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Map;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How often a session is saved anew because another request was faster.
+const ATTEMPTS: usize = 8;
+
+/// What a service remembers of a visitor, between requests.
+///
+/// A session begins with the first value that is put into it; a visitor of whom nothing is
+/// remembered gets no cookie. Changes are saved when the handler has answered, whatever it has
+/// answered, and before the client sees the answer: one that cannot be saved becomes an error.
+/// What a streamed body changes after that is saved by [`Session::save`] only.
+///
+/// ```
+/// use ember::prelude::*;
+/// use ember::web::session::{MemorySession, Session, SessionConfig};
+///
+/// #[post("/login/{name}")]
+/// async fn login(name: String, session: Session) -> ember::Result<()> {
+///     session.renew();
+///     session.insert("user", name)
+/// }
+///
+/// #[get("/me")]
+/// async fn me(session: Session) -> ember::Result<String> {
+///     session.get("user")?.ok_or_else(|| Error::unauthorized("Nobody is logged in."))
+/// }
+///
+/// let app = ember::app!().component(SessionConfig::new(MemorySession::new()));
+/// # app.build().unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    config: Component<SessionConfig>,
+    state: Mutex<State>,
+}
+
+impl Session {
+    /// Returns the value of a key.
+    ///
+    /// # Errors
+    /// A 500 when the value is of another type.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        let value = self.state().get(key);
+        Ok(value.map(serde_json::from_value).transpose()?)
+    }
+
+    /// Sets the value of a key.
+    ///
+    /// # Errors
+    /// A 500 when the value cannot be written as JSON, or makes the session larger than
+    /// [`SessionConfig::max_size`].
+    pub fn insert<T: Serialize>(&self, key: &str, value: T) -> Result<(), Error> {
+        let value = serde_json::to_value(value)?;
+        let mut state = self.state();
+        let mut values = state.values();
+        values.insert(key.to_owned(), value.clone());
+        let (size, limit) = (serde_json::to_vec(&values)?.len(), self.0.config.max_size);
+        if size > limit {
+            return Err(Error::internal(format!(
+                "`{key}` makes the session {size} bytes large, and {limit} are allowed"
+            )));
+        }
+        state.write(key, Some(value));
+        Ok(())
+    }
+
+    /// Removes a key, and returns its value.
+    ///
+    /// # Errors
+    /// As [`Session::get`]; the key is removed even then.
+    pub fn remove<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        let mut state = self.state();
+        let value = state.get(key);
+        if value.is_some() {
+            state.write(key, None);
+        }
+        Ok(value.map(serde_json::from_value).transpose()?)
+    }
+
+    /// Removes every key.
+    pub fn clear(&self) {
+        self.state().clear();
+    }
+
+    /// Tells whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.state().values().is_empty()
+    }
+
+    /// Gives the session another id; the old one is dead.
+    ///
+    /// To be called when somebody logs in, or gets more rights: an id that was known to others
+    /// before does not become theirs.
+    pub fn renew(&self) {
+        self.state().changes.renewed = true;
+    }
+
+    /// Ends the session: the engine forgets it, and the client its cookie.
+    ///
+    /// What is inserted afterwards begins a new session.
+    pub fn destroy(&self) {
+        self.state().destroy();
+    }
+
+    /// Saves what has changed. It happens by itself when the handler has answered.
+    ///
+    /// # Errors
+    /// Status 409 when another request has changed the session in a way that contradicts this
+    /// one's changes, or ended it; otherwise whatever the engine reports.
+    pub async fn save(&self) -> Result<(), Error> {
+        let config = &*self.0.config;
+        let (id, base, changes, dead) = {
+            let mut state = self.state();
+            let (id, base) = (state.id.clone(), state.base.clone());
+            (id, base, std::mem::take(&mut state.changes), std::mem::take(&mut state.dead))
+        };
+        for id in dead {
+            config.engine.delete(&id).await?;
+        }
+        let saved = match (id, base) {
+            (Some(id), Some(base)) if !changes.is_empty() => {
+                Some(config.change(id, base, &changes).await?)
+            }
+            (Some(id), Some(base)) if config.is_worn(&base) => config.touch(id, base).await?,
+            (None, _) => config.begin(&changes).await?,
+            _ => None,
+        };
+        if let Some((id, record)) = saved {
+            let mut state = self.state();
+            // A cookie with an age of its own grows older unless it is sent again.
+            if state.id.as_ref() != Some(&id) || config.cookie.has_age() {
+                state.cookie = CookieNews::Keep;
+            }
+            (state.id, state.base) = (Some(id), Some(record));
+        }
+        Ok(())
+    }
+
+    /// Saves the session, and tells the client its id.
+    async fn finish(self, mut response: Response) -> Response {
+        let outcome = async {
+            self.save().await?;
+            let state = self.state();
+            let cookie = self.0.config.cookie.clone();
+            let cookie = match (state.cookie, &state.id) {
+                (CookieNews::Keep, Some(id)) => cookie.with_value(id),
+                (CookieNews::Forget, _) => cookie.removed(),
+                _ => return Ok(None),
+            };
+            cookie.header().map(Some)
+        };
+        match outcome.await {
+            Ok(None) => {}
+            Ok(Some(cookie)) => {
+                response.headers_mut().append(SET_COOKIE, cookie);
+            }
+            Err(error) => return error.into_response(),
+        }
+        response
+    }
+
+    async fn of(parts: &RequestParts, config: Component<SessionConfig>) -> Result<Self, Error> {
+        let sent = Cookies::of(parts.headers()).get(config.cookie.name());
+        let mut state = State::default();
+        if let Some(id) = sent.filter(|id| is_id(id))
+            && let Some(record) = config.engine.load(&id).await?
+            && config.is_alive(&record)
+        {
+            (state.id, state.base) = (Some(id), Some(record));
+        }
+        Ok(Self(Arc::new(Inner { config, state: Mutex::new(state) })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SessionConfig {
+    /// Saves the changes of a session that is known, under its id or a new one.
+    async fn change(
+        &self,
+        id: String,
+        base: SessionRecord,
+        changes: &Changes,
+    ) -> Result<(String, SessionRecord), Error> {
+        let mut current = base.clone();
+        for _ in 0..ATTEMPTS {
+            let version = current.version;
+            let record = SessionRecord {
+                values: changes.merge(&base.values, current.values)?,
+                version: version + 1,
+                created: base.created,
+                expires: self.expires(base.created),
+            };
+            if changes.renewed {
+                if let Some(new) = self.rename(&id, version, &record).await? {
+                    return Ok((new, record));
+                }
+            } else if self.engine.save(&id, record.clone(), Some(version)).await? {
+                return Ok((id, record));
+            }
+            let found = self.engine.load(&id).await?.filter(|record| self.is_alive(record));
+            current = found.ok_or_else(|| Error::conflict("The session has ended meanwhile."))?;
+        }
+        Err(Error::conflict("Too many requests change the session at the same time."))
+    }
+
+    /// Moves a session to a new id, unless the old record has changed.
+    async fn rename(
+        &self,
+        old: &str,
+        version: u64,
+        record: &SessionRecord,
+    ) -> Result<Option<String>, Error> {
+        let new = random_id()?;
+        if !self.engine.save(&new, record.clone(), None).await? {
+            return Ok(None);
+        }
+        // The old record dies in one step with looking whether it is still the same, so that
+        // nothing that another request saves is lost in between.
+        let tomb = SessionRecord {
+            values: Map::new(),
+            version: version + 1,
+            created: record.created,
+            expires: self.clock.date(),
+        };
+        let is_dead = self.engine.save(old, tomb, Some(version)).await?;
+        self.engine.delete(if is_dead { old } else { &new }).await?;
+        Ok(is_dead.then_some(new))
+    }
+
+    /// Saves that a session was used. Another request that has saved it meanwhile has done so as well.
+    async fn touch(
+        &self,
+        id: String,
+        base: SessionRecord,
+    ) -> Result<Option<(String, SessionRecord)>, Error> {
+        let version = base.version;
+        let expires = self.expires(base.created);
+        let record = SessionRecord { version: version + 1, expires, ..base };
+        let is_saved = self.engine.save(&id, record.clone(), Some(version)).await?;
+        Ok(is_saved.then_some((id, record)))
+    }
+
+    /// Begins a session, if there is something to remember.
+    async fn begin(&self, changes: &Changes) -> Result<Option<(String, SessionRecord)>, Error> {
+        let values = changes.onto(Map::new());
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let created = self.clock.date();
+        let record = SessionRecord { values, version: 1, created, expires: self.expires(created) };
+        let id = random_id()?;
+        match self.engine.save(&id, record.clone(), None).await? {
+            true => Ok(Some((id, record))),
+            false => Err(Error::internal("a new session has an id that is taken")),
+        }
+    }
+}
+
+/// Tells whether a text looks like an id; only then is the engine asked.
+fn is_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// What stands in the extensions of a request whose session was asked for.
+#[derive(Clone)]
+struct Shared {
+    session: Session,
+    /// It is saved when there is a response.
+    is_saved: bool,
+}
+
+impl FromRequestParts for Session {
+    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+        let mut shared = match parts.extensions().get::<Shared>() {
+            Some(shared) => shared.clone(),
+            None => {
+                let config = Component::from_request_parts(parts).await?;
+                Shared { session: Self::of(parts, config).await?, is_saved: false }
+            }
+        };
+        if !shared.is_saved && parts.has_response() {
+            shared.is_saved = true;
+            let session = shared.session.clone();
+            parts.on_response_async(|response| session.finish(response));
+        }
+        let session = shared.session.clone();
+        parts.extensions_mut().insert(shared);
+        Ok(session)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.needs::<SessionConfig>().touches_response();
+    }
+}
+
+/// Neither the id nor the values.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("is_known", &self.state().id.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,3 @@
+//! What the routes stand on.
+
+pub(crate) mod db;
