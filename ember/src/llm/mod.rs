@@ -21,12 +21,17 @@ mod transport;
 #[cfg(feature = "transport")]
 mod http;
 mod fake;
+pub mod layer;
 mod budget;
+pub mod events;
+mod observe;
 mod tool_loop;
 mod client;
+mod builder;
 mod session;
 
 pub use budget::{Budget, Reservation};
+pub use builder::ClientBuilder;
 pub use catalog::{Catalog, Price};
 pub use chat::{
     ChatRequest, ChatResponse, Dropped, Finish, FinishReason, ResponseFormat, ToolChoice,
@@ -34,6 +39,7 @@ pub use chat::{
 pub use client::{Client, Prompt};
 pub use error::{Error, ErrorKind};
 pub use estimate::estimate_tokens;
+pub use events::EventBus;
 pub use fake::{FakeProvider, FakeReply};
 #[cfg(feature = "transport")]
 pub use http::HttpProvider;
