@@ -413,7 +413,7 @@ mod tests {
         check("openai", "gpt-4o-mini-2031-01-01", Some("openai/gpt-4o-mini"));
         check("anthropic", "claude-haiku-4-5@20251001", Some("anthropic/claude-haiku-4-5"));
         check("anthropic", "claude-haiku-4-5-latest", Some("anthropic/claude-haiku-4-5"));
-        check("openai", "computer-use-preview", Some("openai/computer-use-preview-2025-03-11"));
+        check("openai", "gpt-4o-audio-preview", Some("openai/gpt-4o-audio-preview-2025-06-03"));
         check("google", "models/gemini-2.5-flash", Some("gemini/gemini-2.5-flash"));
         check("openrouter", "anthropic/claude-haiku-4-5", Some("anthropic/claude-haiku-4-5"));
         check("groq", "openai/gpt-oss-120b", Some("groq/openai/gpt-oss-120b"));
