@@ -28,6 +28,8 @@ mod caches;
 mod grouping;
 mod lifecycle;
 mod provider;
+mod layers;
+mod events;
 mod conversation;
 mod command;
 mod openapi;
