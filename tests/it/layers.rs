@@ -9,6 +9,7 @@ use ember::llm::{
     ChatEvent, ChatRequest, ChatResponse, ChatStream, Client, Error, ErrorKind, FakeProvider,
     FakeReply, Price, Provider, ProviderConfig, Usage,
 };
+use ember_tests::in_no_time;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,24 +37,6 @@ fn busy() -> FakeReply {
 
 fn hello() -> FakeReply {
     FakeReply::new().text("Hello my friend").usage(Usage::new(10, 3))
-}
-
-/// Lets time pass whenever somebody waits for it, and tells how much has passed.
-async fn in_no_time<T>(hands: &ManualClock, work: impl Future<Output = T>) -> (T, Duration) {
-    let clock = hands.clock();
-    let started = clock.now();
-    tokio::pin!(work);
-    loop {
-        tokio::select! {
-            biased;
-            outcome = &mut work => return (outcome, clock.now() - started),
-            () = tokio::task::yield_now() => {
-                if hands.sleepers() > 0 {
-                    hands.advance(millis(10));
-                }
-            }
-        }
-    }
 }
 
 /// A retry that always waits as long as chance allows.

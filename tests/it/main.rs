@@ -30,6 +30,7 @@ mod lifecycle;
 mod provider;
 mod layers;
 mod events;
+mod faults;
 mod conversation;
 mod command;
 mod openapi;
