@@ -7,9 +7,10 @@ use ember::llm::layer::{
 };
 use ember::llm::{
     ChatEvent, ChatRequest, ChatResponse, ChatStream, Client, Error, ErrorKind, FakeProvider,
-    FakeReply, Price, Provider, ProviderConfig, Usage,
+    FakeReply, HttpProvider, Price, Provider, ProviderConfig, Usage,
 };
-use ember_tests::in_no_time;
+use ember_tests::{Reply, Upstream, in_no_time};
+use serde_json::json;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -465,6 +466,10 @@ async fn each_layer_can_be_turned_off() {
     }
     assert!(bare.events().is_none());
     assert_eq!(hands.sleepers(), 0);
+    let shaky = fake([busy(), hello()]);
+    let (build, hands) = builder(&shaky);
+    let retry_alone = build.without_circuit_breaker().without_cost().build().unwrap();
+    in_no_time(&hands, retry_alone.ask("Hi")).await.0.unwrap();
     let fake = fake([hello()]);
     let (build, _) = builder(&fake);
     let uncounted = build.without_cost().build().unwrap();
@@ -559,4 +564,65 @@ async fn a_provider_of_the_users_has_everything_around_it() {
     let client = Client::with_env(Env::of([("LLM_PROVIDER", "shaky")])).unwrap();
     assert_eq!(client.ask("Hi").await.unwrap(), "Hello my friend");
     assert_eq!(client.usage().total_requests(), 1);
+}
+
+/// A client of a service that refuses once, with headers and a message, and then answers.
+async fn after_a_refusal(
+    streamed: bool,
+    status: u16,
+    header: (&'static str, &'static str),
+    message: &'static str,
+) -> (Result<String, ErrorKind>, Duration) {
+    let refusals = Arc::new(Mutex::new(1));
+    let upstream = Upstream::start(move |seen| {
+        let mut left = refusals.lock().unwrap();
+        if *left > 0 {
+            *left -= 1;
+            let body = json!({"error": {"message": message}});
+            return Reply::json(status, body).header(header.0, header.1);
+        }
+        let end = json!({"choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}]});
+        let choice = json!({"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"});
+        match seen.json()["stream"] == true {
+            true => Reply::events().data(end).data("[DONE]"),
+            false => Reply::json(200, json!({"choices": [choice]})),
+        }
+    })
+    .await;
+    let config = ProviderConfig::new("openai", "small").base_url(upstream.url());
+    let hands = ManualClock::new();
+    let retry = Retry::new(HttpProvider::openai(&config).unwrap(), RetryConfig::new());
+    let retry = retry.clock(hands.clock()).chance(|| 0.0);
+    let (outcome, waited) = in_no_time(&hands, ask(&retry, streamed)).await;
+    (outcome.map(|response| response.text().into_owned()).map_err(|error| error.kind()), waited)
+}
+
+#[tokio::test]
+async fn what_a_service_says_of_waits_and_retries_is_heeded() {
+    let nothing = ("x-nothing", "");
+    for (status, header, message, expected) in [
+        (429, ("retry-after-ms", "1500"), "try again in 9s", Ok(millis(1_500))),
+        (503, ("retry-after", "3"), "", Ok(secs(3))),
+        (529, ("retry-after", "0.5"), "", Ok(millis(500))),
+        (429, nothing, "Please try again in 1.5s.", Ok(millis(1_500))),
+        (429, ("retry-after", "61"), "", Err(ErrorKind::RateLimit)),
+        (429, ("retry-after", "-1"), "", Ok(Duration::ZERO)),
+        (429, ("retry-after", "1e300"), "", Ok(Duration::ZERO)),
+        (400, ("x-should-retry", "true"), "", Ok(Duration::ZERO)),
+        (503, ("x-should-retry", "false"), "", Err(ErrorKind::Overloaded)),
+        (503, ("x-should-retry", "perhaps"), "", Ok(Duration::ZERO)),
+    ] {
+        for streamed in WAYS {
+            let (outcome, waited) = after_a_refusal(streamed, status, header, message).await;
+            match expected {
+                Ok(wait) => {
+                    let seen = (outcome.as_deref(), waited);
+                    assert_eq!(seen, (Ok("Hello"), wait), "{status} {header:?}");
+                }
+                Err(kind) => {
+                    assert_eq!((outcome, waited), (Err(kind), Duration::ZERO), "{header:?}")
+                }
+            }
+        }
+    }
 }

@@ -221,8 +221,11 @@ impl Model {
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
-    added: Arc<RwLock<BTreeMap<(Arc<str>, Arc<str>), Arc<Model>>>>,
+    added: Arc<RwLock<Added>>,
 }
+
+/// What a program has added, by provider and id.
+type Added = BTreeMap<(Arc<str>, Arc<str>), Arc<Model>>;
 
 /// Providers that serve others' models at their prices, and put the vendor before the id.
 const PASS_THROUGH: &[&str] = &["openrouter"];

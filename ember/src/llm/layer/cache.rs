@@ -512,7 +512,7 @@ mod tests {
         let tool = |about: &str| Tool::declared("f", about, ParameterSchema::object([])).unwrap();
         let schema = |name: &str| ResponseFormat::Schema {
             name: name.into(),
-            schema: ParameterSchema::object([]).into(),
+            schema: ParameterSchema::object([]),
         };
         let plain = || ChatRequest::from("x");
         let requests = [

@@ -214,7 +214,7 @@ impl<P: Provider> Shared<P> {
         request: ChatRequest,
         mut stream: ChatStream,
         mut retries: u32,
-    ) -> Result<(VecDeque<ChatEvent>, ChatStream), Error> {
+    ) -> Result<Beginning, Error> {
         let mut held = VecDeque::new();
         while let Some(item) = stream.next().await {
             match item {
@@ -282,9 +282,12 @@ impl<P: fmt::Debug> fmt::Debug for Retry<P> {
     }
 }
 
+/// What was held back, and the stream that goes on from there.
+type Beginning = (VecDeque<ChatEvent>, ChatStream);
+
 /// A stream that was opened as often as it took.
 enum Begun {
-    Waiting(Pin<Box<dyn Future<Output = Result<(VecDeque<ChatEvent>, ChatStream), Error>> + Send>>),
+    Waiting(Pin<Box<dyn Future<Output = Result<Beginning, Error>> + Send>>),
     Reading(VecDeque<ChatEvent>, ChatStream),
     Over,
 }

@@ -1,149 +1,12 @@
-//! What happens in a client, told to whoever wants to know.
-//!
-//! Ten moments, each with a type of its own, so that a subscriber gets the fields of that moment
-//! and the compiler knows them. Subscribers are called in the order of their registration; an
-//! async one is awaited. None can break a request: a panic, an error, or an async subscriber that
-//! takes too long is logged, and the next one is called. Where nobody listens to a moment, nothing
-//! is made of it.
-
-use super::chat::{ChatRequest, ChatResponse};
-use super::error::Error;
-use super::message::{ToolCall, ToolResult};
+use super::Lists;
 use futures_util::FutureExt as _;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::timeout;
-
-macro_rules! events {
-    ($($(#[$doc:meta])* $name:ident, $field:ident, $label:literal { $($(#[$field_doc:meta])* $member:ident: $type:ty,)* })*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Debug, Clone)]
-            #[non_exhaustive]
-            pub struct $name {
-                $($(#[$field_doc])* pub $member: $type,)*
-            }
-
-            impl LifecycleEvent for $name {
-                const NAME: &'static str = $label;
-            }
-
-            impl Sealed for $name {
-                fn list(lists: &Lists) -> &List<Self> {
-                    &lists.$field
-                }
-            }
-        )*
-
-        /// Who listens to what.
-        #[doc(hidden)]
-        #[derive(Debug, Default)]
-        pub struct Lists {
-            next: AtomicU64,
-            $($field: List<$name>,)*
-        }
-
-        impl Lists {
-            fn remove(&self, id: u64) -> bool {
-                $(self.$field.remove(id) ||)* false
-            }
-
-            fn len(&self) -> usize {
-                0 $(+ self.$field.snapshot().len())*
-            }
-        }
-    };
-}
-
-events! {
-    /// A model is about to be asked for a whole answer. With tools, this happens in each round.
-    RequestStart, request_start, "request.start" {
-        /// What it is asked.
-        request: Arc<ChatRequest>,
-    }
-    /// A model has answered.
-    RequestComplete, request_complete, "request.complete" {
-        /// What it was asked.
-        request: Arc<ChatRequest>,
-        /// What it answered.
-        response: Arc<ChatResponse>,
-        /// How long it took.
-        duration: Duration,
-    }
-    /// A model has not answered, and will not be asked again for this.
-    RequestError, request_error, "request.error" {
-        /// What it was asked.
-        request: Arc<ChatRequest>,
-        /// Why it did not.
-        error: Arc<Error>,
-        /// How long it took.
-        duration: Duration,
-    }
-    /// A streamed answer is about to be asked for. This happens once, however often tools run.
-    StreamStart, stream_start, "stream.start" {
-        /// What the model is asked.
-        request: Arc<ChatRequest>,
-    }
-    /// A piece of text, reasoning or refusal has arrived. Calls of tools are no pieces.
-    StreamChunk, stream_chunk, "stream.chunk" {
-        /// What the model was asked.
-        request: Arc<ChatRequest>,
-        /// The piece.
-        text: String,
-        /// Which piece it is, counted from 0.
-        index: usize,
-    }
-    /// A streamed answer is complete.
-    StreamComplete, stream_complete, "stream.complete" {
-        /// What the model was asked.
-        request: Arc<ChatRequest>,
-        /// The answer, put together.
-        response: Arc<ChatResponse>,
-        /// How many pieces there were.
-        chunks: usize,
-        /// How long it took.
-        duration: Duration,
-    }
-    /// A streamed answer has failed, before it began or on the way.
-    StreamError, stream_error, "stream.error" {
-        /// What the model was asked.
-        request: Arc<ChatRequest>,
-        /// Why it failed.
-        error: Arc<Error>,
-        /// How many pieces there were.
-        chunks: usize,
-        /// How long it took.
-        duration: Duration,
-    }
-    /// A tool is about to run.
-    ToolStart, tool_start, "tool.start" {
-        /// The call, as the model made it.
-        call: Arc<ToolCall>,
-    }
-    /// A tool has answered.
-    ToolComplete, tool_complete, "tool.complete" {
-        /// The call, as the model made it.
-        call: Arc<ToolCall>,
-        /// What the model is told.
-        result: Arc<ToolResult>,
-        /// How long it took.
-        duration: Duration,
-    }
-    /// A tool has failed, or does not exist. The model is told so, and goes on.
-    ToolFailed, tool_failed, "tool.error" {
-        /// The call, as the model made it.
-        call: Arc<ToolCall>,
-        /// What the model is told.
-        result: Arc<ToolResult>,
-        /// How long it took.
-        duration: Duration,
-    }
-}
 
 /// One of the ten moments.
 pub trait LifecycleEvent: Sealed + fmt::Debug + Send + Sync + Sized + 'static {
@@ -247,7 +110,7 @@ impl EventBus {
     }
 
     fn add<E: LifecycleEvent>(&self, subscriber: Subscriber<E>) -> Subscription {
-        let id = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let id = self.0.next_id();
         E::list(&self.0).add(id, subscriber);
         Subscription(id)
     }
@@ -286,11 +149,15 @@ impl<E> Default for List<E> {
 
 impl<E> fmt::Debug for List<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("List").field(&self.snapshot().len()).finish()
+        f.debug_tuple("List").field(&self.len()).finish()
     }
 }
 
 impl<E> List<E> {
+    pub(super) fn len(&self) -> usize {
+        self.snapshot().len()
+    }
+
     fn is_empty(&self) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).is_none()
     }
@@ -306,7 +173,7 @@ impl<E> List<E> {
         *list = Some(Arc::new(entries));
     }
 
-    fn remove(&self, id: u64) -> bool {
+    pub(super) fn remove(&self, id: u64) -> bool {
         let mut list = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let Some(entries) = &*list else { return false };
         let mut left = Vec::clone(entries);
@@ -319,8 +186,13 @@ impl<E> List<E> {
 
 type Waiting = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
 
+/// A function that ends in an error for the log, or in none.
+trait Call<E>: Fn(&E) -> Option<String> + Send + Sync {}
+
+impl<E, F: Fn(&E) -> Option<String> + Send + Sync> Call<E> for F {}
+
 enum Subscriber<E> {
-    Plain(Arc<dyn Fn(&E) -> Option<String> + Send + Sync>),
+    Plain(Arc<dyn Call<E>>),
     Async(Arc<dyn Fn(Arc<E>) -> Waiting + Send + Sync>),
 }
 
@@ -360,6 +232,7 @@ impl<E: LifecycleEvent> Subscriber<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::llm::events::{RequestStart, ToolComplete, ToolStart};
     use std::sync::Mutex;
 
     fn event() -> RequestStart {
