@@ -112,7 +112,7 @@ impl Observer {
         request: Arc<ChatRequest>,
         opening: impl Future<Output = Result<ChatStream, Error>>,
     ) -> Result<ChatStream, Error> {
-        if !self.hears_streams() {
+        if self.bus.is_none() || !self.hears_streams() {
             return opening.await;
         }
         self.emit(|| StreamStart { request: request.clone() }).await;
