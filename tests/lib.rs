@@ -7,7 +7,9 @@ mod upstream;
 pub use raw::{RawResponse, exchange, read_response};
 pub use upstream::{Reply, Seen, Upstream};
 
+use ember::base::clock::{ManualClock, millis};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A file or folder of what the tests of this project read.
 pub fn fixtures(path: &str) -> PathBuf {
@@ -20,4 +22,22 @@ pub fn fixtures(path: &str) -> PathBuf {
 pub fn shared(path: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(path);
     path.exists().then_some(path)
+}
+
+/// Lets time pass whenever somebody waits for it, and tells how much has passed.
+pub async fn in_no_time<T>(hands: &ManualClock, work: impl Future<Output = T>) -> (T, Duration) {
+    let clock = hands.clock();
+    let started = clock.now();
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            outcome = &mut work => return (outcome, clock.now() - started),
+            () = tokio::task::yield_now() => {
+                if hands.sleepers() > 0 {
+                    hands.advance(millis(10));
+                }
+            }
+        }
+    }
 }

@@ -37,6 +37,7 @@ impl Seen {
 pub struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
+    reset: bool,
     /// How long the status and the headers take.
     late: Duration,
     steps: Vec<Step>,
@@ -61,6 +62,11 @@ impl Reply {
     /// No answer at all, until the client hangs up.
     pub fn silence() -> Self {
         Self::default()
+    }
+
+    /// No answer, but a reset of the connection.
+    pub fn reset() -> Self {
+        Self { reset: true, ..Self::default() }
     }
 
     /// An answer of JSON.
@@ -208,6 +214,11 @@ async fn read_request(socket: &mut TcpStream) -> Option<Seen> {
 
 /// Writes an answer in chunks; tells whether the connection can be used again.
 async fn write_reply(socket: &mut TcpStream, reply: Reply) -> std::io::Result<bool> {
+    if reply.reset {
+        // Without lingering, closing is a reset.
+        socket.set_zero_linger()?;
+        return Ok(false);
+    }
     if reply.status == 0 {
         closed(socket).await;
         return Err(std::io::ErrorKind::BrokenPipe.into());

@@ -1,7 +1,10 @@
 use super::budget::{Budget, Meter};
 use super::chat::{ChatRequest, ChatResponse};
 use super::error::Error;
-use super::provider::{BoxProvider, Provider, ProviderDescriptor};
+use super::events::{EventBus, LifecycleEvent, Outcome, Subscription};
+use super::layer::{Ledger, StackConfig, UsageTotals};
+use super::observe::Observer;
+use super::provider::{BoxProvider, Provider};
 use super::stream::{ChatStream, TextStream};
 use super::tool::{Tool, ToolContext};
 use super::tool_loop::{self, Call};
@@ -35,6 +38,19 @@ struct Inner {
     defaults: ChatRequest,
     context: ToolContext,
     budgets: Vec<Arc<dyn Budget>>,
+    ledger: Ledger,
+    /// Whom to tell what happens.
+    events: Option<EventBus>,
+}
+
+/// What a client is made of.
+pub(super) struct Parts {
+    /// With everything that stands around it.
+    pub(super) provider: BoxProvider,
+    pub(super) env: Env,
+    pub(super) model: Option<String>,
+    pub(super) ledger: Ledger,
+    pub(super) events: Option<EventBus>,
 }
 
 impl Client {
@@ -45,12 +61,20 @@ impl Client {
     /// [`ChatRequest::max_turns`] or `EMBER_MAX_TOOL_ITERATIONS` says otherwise.
     pub const DEFAULT_MAX_TURNS: usize = 10;
 
-    /// A client of a given provider.
+    /// A client of a given provider, as it is: what is used is counted, but nothing is tried again.
+    ///
+    /// [`Client::builder`] puts more around it.
     pub fn new(provider: impl Provider) -> Self {
-        Self::of(BoxProvider::new(provider), Env::process(), None)
+        let mut stack = StackConfig::new();
+        (stack.retry, stack.circuit_breaker) = (None, None);
+        let ledger = stack.ledger.clone();
+        let provider = stack.boxed(BoxProvider::new(provider));
+        let events = Some(EventBus::new());
+        Self::of(Parts { provider, env: Env::process(), model: None, ledger, events })
     }
 
-    fn of(provider: BoxProvider, env: Env, model: Option<String>) -> Self {
+    pub(super) fn of(parts: Parts) -> Self {
+        let Parts { provider, env, model, ledger, events } = parts;
         Self(Arc::new(Inner {
             provider,
             env,
@@ -58,27 +82,9 @@ impl Client {
             defaults: ChatRequest::default(),
             context: ToolContext::new(),
             budgets: Vec::new(),
+            ledger,
+            events,
         }))
-    }
-
-    /// A client of the provider that `LLM_PROVIDER` names, with that provider's own variables.
-    ///
-    /// # Errors
-    /// When there is no such provider, or its key is missing.
-    pub fn from_env() -> Result<Self, Error> {
-        Self::with_env(Env::process())
-    }
-
-    /// As [`Client::from_env`], with other variables.
-    ///
-    /// # Errors
-    /// When there is no such provider, or its key is missing.
-    pub fn with_env(env: Env) -> Result<Self, Error> {
-        let name = env.var("LLM_PROVIDER").unwrap_or_else(|| Self::DEFAULT_PROVIDER.to_owned());
-        let descriptor = ProviderDescriptor::find(name.trim())?;
-        let config = descriptor.configure(&env)?;
-        let model = Some(config.model.clone()).filter(|model| !model.is_empty());
-        Ok(Self::of(descriptor.make(config)?, env, model))
     }
 
     /// Reads settings such as `EMBER_MAX_TOOL_ITERATIONS` from here, instead of the environment of this process.
@@ -127,6 +133,41 @@ impl Client {
     /// The model that answers requests which name none, as far as it is known.
     pub fn default_model(&self) -> Option<&str> {
         self.0.model.as_deref()
+    }
+
+    /// What this client and its clones have used so far, and whoever else counts in its ledger.
+    pub fn usage(&self) -> UsageTotals {
+        self.0.ledger.totals()
+    }
+
+    /// The bus that is told what happens, unless events were turned off.
+    pub fn events(&self) -> Option<&EventBus> {
+        self.0.events.as_ref()
+    }
+
+    /// Calls a function at every event of its argument's type, as [`EventBus::on`] does. `None` if
+    /// events were turned off.
+    pub fn on<E: LifecycleEvent, O: Outcome>(
+        &self,
+        subscriber: impl Fn(&E) -> O + Send + Sync + 'static,
+    ) -> Option<Subscription> {
+        self.events().map(|bus| bus.on(subscriber))
+    }
+
+    /// As [`Client::on`], with an async function that is awaited, as [`EventBus::on_async`] does.
+    pub fn on_async<E: LifecycleEvent, Fut>(
+        &self,
+        subscriber: impl Fn(Arc<E>) -> Fut + Send + Sync + 'static,
+    ) -> Option<Subscription>
+    where
+        Fut: Future<Output: Outcome> + Send + 'static,
+    {
+        self.events().map(|bus| bus.on_async(subscriber))
+    }
+
+    /// Takes a subscriber off the bus; tells whether it was on it.
+    pub fn off(&self, subscription: Subscription) -> bool {
+        self.events().is_some_and(|bus| bus.off(subscription))
     }
 
     /// Asks, and returns the text of the answer.
@@ -184,7 +225,7 @@ impl Client {
 
     /// Completes a request by what the client is set to, and sets its tokens aside.
     fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
-        let Inner { provider, defaults, context, budgets, .. } = &*self.0;
+        let Inner { provider, env, defaults, context, budgets, events, .. } = &*self.0;
         if request.model.is_none() {
             request.model.clone_from(&defaults.model);
         }
@@ -198,7 +239,8 @@ impl Client {
         let max_turns = request.max_turns.filter(|turns| *turns > 0);
         Ok(Call {
             provider: provider.clone(),
-            request,
+            observer: Observer { bus: events.clone(), env: env.clone() },
+            request: Arc::new(request),
             context: context.clone(),
             meter: Meter::new(reservations),
             max_turns: max_turns.unwrap_or_else(|| self.max_turns()),

@@ -21,6 +21,7 @@ struct Inner {
     status: Option<u16>,
     code: Option<String>,
     retry_after: Option<Duration>,
+    should_retry: Option<bool>,
     source: Option<BoxError>,
 }
 
@@ -75,6 +76,7 @@ impl Error {
             status: None,
             code: None,
             retry_after: None,
+            should_retry: None,
             source: None,
         }))
     }
@@ -111,6 +113,13 @@ impl Error {
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// Adds whether the provider wants the request again (`x-should-retry`). Its word goes before ours.
+    #[must_use]
+    pub fn with_should_retry(mut self, should: bool) -> Self {
+        self.0.should_retry = Some(should);
         self
     }
 
@@ -151,10 +160,43 @@ impl Error {
         self.0.retry_after
     }
 
-    /// Tells whether the same request may succeed if it is sent again.
+    /// Tells whether the same request may succeed if it is sent again to the same provider.
+    ///
+    /// The provider's own word decides, where there is one. A time limit of ours that has passed is no
+    /// reason to wait for the same silence again; a provider that reports a time-out is.
     pub fn is_retryable(&self) -> bool {
         use ErrorKind::{Overloaded, RateLimit, Server, Timeout, Transport};
-        matches!(self.0.kind, Overloaded | RateLimit | Server | Timeout | Transport)
+        self.0.should_retry.unwrap_or_else(|| match self.0.kind {
+            Overloaded | RateLimit | Server | Transport => true,
+            Timeout => self.0.status.is_some() || self.0.code.is_some(),
+            _ => false,
+        })
+    }
+
+    /// The error for others whom it concerns as well; the cause stays with the first.
+    pub(crate) fn duplicate(&self) -> Self {
+        let Inner {
+            kind,
+            message,
+            public,
+            provider,
+            status,
+            code,
+            retry_after,
+            should_retry,
+            source: _,
+        } = &*self.0;
+        Self(Box::new(Inner {
+            kind: *kind,
+            message: message.clone(),
+            public: public.clone(),
+            provider: provider.clone(),
+            status: *status,
+            code: code.clone(),
+            retry_after: *retry_after,
+            should_retry: *should_retry,
+            source: None,
+        }))
     }
 }
 

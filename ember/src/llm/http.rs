@@ -67,12 +67,23 @@ impl<A: Adapter> HttpProvider<A> {
         Ok((http, encoded.dropped))
     }
 
+    /// What an answer whose status tells of a failure means.
+    fn failure(&self, head: &http::response::Parts, body: &[u8]) -> Error {
+        let error = self.adapter.failure(head.status.as_u16(), &head.headers, body);
+        // OpenAI and Anthropic send it, and their own clients let it decide.
+        match head.headers.get("x-should-retry").map(HeaderValue::as_bytes) {
+            Some(b"true") => error.with_should_retry(true),
+            Some(b"false") => error.with_should_retry(false),
+            _ => error,
+        }
+    }
+
     async fn try_chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
         let ids = CallIds::of(request);
         let (request, dropped) = self.request(request, false)?;
         let (head, body) = self.transport.exchange(request).await?.into_parts();
         if !head.status.is_success() {
-            return Err(self.adapter.failure(head.status.as_u16(), &head.headers, &body));
+            return Err(self.failure(&head, &body));
         }
         let mut response = self.adapter.decode(&body, ids)?;
         response.dropped = dropped;
@@ -86,7 +97,7 @@ impl<A: Adapter> HttpProvider<A> {
         let (head, body) = self.transport.open(request).await?.into_parts();
         if !head.status.is_success() {
             let body = body.collect_failure(deadline).await?;
-            return Err(self.adapter.failure(head.status.as_u16(), &head.headers, &body));
+            return Err(self.failure(&head, &body));
         }
         if is_json(&head.headers) {
             // A server that does not stream answers all at once.

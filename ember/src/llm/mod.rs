@@ -8,6 +8,8 @@
 mod message;
 mod estimate;
 mod usage;
+mod usd;
+pub mod catalog;
 mod error;
 pub mod tool;
 mod chat;
@@ -19,18 +21,25 @@ mod transport;
 #[cfg(feature = "transport")]
 mod http;
 mod fake;
+pub mod layer;
 mod budget;
+pub mod events;
+mod observe;
 mod tool_loop;
 mod client;
+mod builder;
 mod session;
 
 pub use budget::{Budget, Reservation};
+pub use builder::ClientBuilder;
+pub use catalog::{Catalog, Price};
 pub use chat::{
     ChatRequest, ChatResponse, Dropped, Finish, FinishReason, ResponseFormat, ToolChoice,
 };
 pub use client::{Client, Prompt};
 pub use error::{Error, ErrorKind};
 pub use estimate::estimate_tokens;
+pub use events::EventBus;
 pub use fake::{FakeProvider, FakeReply};
 #[cfg(feature = "transport")]
 pub use http::HttpProvider;
@@ -43,3 +52,4 @@ pub use session::{History, MemorySessionStore, SessionStore, Sessions, Turn};
 pub use stream::{Accumulator, ChatEvent, ChatStream, TextStream};
 pub use tool::{Tool, ToolContext, ToolError, ToolRegistry};
 pub use usage::Usage;
+pub use usd::{ParseUsdError, Usd};

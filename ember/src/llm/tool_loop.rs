@@ -7,7 +7,8 @@ use super::budget::Meter;
 use super::chat::{ChatRequest, ChatResponse, FinishReason, ToolChoice};
 use super::error::Error;
 use super::message::{Message, ToolCall, ToolResult};
-use super::provider::{BoxProvider, Provider};
+use super::observe::Observer;
+use super::provider::BoxProvider;
 use super::stream::{Accumulator, ChatEvent, ChatStream};
 use super::tool::{Tool, ToolContext, ToolRegistry};
 use super::usage::Usage;
@@ -21,7 +22,8 @@ use std::task::{Context, Poll, ready};
 /// A request on its way, with everything that it needs.
 pub(super) struct Call {
     pub(super) provider: BoxProvider,
-    pub(super) request: ChatRequest,
+    pub(super) observer: Observer,
+    pub(super) request: Arc<ChatRequest>,
     /// What the tools can reach.
     pub(super) context: ToolContext,
     pub(super) meter: Meter,
@@ -34,7 +36,7 @@ pub(super) async fn complete(call: Call) -> Result<ChatResponse, Error> {
     let (provider, mut rounds) = Rounds::new(call)?;
     loop {
         rounds.meter.round(&rounds.request);
-        let answer = provider.chat(&rounds.request).await;
+        let answer = rounds.observer.chat(&provider, &rounds.request).await;
         let mut response = answer.inspect_err(|error| rounds.meter.failed(error))?;
         rounds.meter.response(&response);
         response.usage = rounds.count(response.usage);
@@ -44,7 +46,7 @@ pub(super) async fn complete(call: Call) -> Result<ChatResponse, Error> {
                 return Ok(response);
             }
             Step::Run(calls) => {
-                let results = run(&rounds.tools, &calls).await;
+                let results = run(&rounds.observer, &rounds.tools, &calls).await;
                 rounds.go_on(response.message, results);
             }
         }
@@ -53,13 +55,17 @@ pub(super) async fn complete(call: Call) -> Result<ChatResponse, Error> {
 
 /// Answers bit by bit: one stream, however many rounds it takes.
 pub(super) async fn stream(call: Call) -> Result<ChatStream, Error> {
+    call.observer.clone().stream(call.request.clone(), open(call)).await
+}
+
+async fn open(call: Call) -> Result<ChatStream, Error> {
     if !call.meter.is_on() && !call.request.tools.iter().any(Tool::runs_here) {
         // There will be one round: the provider's stream is the whole.
-        return call.provider.stream(&call.request).await;
+        return call.observer.open(&call.provider, &call.request).await;
     }
     let (provider, mut rounds) = Rounds::new(call)?;
     rounds.meter.round(&rounds.request);
-    let answer = provider.stream(&rounds.request).await;
+    let answer = rounds.observer.open(&provider, &rounds.request).await;
     let first = answer.inspect_err(|error| rounds.meter.failed(error))?;
     Ok(ChatStream::new(LoopStream {
         provider,
@@ -75,6 +81,7 @@ pub(super) async fn stream(call: Call) -> Result<ChatStream, Error> {
 struct Rounds {
     /// Shared with the call that is under way, and changed only between calls.
     request: Arc<ChatRequest>,
+    observer: Observer,
     tools: ToolRegistry,
     meter: Meter,
     max_turns: usize,
@@ -90,10 +97,11 @@ enum Step {
 
 impl Rounds {
     fn new(call: Call) -> Result<(BoxProvider, Self), Error> {
-        let Call { provider, request, context, meter, max_turns } = call;
+        let Call { provider, observer, request, context, meter, max_turns } = call;
         let tools = ToolRegistry::of(request.tools.iter().cloned())?.context(context);
         let rounds = Self {
-            request: Arc::new(request),
+            request,
+            observer,
             tools,
             meter,
             max_turns,
@@ -144,8 +152,8 @@ impl Rounds {
 }
 
 /// Runs the calls of one turn at the same time; the results are in the order of the calls.
-async fn run(tools: &ToolRegistry, calls: &[ToolCall]) -> Vec<ToolResult> {
-    join_all(calls.iter().map(|call| tools.execute(call))).await
+async fn run(observer: &Observer, tools: &ToolRegistry, calls: &[ToolCall]) -> Vec<ToolResult> {
+    join_all(calls.iter().map(|call| observer.execute(tools, call))).await
 }
 
 struct LoopStream {
@@ -198,8 +206,10 @@ impl Stream for LoopStream {
                     this.first_index = this.next_index;
                     this.rounds.meter.round(&this.rounds.request);
                     let (provider, request) = (this.provider.clone(), this.rounds.request.clone());
-                    this.state =
-                        State::Opening(Box::pin(async move { provider.stream(&request).await }));
+                    let observer = this.rounds.observer.clone();
+                    this.state = State::Opening(Box::pin(async move {
+                        observer.open(&provider, &request).await
+                    }));
                 }
                 State::Opening(work) => {
                     let answer = ready!(work.as_mut().poll(context));
@@ -223,9 +233,9 @@ impl LoopStream {
         match self.rounds.next_step(&mut response) {
             Step::Over => self.ready.push_back(ChatEvent::Finish(response.finish)),
             Step::Run(calls) => {
-                let tools = self.rounds.tools.clone();
+                let (observer, tools) = (self.rounds.observer.clone(), self.rounds.tools.clone());
                 self.state = State::Running(Box::pin(async move {
-                    let results = run(&tools, &calls).await;
+                    let results = run(&observer, &tools, &calls).await;
                     (response.message, results)
                 }));
             }
