@@ -9,9 +9,14 @@ pub use upstream::{Reply, Seen, Upstream};
 
 use std::path::PathBuf;
 
-/// The folder of recorded exchanges, where it exists beside the project.
+/// A file or folder of what the tests of this project read.
+pub fn fixtures(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
+}
+
+/// A folder of recorded exchanges, where it exists beside the project.
 ///
-/// Tests that need it do nothing in a clone without it.
+/// Tests read it in addition to the fixtures, which every clone has.
 pub fn shared(path: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(path);
     path.exists().then_some(path)

@@ -37,6 +37,8 @@ impl Seen {
 pub struct Reply {
     status: u16,
     headers: Vec<(String, String)>,
+    /// How long the status and the headers take.
+    late: Duration,
     steps: Vec<Step>,
 }
 
@@ -78,6 +80,12 @@ impl Reply {
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Waits before the status and the headers.
+    pub fn late(mut self, time: Duration) -> Self {
+        self.late = time;
         self
     }
 
@@ -204,6 +212,7 @@ async fn write_reply(socket: &mut TcpStream, reply: Reply) -> std::io::Result<bo
         closed(socket).await;
         return Err(std::io::ErrorKind::BrokenPipe.into());
     }
+    tokio::time::sleep(reply.late).await;
     let mut head = format!("HTTP/1.1 {} x\r\ntransfer-encoding: chunked\r\n", reply.status);
     for (name, value) in &reply.headers {
         head += &format!("{name}: {value}\r\n");

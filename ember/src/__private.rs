@@ -1,12 +1,14 @@
 //! The only names that macros may use. Nothing here is covered by any promise.
 
 pub mod describe;
+mod tool_output;
 
 pub use crate::ai::AiOptions;
 pub use crate::base::{Error, Location};
 pub use crate::default_json;
 pub use crate::llm::tool::{
-    Arguments, Parameters, ToolDescriptor, ToolFuture, ToolItem, ToolOptions,
+    Arguments, FromToolContext, Parameters, ToolDescriptor, ToolFuture, ToolItem, ToolNeeds,
+    ToolOptions,
 };
 pub use crate::llm::{ProviderDescriptor, Tool};
 pub use crate::web::extract::FromRequestParts;
@@ -23,13 +25,11 @@ pub use schemars;
 pub use std::boxed::Box;
 pub use std::option::Option;
 pub use std::vec::Vec;
+pub use tool_output::{ToolOutput, ToolResultKind, ToolValueKind};
 
-use crate::llm::ToolError;
-use crate::llm::tool::to_text;
 use crate::web::extract::{self, BeforeLast, FromRequest, PathParameter};
 use crate::web::middleware::IntoMiddleware;
 use crate::web::{BeforeOutcome, Built, IntoResponse, Outcome};
-use serde::Serialize;
 use std::panic::resume_unwind;
 
 /// Takes an argument from the path.
@@ -102,18 +102,6 @@ pub fn answer<T: IntoResponse>(value: T) -> Result<Response, Error> {
     Ok(value.into_response())
 }
 
-/// Writes what a tool has returned.
-pub fn tool_value<T: Serialize>(value: T) -> Result<String, ToolError> {
-    Ok(to_text(&value)?)
-}
-
-/// Writes what a tool has returned that can fail.
-pub fn tool_result<T: Serialize, E: Into<ToolError>>(
-    result: Result<T, E>,
-) -> Result<String, ToolError> {
-    tool_value(result.map_err(Into::into)?)
-}
-
 /// Runs a test to its end, on a runtime of its own.
 pub fn block_on<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -142,7 +130,7 @@ pub async fn blocking<T: Send + 'static>(function: impl FnOnce() -> T + Send + '
 macro_rules! default_json {
     ($default:expr) => {{
         #[allow(unused_imports)]
-        use $crate::__private::describe::*;
+        use $crate::__private::describe::{UnwrittenDefault as _, WrittenDefault as _};
         (&&$crate::__private::describe::DefaultValue($default)).to_json()
     }};
 }

@@ -78,6 +78,10 @@ mod tests {
     use super::*;
     use ember::testing::{TestClient, TestResponse};
 
+    // Ids of the form of those that are issued.
+    const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
     fn client() -> TestClient {
         let app = ember::Ember::in_module("chat").component(Db::open("app.db").unwrap());
         TestClient::new(app.client(Client::new(offline::model())).build().unwrap())
@@ -95,14 +99,14 @@ mod tests {
     #[tokio::test]
     async fn it_remembers_and_looks_at_the_weather() {
         let client = client();
-        assert_eq!(say(&client, "a", "My name is Ada").await, "Nice to meet you, Ada.");
-        let weather = say(&client, "a", "What is the weather in Rome?").await;
+        assert_eq!(say(&client, A, "My name is Ada").await, "Nice to meet you, Ada.");
+        let weather = say(&client, A, "What is the weather in Rome?").await;
         assert!(
             weather.starts_with("Let me look. The weather service says: {\"city\":\"Rome\""),
             "{weather}"
         );
-        assert_eq!(say(&client, "a", "What is my name?").await, "Your name is Ada.");
-        assert_eq!(say(&client, "b", "What is my name?").await, "You have not told me.");
+        assert_eq!(say(&client, A, "What is my name?").await, "Your name is Ada.");
+        assert_eq!(say(&client, B, "What is my name?").await, "You have not told me.");
     }
 
     #[tokio::test]

@@ -17,3 +17,8 @@ async fn get_weather(
 fn get_current_time() -> String {
     time()
 }
+
+#[tool]
+async fn count_tasks(tasks: Component<Tasks>, at_least: Option<u8>) -> usize {
+    tasks.count(at_least)
+}

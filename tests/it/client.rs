@@ -4,10 +4,12 @@ use ember::Env;
 use ember::llm::tool::ParameterSchema;
 use ember::llm::{
     ChatEvent, ChatRequest, ChatResponse, Client, ErrorKind, FakeProvider, FakeReply, FinishReason,
-    Message, Part, Role, Tool, Usage,
+    Message, Part, Role, Tool, ToolChoice, Usage,
 };
 use ember::prelude::*;
 use serde_json::json;
+use std::sync::Arc;
+use tokio::sync::Barrier;
 
 /// Adds two numbers.
 #[tool]
@@ -109,7 +111,103 @@ async fn a_runaway_loop_is_stopped() {
         assert_eq!(whole.finish.reason, FinishReason::ToolLimit);
         assert_eq!(whole.steps.len(), 2 * (rounds - 1));
         assert_eq!(whole, folded);
+        let own = client.complete(request().max_turns(2)).await.unwrap();
+        assert_eq!(own.steps.len(), 2, "a request's own limit goes before that of the environment");
     }
+}
+
+#[tokio::test]
+async fn a_tool_that_must_be_called_is_called_once() {
+    // A model that does as it is told: it calls as long as it must.
+    let obedient = |request: &ChatRequest| match request.tool_choice {
+        ToolChoice::Auto => FakeReply::new().text("3."),
+        _ => sum_of(1, 2),
+    };
+    for choice in [ToolChoice::Required, ToolChoice::Tool("add".into())] {
+        let request = || ChatRequest::from("Go").tool(add {}).tool_choice(choice.clone());
+        let client = Client::new(FakeProvider::new().respond(obedient));
+        assert_eq!(client.complete(request()).await.unwrap().into_text().unwrap(), "3.");
+        let streamed = client.stream(request()).await.unwrap().collect().await.unwrap();
+        assert_eq!(streamed.into_text().unwrap(), "3.");
+    }
+    let never = FakeProvider::new().reply(sum_of(1, 2)).text("3.");
+    let request = ChatRequest::from("Go").tool(add {}).tool_choice(ToolChoice::None);
+    Client::new(never.clone()).complete(request).await.unwrap();
+    assert_eq!(never.requests()[1].tool_choice, ToolChoice::None);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_broken_is_no_answer() {
+    let refusal = FakeReply::new().event(ChatEvent::Refusal("No.".into()));
+    for (reply, kind) in [
+        (FakeReply::new().text("a ").finish(FinishReason::Length), ErrorKind::Truncated),
+        (FakeReply::new().text("a ").finish(FinishReason::Error), ErrorKind::Server),
+        (FakeReply::new().finish(FinishReason::ContentFilter), ErrorKind::ContentFilter),
+        (refusal.clone().finish(FinishReason::ContentFilter), ErrorKind::ContentFilter),
+        (refusal, ErrorKind::ContentFilter),
+        (sum_of(1, 1), ErrorKind::ToolLimit),
+    ] {
+        let client = || {
+            Client::new(FakeProvider::new().respond({
+                let reply = reply.clone();
+                move |_| reply.clone()
+            }))
+        };
+        let request = || ChatRequest::from("Go").tool(add {});
+        assert_eq!(client().ask(request()).await.unwrap_err().kind(), kind);
+        assert_eq!(client().prompt(request()).text().await.unwrap_err().kind(), kind);
+        let mut text = client().stream_text(request()).await.unwrap();
+        let mut last = None;
+        while let Some(piece) = text.next().await {
+            last = Some(piece);
+        }
+        assert_eq!(last.unwrap().unwrap_err().kind(), kind);
+        let whole = client().complete(request()).await.unwrap();
+        assert_ne!(whole.finish.reason, FinishReason::ToolCalls, "how it ended is data");
+    }
+}
+
+#[tokio::test]
+async fn ids_of_calls_differ_in_all_rounds() {
+    let script = [
+        sum_of(1, 1),
+        sum_of(2, 2).tool_call("add", json!({"a": 3, "b": 3})),
+        FakeReply::new().text("Done."),
+    ];
+    let (_, response) = both(&script, ChatRequest::from("Go").tool(add {})).await;
+    let ids: Vec<_> =
+        response.steps.iter().flat_map(Message::tool_calls).map(|call| call.id.as_str()).collect();
+    assert_eq!(ids, ["call_1", "call_2", "call_3"]);
+}
+
+#[tokio::test]
+async fn calls_of_one_turn_overlap_in_time() {
+    // Each call waits for the other, so one after the other they would wait for ever.
+    let barrier = Arc::new(Barrier::new(2));
+    let meet = Tool::new("meet", "Waits for another.", ParameterSchema::object([]), move |_| {
+        let barrier = barrier.clone();
+        async move {
+            barrier.wait().await;
+            Ok("met")
+        }
+    });
+    let calls = FakeReply::new().tool_call("meet", json!({})).tool_call("meet", json!({}));
+    let script = [calls, FakeReply::new().text("Done.")];
+    let (_, response) = both(&script, ChatRequest::from("Go").tool(meet.unwrap())).await;
+    assert_eq!(response.text(), "Done.");
+}
+
+#[tokio::test]
+async fn a_client_can_be_given_defaults() {
+    let fake = FakeProvider::new().text("ok");
+    let client = Client::new(fake.clone()).model("small").tools([add {}]);
+    client.ask("Hi").await.unwrap();
+    let own = Tool::declared("add", "Another.", ParameterSchema::object([])).unwrap();
+    client.ask(ChatRequest::from("Hi").model("large").tool(own)).await.unwrap();
+    let [first, second] = &fake.requests()[..] else { panic!() };
+    assert_eq!((first.model.as_deref(), first.tools.len()), (Some("small"), 1));
+    assert_eq!((second.model.as_deref(), second.tools.len()), (Some("large"), 1));
+    assert_eq!(second.tools[0].description(), "Another.");
 }
 
 #[tokio::test]

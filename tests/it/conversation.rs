@@ -1,9 +1,10 @@
 //! AI routes: conversations that are remembered, streamed, limited, and rolled back.
 
 use ember::Ember;
+use ember::llm::tool::ParameterSchema;
 use ember::llm::{
-    Client, ErrorKind, FakeProvider, FakeReply, FinishReason, HttpProvider, Message,
-    ProviderConfig, Usage,
+    ChatEvent, Client, ErrorKind, FakeProvider, FakeReply, FinishReason, HttpProvider,
+    MemorySessionStore, Message, ProviderConfig, Tool, Usage,
 };
 use ember::prelude::*;
 use ember::testing::{TestClient, TestResponse};
@@ -68,6 +69,42 @@ async fn limited(conversation: ConversationContext, message: String) -> ember::R
     conversation.stream(message).await
 }
 
+const SMALL: TokenLimits =
+    TokenLimits::per_minute(100).max_prompt_tokens(50).max_completion_tokens(30);
+
+#[ai_route("/scoped", tools = [add], model = "large", token_limits = SMALL)]
+async fn scoped(client: Client, message: String) -> ember::Result<String> {
+    Ok(client.ask(message).await?)
+}
+
+#[ai_route("/scoped-stream", tools = [add], model = "large", token_limits = SMALL)]
+async fn scoped_stream(client: Client, message: String) -> ember::Result<String> {
+    let mut pieces = client.stream_text(message).await?;
+    let mut text = String::new();
+    while let Some(piece) = pieces.next().await {
+        text += &piece?;
+    }
+    Ok(text)
+}
+
+#[ai_route("/ask-and-fail")]
+async fn ask_and_fail(
+    mut conversation: ConversationContext,
+    message: String,
+) -> ember::Result<String> {
+    conversation.ask(message).await?;
+    Err(Error::conflict("Too late."))
+}
+
+#[ai_route("/set-up", tools = [add])]
+async fn set_up(mut conversation: ConversationContext, message: String) -> ember::Result<String> {
+    let parameters = ParameterSchema::object([ParameterSchema::new("n", "integer", "A number.")]);
+    let double = |arguments: Value| async move { Ok(arguments["n"].as_i64().unwrap_or(0) * 2) };
+    let double = Tool::new("double", "Doubles.", parameters, double)?;
+    conversation.tool(double).with(|request| request.temperature(0.2));
+    conversation.ask(message).await
+}
+
 #[post("/direct")]
 async fn direct(client: Client, message: String) -> ember::Result<String> {
     Ok(client.ask(message).await?)
@@ -91,6 +128,9 @@ fn app(provider: &FakeProvider) -> TestClient {
     let app: Ember = ember::app!().client(Client::new(provider.clone())).middleware(Trusting);
     TestClient::new(app.build().unwrap())
 }
+
+/// An id of the form of those that are issued.
+const C: &str = "cccccccccccccccccccccccccccccccc";
 
 async fn post(app: &TestClient, target: &str, id: &str, message: &'static str) -> TestResponse {
     let request = app.post(target).body(message);
@@ -166,8 +206,26 @@ async fn ids_are_checked_and_belong_to_their_principal() {
     let messages: Vec<Message> = history("ann").send().await.json().await;
     assert_eq!(messages[0].text(), "I am Ann");
     assert!(said(&app, "shared").await.is_empty(), "nobody is somebody else");
+    let own = ask("ann").body("Hi").send().await;
+    assert_eq!(id_of(&own), "shared", "a principal may choose");
     let messages: Vec<Message> = history("eve").send().await.json().await;
     assert!(messages.is_empty());
+}
+
+#[tokio::test]
+async fn an_id_that_anybody_could_choose_is_replaced() {
+    let app = app(&FakeProvider::new().text("Yes."));
+    let upper = C.to_uppercase();
+    for planted in ["1", "shared", &upper, &C[1..]] {
+        let first = post(&app, "/ask", planted, "My secret").await;
+        let issued = id_of(&first);
+        assert_ne!(issued, planted);
+        assert_eq!(issued.len(), 32);
+        assert!(said(&app, planted).await.is_empty(), "whoever planted it reads nothing");
+        assert_eq!(said(&app, &issued).await.len(), 2, "whoever was given one goes on");
+    }
+    let kept = post(&app, "/ask", C, "Hi").await;
+    assert_eq!(id_of(&kept), C, "an id of our form is taken as it is");
 }
 
 #[tokio::test]
@@ -176,10 +234,10 @@ async fn only_question_and_answer_of_a_turn_with_tools_are_remembered() {
         .reply(FakeReply::new().text("Let me add. ").tool_call("add", json!({"a": 1, "b": 2})))
         .reply(FakeReply::new().text("It is 3."));
     let app = app(&fake);
-    let response = post(&app, "/add", "sum", "1 + 2?").await;
+    let response = post(&app, "/add", C, "1 + 2?").await;
     let data: String = response.events().await.into_iter().map(|event| event.data).collect();
     assert_eq!(data, "Let me add. It is 3.[DONE]");
-    assert_eq!(said(&app, "sum").await, ["User: 1 + 2?", "Assistant: It is 3."]);
+    assert_eq!(said(&app, C).await, ["User: 1 + 2?", "Assistant: It is 3."]);
     assert_eq!(fake.requests()[0].tools[0].name(), "add");
 }
 
@@ -200,11 +258,11 @@ async fn a_failure_before_the_first_token_has_a_status() {
                 "secret of the provider",
             ));
             let app = app(&fake);
-            let response = post(&app, "/chat", "c", "Hi").await;
+            let response = post(&app, "/chat", C, "Hi").await;
             assert_eq!(response.status(), status, "{kind:?}");
-            assert_eq!(id_of(&response), "c");
+            assert_eq!(id_of(&response), C);
             assert!(!response.text().await.contains("secret"));
-            assert!(said(&app, "c").await.is_empty(), "a failed turn is rolled back");
+            assert!(said(&app, C).await.is_empty(), "a failed turn is rolled back");
         }
     }
 }
@@ -217,17 +275,17 @@ async fn a_failure_after_it_is_an_event_and_never_done() {
         FakeReply::new().text("a b ").finish(FinishReason::Length),
         FakeReply::new().text("a b ").finish(FinishReason::ContentFilter),
     ];
-    for reply in broken {
+    for (reply, status) in broken.into_iter().zip([502, 502, 502, 422]) {
         let app = app(&FakeProvider::new().reply(reply).text("fine"));
-        let events = post(&app, "/chat", "c", "Hi").await.events().await;
+        let events = post(&app, "/chat", C, "Hi").await.events().await;
         let names: Vec<_> = events.iter().map(|event| event.event.as_str()).collect();
         assert_eq!(names, ["message", "message", "error"]);
         let problem: Value = serde_json::from_str(&events[2].data).unwrap();
-        assert_eq!(problem["status"], 502);
+        assert_eq!(problem["status"], status);
         assert!(!events[2].data.contains("secret"));
-        assert!(said(&app, "c").await.is_empty(), "a failed turn is rolled back");
-        post(&app, "/chat", "c", "Again").await.events().await;
-        assert_eq!(said(&app, "c").await, ["User: Again", "Assistant: fine"]);
+        assert!(said(&app, C).await.is_empty(), "a failed turn is rolled back");
+        post(&app, "/chat", C, "Again").await.events().await;
+        assert_eq!(said(&app, C).await, ["User: Again", "Assistant: fine"]);
     }
 }
 
@@ -235,14 +293,14 @@ async fn a_failure_after_it_is_an_event_and_never_done() {
 async fn an_abandoned_turn_is_rolled_back_and_the_next_goes_on() {
     let app =
         app(&FakeProvider::new().reply(FakeReply::new().text("a b c").hang_after(2)).text("fine"));
-    let mut response = post(&app, "/chat", "c", "Hi").await;
+    let mut response = post(&app, "/chat", C, "Hi").await;
     assert_eq!(response.next_event().await.unwrap().data, "a ");
     drop(response);
-    let next = timeout(secs(5), post(&app, "/ask", "c", "Again"))
+    let next = timeout(secs(5), post(&app, "/ask", C, "Again"))
         .await
         .expect("the conversation stays locked");
     assert_eq!(next.text().await, "fine");
-    assert_eq!(said(&app, "c").await, ["User: Again", "Assistant: fine"]);
+    assert_eq!(said(&app, C).await, ["User: Again", "Assistant: fine"]);
 }
 
 #[tokio::test]
@@ -251,24 +309,24 @@ async fn turns_of_one_conversation_follow_one_another() {
         FakeReply::new().text(request.messages.len().to_string()).delay(millis(2))
     });
     let app = app(&fake);
-    let turns = (0..20).map(|_| async { post(&app, "/chat", "c", "Hi").await.events().await });
+    let turns = (0..20).map(|_| async { post(&app, "/chat", C, "Hi").await.events().await });
     futures_util::future::join_all(turns).await;
     let lengths: Vec<_> = fake.requests().iter().map(|request| request.messages.len()).collect();
     assert_eq!(lengths, (0..20).map(|turn| 2 * turn + 1).collect::<Vec<_>>());
-    assert_eq!(said(&app, "c").await.len(), 40);
+    assert_eq!(said(&app, C).await.len(), 40);
 }
 
 #[tokio::test]
 async fn the_system_message_is_replaced_and_not_repeated() {
     let app = app(&FakeProvider::new().text("Ok."));
-    post(&app, "/terse", "c", "One").await.events().await;
-    post(&app, "/terse", "c", "Two").await.events().await;
-    let said_so_far = said(&app, "c").await;
+    post(&app, "/terse", C, "One").await.events().await;
+    post(&app, "/terse", C, "Two").await.events().await;
+    let said_so_far = said(&app, C).await;
     let expected =
         ["System: Be terse.", "User: One", "Assistant: Ok.", "User: Two", "Assistant: Ok."];
     assert_eq!(said_so_far, expected);
-    post(&app, "/edit", "c", "add").await;
-    let said_so_far = said(&app, "c").await;
+    post(&app, "/edit", C, "add").await;
+    let said_so_far = said(&app, C).await;
     assert_eq!(said_so_far.iter().filter(|line| line.starts_with("System")).count(), 1);
     assert_eq!(said_so_far[0], "System: Be kind.");
 }
@@ -277,15 +335,15 @@ async fn the_system_message_is_replaced_and_not_repeated() {
 async fn trimming_keeps_the_system_message_and_whole_turns() {
     let app = app(&FakeProvider::new().text("Ok."));
     for _ in 0..10 {
-        post(&app, "/edit", "c", "add").await;
+        post(&app, "/edit", C, "add").await;
     }
-    let tokens: u64 = post(&app, "/edit", "c", "trim").await.text().await.parse().unwrap();
+    let tokens: u64 = post(&app, "/edit", C, "trim").await.text().await.parse().unwrap();
     assert!((20..=60).contains(&tokens), "{tokens}");
-    let kept = said(&app, "c").await;
+    let kept = said(&app, C).await;
     assert_eq!(kept[0], "System: Be kind.");
     assert!(kept[1].starts_with("User") && kept.len() % 2 == 1, "{kept:?}");
-    post(&app, "/edit", "c", "clear").await;
-    assert!(said(&app, "c").await.is_empty());
+    post(&app, "/edit", C, "clear").await;
+    assert!(said(&app, C).await.is_empty());
 }
 
 #[tokio::test]
@@ -324,7 +382,7 @@ async fn reasoning_is_not_for_the_reader() {
 #[tokio::test(start_paused = true)]
 async fn comments_keep_the_connection_open_while_a_model_thinks() {
     let app = app(&FakeProvider::new().reply(FakeReply::new().text("done").delay(secs(40))));
-    let mut response = post(&app, "/chat", "c", "Hi").await;
+    let mut response = post(&app, "/chat", C, "Hi").await;
     assert_eq!(response.status(), 200, "after ten seconds nobody waits for a status any more");
     let mut frames = Vec::new();
     while let Some(frame) = response.chunk().await {
@@ -338,7 +396,7 @@ async fn comments_keep_the_connection_open_while_a_model_thinks() {
     let late = FakeReply::new().reasoning("hm").delay(secs(40));
     let late = late.fail_after(1, ErrorKind::Overloaded, "busy");
     let app = self::app(&FakeProvider::new().reply(late));
-    let events = post(&app, "/chat", "c", "Hi").await.events().await;
+    let events = post(&app, "/chat", C, "Hi").await.events().await;
     assert_eq!(events[0].event, "error");
 }
 
@@ -353,4 +411,168 @@ async fn a_reader_who_leaves_closes_the_connection_to_the_model() {
     assert_eq!(response.next_event().await.unwrap().data, "a");
     drop(response);
     timeout(secs(5), upstream.hung_up()).await.expect("the connection stays open");
+}
+
+#[tokio::test]
+async fn an_answer_without_text_that_is_broken_has_a_status() {
+    for (finish, status) in [
+        (FinishReason::ContentFilter, 422),
+        (FinishReason::Length, 502),
+        (FinishReason::Error, 502),
+        (FinishReason::ToolLimit, 502),
+    ] {
+        for target in ["/chat", "/ask"] {
+            let reply = FakeReply::new().reasoning("hm").finish(finish.clone());
+            let app = app(&FakeProvider::new().reply(reply).text("fine"));
+            let response = post(&app, target, C, "Hi").await;
+            assert_eq!(response.status(), status, "{finish:?} at {target}");
+            assert_eq!(response.header("content-type"), Some("application/problem+json"));
+            assert!(said(&app, C).await.is_empty(), "a failed turn is rolled back");
+        }
+    }
+    let empty = app(&FakeProvider::new().reply(FakeReply::new()));
+    let events = post(&empty, "/chat", C, "Hi").await.events().await;
+    assert_eq!(events.into_iter().map(|event| event.data).collect::<Vec<_>>(), ["[DONE]"]);
+    assert_eq!(said(&empty, C).await.len(), 2, "an empty answer is remembered");
+}
+
+#[tokio::test]
+async fn a_refusal_is_said_and_remembered() {
+    let no = || FakeReply::new().event(ChatEvent::Refusal("No.".into()));
+    for (target, expected) in [("/chat", "No.[DONE]"), ("/ask", "No.")] {
+        let reply = no().finish(FinishReason::ContentFilter);
+        let app = app(&FakeProvider::new().reply(reply));
+        let response = post(&app, target, C, "Hi").await;
+        assert_eq!(response.status(), 200);
+        let text = match target {
+            "/ask" => response.text().await,
+            _ => response.events().await.into_iter().map(|event| event.data).collect(),
+        };
+        assert_eq!(text, expected);
+        assert_eq!(said(&app, C).await.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn options_of_a_route_hold_for_a_plain_client() {
+    for streamed in [false, true] {
+        let target = if streamed { "/scoped-stream" } else { "/scoped" };
+        let fake = FakeProvider::new()
+            .reply(
+                FakeReply::new().tool_call("add", json!({"a": 1, "b": 2})).usage(Usage::new(10, 5)),
+            )
+            .reply(FakeReply::new().text("3").usage(Usage::new(20, 5)));
+        let app = app(&fake);
+        let first = post(&app, target, "", "Hi").await;
+        assert_eq!(first.header("ratelimit-limit"), Some("100"));
+        assert_eq!(first.text().await, "3");
+        let [asked, again] = &fake.requests()[..] else { panic!() };
+        assert_eq!((asked.model.as_deref(), asked.max_tokens), (Some("large"), Some(30)));
+        assert_eq!((asked.tools[0].name(), again.messages.len()), ("add", 3));
+        let refused = app.post(target).body("x".repeat(120)).send().await;
+        assert_eq!(refused.status(), 429, "{target}: both rounds are settled");
+        let left: u64 = refused.header("ratelimit-remaining").unwrap().parse().unwrap();
+        assert!((60..=62).contains(&left), "40 of 100 were used: {left} are left");
+        let too_long = app.post(target).body("x".repeat(300)).send().await;
+        assert_eq!(too_long.status(), 413);
+        let problem: Value = too_long.json().await;
+        assert!(
+            problem["detail"].as_str().unwrap().contains("at most 50 are allowed"),
+            "{problem}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_was_used_before_a_failure_is_settled_in_both_ways() {
+    let round =
+        || FakeReply::new().tool_call("add", json!({"a": 1, "b": 2})).usage(Usage::new(30, 10));
+    let endings = [
+        (FakeReply::error(ErrorKind::Overloaded, "busy"), 40),
+        (FakeReply::new().finish(FinishReason::Length).usage(Usage::new(10, 5)), 55),
+    ];
+    for (ending, used) in endings {
+        for target in ["/scoped", "/scoped-stream"] {
+            let app = app(&FakeProvider::new().reply(round()).reply(ending.clone()));
+            let response = post(&app, target, "", "Hi").await;
+            let _ = response.text().await;
+            let left = left_of(&app, target).await;
+            assert!(
+                (100 - used..=102 - used).contains(&left),
+                "{target}: {left} are left, not {}",
+                100 - used
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_used_before_a_drop_is_settled_in_both_ways() {
+    let round =
+        || FakeReply::new().tool_call("add", json!({"a": 1, "b": 2})).usage(Usage::new(30, 10));
+    let mut left = Vec::new();
+    for target in ["/scoped", "/scoped-stream"] {
+        let fake = FakeProvider::new().reply(round()).reply(FakeReply::new().hang_after(0));
+        let app = app(&fake);
+        let dropped =
+            timeout(millis(50), async { post(&app, target, "", "Hi").await.text().await });
+        assert!(dropped.await.is_err());
+        left.push(left_of(&app, target).await);
+    }
+    assert!(left[0] <= 60, "the first round and the second prompt are paid: {left:?}");
+    assert!(left[0].abs_diff(left[1]) <= 2, "{left:?}");
+}
+
+/// What is left of a route's tokens, as a request tells that is refused for its length.
+async fn left_of(app: &TestClient, target: &str) -> u64 {
+    let refused = app.post(target).body("x".repeat(300)).send().await;
+    assert_eq!(refused.status(), 413);
+    refused.header("ratelimit-remaining").unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_after_an_answer_leaves_it_said() {
+    let app = app(&FakeProvider::new().text("Yes."));
+    assert_eq!(post(&app, "/ask-and-fail", C, "Hi").await.status(), 409);
+    assert_eq!(said(&app, C).await, ["User: Hi", "Assistant: Yes."]);
+}
+
+#[tokio::test]
+async fn a_turn_can_be_set_up_by_its_handler() {
+    let fake = FakeProvider::new()
+        .reply(
+            FakeReply::new()
+                .tool_call("double", json!({"n": 4}))
+                .tool_call("add", json!({"a": 1, "b": 1})),
+        )
+        .text("done");
+    let app = app(&fake);
+    assert_eq!(post(&app, "/set-up", C, "Hi").await.text().await, "done");
+    let [first, second] = &fake.requests()[..] else { panic!() };
+    let names: Vec<_> = first.tools.iter().map(Tool::name).collect();
+    assert_eq!((names, first.temperature), (vec!["double", "add"], Some(0.2)));
+    let results: Vec<_> = second.messages.last().unwrap().content.iter().collect();
+    assert!(format!("{results:?}").contains("\"8\"") && format!("{results:?}").contains("\"2\""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_that_is_forgotten_during_a_turn_is_not_kept_by_half() {
+    let slow = FakeProvider::new()
+        .reply(FakeReply::new().text("One."))
+        .reply(FakeReply::new().text("Two.").delay(secs(1)))
+        .text("Three.");
+    let store = MemorySessionStore::new().max_sessions(1);
+    let app = ember::app!().client(Client::new(slow)).sessions(store).middleware(Trusting);
+    let app = TestClient::new(app.build().unwrap());
+    post(&app, "/terse", C, "Hi").await.events().await;
+    assert_eq!(said(&app, C).await[0], "System: Be terse.");
+    let mut second = post(&app, "/terse", C, "Go on").await;
+    assert_eq!(second.next_event().await.unwrap().data, "Two.");
+    // Another conversation takes the only place.
+    post(&app, "/ask", "", "Me").await;
+    let last = second.events().await.pop().unwrap();
+    assert_eq!(last.event, "error");
+    let problem: Value = serde_json::from_str(&last.data).unwrap();
+    assert_eq!(problem["status"], 409);
+    assert!(said(&app, C).await.is_empty());
 }

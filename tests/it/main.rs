@@ -17,6 +17,7 @@ mod unix;
 #[cfg(feature = "tls")]
 mod tls;
 mod tools;
+mod tool_context;
 mod client;
 mod caches;
 mod grouping;

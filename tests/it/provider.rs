@@ -23,6 +23,12 @@ fn short() -> Timeouts {
     Timeouts::default().headers(limit).first_event(limit).gap(limit).total(secs(5))
 }
 
+/// The time.
+#[tool]
+async fn now() -> u8 {
+    12
+}
+
 fn chunk(text: &str) -> Value {
     json!({"id": "c1", "model": "small", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]})
 }
@@ -205,6 +211,131 @@ async fn the_total_limit_holds_for_a_stream_that_never_ends() {
     let (text, error) = text_of(client.stream("Hi").await).await;
     assert_eq!(error, Some(ErrorKind::Timeout));
     assert!(!text.is_empty());
+}
+
+#[tokio::test]
+async fn the_total_limit_holds_where_no_timer_is_waited_for() {
+    // When the reader comes back, the rest is there, and is read without a pause.
+    let rest = format!("data: {}\n\ndata: {}\n\ndata: [DONE]\n\n", chunk("b"), stop());
+    let reply = Reply::events().data(chunk("a")).wait(millis(20)).send(rest);
+    let upstream = Upstream::start(move |_| reply.clone()).await;
+    let client = client(&upstream, Timeouts::default().total(millis(200)));
+    let mut text = client.stream_text("Hi").await.unwrap();
+    assert_eq!(text.next().await.unwrap().unwrap(), "a");
+    tokio::time::sleep(millis(400)).await;
+    assert_eq!(text.next().await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+}
+
+#[tokio::test]
+async fn the_total_limit_holds_for_an_answer_that_comes_whole() {
+    // Neither the headers nor the body take as long as both may take together.
+    let slow = Reply::status(200).header("content-type", "application/json").late(millis(300));
+    let body = json!({"choices": [{"message": {"content": "Hi"}, "finish_reason": "stop"}]});
+    let slow = slow.send(" ").wait(millis(300)).send(body.to_string());
+    let upstream = Upstream::start(move |_| slow.clone()).await;
+    let client = client(&upstream, Timeouts::default().total(millis(400)));
+    assert_eq!(client.stream("Hi").await.unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(client.ask("Hi").await.unwrap_err().kind(), ErrorKind::Timeout);
+}
+
+#[tokio::test]
+async fn no_limit_is_a_limit() {
+    let max = Duration::MAX;
+    let none = Timeouts::default().connect(max).headers(max).first_event(max).gap(max).total(max);
+    let upstream = Upstream::start(|seen| match seen.json()["stream"] == true {
+        true => Reply::events().data(chunk("Hi")).wait(millis(5)).data(stop()).data("[DONE]"),
+        false => answer("Hi"),
+    })
+    .await;
+    let client = client(&upstream, none);
+    assert_eq!(client.ask("Hi").await.unwrap(), "Hi");
+    assert_eq!(text_of(client.stream("Hi").await).await, ("Hi".to_owned(), None));
+}
+
+#[test]
+fn an_address_must_be_one_of_http() {
+    for bad in ["ftp://x/v1", "localhost:8000/v1", "/v1", "http://", "https:///v1", "not one"] {
+        let config = ProviderConfig::new("openai", "small").base_url(bad);
+        let error = HttpProvider::openai(&config).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.message().contains(bad.trim_end_matches('/')), "{error}");
+    }
+    let config = ProviderConfig::new("openai", "small").base_url("https://x/v1/");
+    assert!(HttpProvider::openai(&config).is_ok());
+}
+
+#[tokio::test]
+async fn invented_ids_differ_in_all_rounds() {
+    let call = json!({"function": {"name": "now", "arguments": "{}"}});
+    let upstream = Upstream::start(move |seen| {
+        let body = seen.json();
+        let rounds = body["messages"].as_array().unwrap().len();
+        let done = rounds > 4;
+        let reason = if done { "stop" } else { "tool_calls" };
+        let message = match done {
+            true => json!({"content": "late"}),
+            false => json!({"tool_calls": [call, call]}),
+        };
+        let choice = |key: &str| json!({"index": 0, key: message, "finish_reason": reason});
+        match body["stream"] == true {
+            false => Reply::json(200, json!({"id": "same", "choices": [choice("message")]})),
+            true => Reply::events()
+                .data(json!({"id": "same", "choices": [choice_with_indices(choice("delta"))]}))
+                .data("[DONE]"),
+        }
+    })
+    .await;
+    let client = client(&upstream, short()).tools([now {}]);
+    let whole = client.complete("Hi").await.unwrap();
+    let folded = client.stream("Hi").await.unwrap().collect().await.unwrap();
+    assert_eq!(whole.steps, folded.steps);
+    let calls = whole.steps.iter().flat_map(ember::llm::Message::tool_calls);
+    let ids: Vec<_> = calls.map(|call| call.id.as_str()).collect();
+    assert_eq!(ids, ["call_0", "call_1", "call_2", "call_3"]);
+}
+
+/// Pieces of calls say which one they belong to.
+fn choice_with_indices(mut choice: Value) -> Value {
+    for (index, call) in
+        choice["delta"]["tool_calls"].as_array_mut().into_iter().flatten().enumerate()
+    {
+        call["index"] = index.into();
+    }
+    choice
+}
+
+#[tokio::test]
+async fn errors_within_an_answer_are_what_their_status_would_be() {
+    for (error, kind, wait) in [
+        (
+            json!({"message": "bad", "type": "invalid_request_error"}),
+            ErrorKind::InvalidRequest,
+            None,
+        ),
+        (json!({"message": "who?", "type": "not_found_error"}), ErrorKind::InvalidRequest, None),
+        (
+            json!({"message": "Please try again in 2s.", "code": "429"}),
+            ErrorKind::RateLimit,
+            Some(secs(2)),
+        ),
+        (json!({"message": "who are you?", "code": 401}), ErrorKind::Auth, None),
+        (json!({"message": "later", "code": 503}), ErrorKind::Overloaded, None),
+    ] {
+        let upstream = Upstream::start(move |seen| {
+            let body = json!({"error": error});
+            match seen.json()["stream"] == true {
+                true => Reply::events().data(body),
+                false => Reply::json(200, body),
+            }
+        })
+        .await;
+        let client = client(&upstream, short());
+        let unary = client.ask("Hi").await.unwrap_err();
+        let streamed = client.stream("Hi").await.unwrap().collect().await.unwrap_err();
+        for error in [unary, streamed] {
+            assert_eq!((error.kind(), error.retry_after()), (kind, wait), "{error}");
+        }
+    }
 }
 
 #[tokio::test]

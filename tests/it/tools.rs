@@ -66,6 +66,48 @@ fn explode() -> String {
     panic!("boom")
 }
 
+type Fallible<T> = Result<T, ToolError>;
+
+#[tool]
+async fn with_alias(number: i64) -> Fallible<i64> {
+    if number > 0 { Ok(number) } else { Err(ToolError::new("too small")) }
+}
+
+/// Functions and types whose names the macro uses itself.
+mod names {
+    use super::*;
+
+    #[derive(Deserialize, JsonSchema)]
+    pub(super) struct Input {
+        text: String,
+    }
+
+    #[derive(Serialize)]
+    pub(super) struct Output {
+        text: String,
+    }
+
+    #[tool]
+    async fn arguments(#[default(Input { text: "d".into() })] input: Input) -> Output {
+        Output { text: input.text }
+    }
+
+    #[tool]
+    async fn arg0(arg1: u8, arg0: u8) -> u8 {
+        arg1 - arg0
+    }
+
+    #[tool]
+    fn result(result: u8, arguments: u8) -> u8 {
+        result + arguments
+    }
+
+    #[tool]
+    async fn parameters(parameters: String) -> String {
+        parameters
+    }
+}
+
 fn tools() -> ToolRegistry {
     ember::app!().build().unwrap().tools().clone()
 }
@@ -153,6 +195,21 @@ async fn mistakes_are_told_to_the_model() {
     );
     assert_eq!(run("explode", json!({})).await, ("the tool failed".to_owned(), true));
     assert!(run("math-ad", json!({})).await.0.contains("did you mean `math-add`?"));
+}
+
+#[tokio::test]
+async fn an_alias_of_result_is_a_result() {
+    assert_eq!(run("with_alias", json!({"number": 1})).await, ("1".to_owned(), false));
+    assert_eq!(run("with_alias", json!({"number": 0})).await, ("too small".to_owned(), true));
+}
+
+#[tokio::test]
+async fn names_of_ours_are_free_for_the_user() {
+    let arguments = json!({"input": {"text": "hi"}});
+    assert_eq!(run("arguments", arguments).await.0, r#"{"text":"hi"}"#);
+    assert_eq!(run("arg0", json!({"arg0": 1, "arg1": 3})).await.0, "2");
+    assert_eq!(run("result", json!({"result": 1, "arguments": 3})).await.0, "4");
+    assert_eq!(run("parameters", json!({"parameters": "p"})).await.0, "p");
 }
 
 #[tokio::test]

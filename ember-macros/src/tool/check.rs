@@ -3,8 +3,9 @@ use crate::diag::Sink;
 use crate::sig::{Argument, Function, last_segment};
 use crate::{doc, keys};
 use proc_macro2::Span;
+use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
-use syn::{Expr, Path, Type};
+use syn::{Expr, GenericArgument, Path, PathArguments, Type};
 
 /// A tool in which nothing is wrong that a macro can see.
 pub(super) struct Checked {
@@ -12,9 +13,15 @@ pub(super) struct Checked {
     pub(super) name: String,
     pub(super) description: String,
     pub(super) timeout: Option<Expr>,
-    pub(super) parameters: Vec<Parameter>,
-    /// Whether the function returns a `Result`, by the name of its type.
-    pub(super) fallible: bool,
+    pub(super) inputs: Vec<Input>,
+}
+
+/// An argument, and where it comes from.
+pub(super) enum Input {
+    /// The model gives it.
+    Parameter(Box<Parameter>),
+    /// The application gives it.
+    Context(Box<Type>),
 }
 
 /// A parameter of a tool.
@@ -40,18 +47,8 @@ impl Checked {
             Some(text) => text.value(),
             None => doc::before_heading(&doc::text(&function.attributes)),
         };
-        let parameters =
-            arguments.into_iter().filter_map(|argument| parameter(argument, sink)).collect();
-        let fallible =
-            function.named_output().and_then(last_segment).is_some_and(|ty| ty == "Result");
-        Self {
-            timeout: args.take(keys::TIMEOUT),
-            ember: args.ember,
-            name,
-            description,
-            parameters,
-            fallible,
-        }
+        let inputs = arguments.into_iter().filter_map(|argument| input(argument, sink)).collect();
+        Self { timeout: args.take(keys::TIMEOUT), ember: args.ember, name, description, inputs }
     }
 }
 
@@ -66,11 +63,57 @@ fn check_name(name: &str, span: Span, sink: &Sink) {
     }
 }
 
+fn input(argument: Argument, sink: &Sink) -> Option<Input> {
+    if !is_context(&argument.ty) {
+        return parameter(argument, sink).map(Box::new).map(Input::Parameter);
+    }
+    for attribute in &argument.attributes {
+        if attribute.path().is_ident(keys::DEFAULT) {
+            sink.at(attribute, "the application gives this argument, so it has no default");
+        }
+    }
+    Some(Input::Context(Box::new(argument.ty)))
+}
+
+/// Tells by its name whether a type is one that the application gives.
+fn is_context(ty: &Type) -> bool {
+    let Some(name) = last_segment(ty) else { return false };
+    match name.to_string().as_str() {
+        "Component" | "ToolContext" => true,
+        "Option" => only_argument(ty).is_some_and(is_context),
+        _ => false,
+    }
+}
+
+/// `T` in `Option<T>`.
+fn only_argument(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ty else { return None };
+    let PathArguments::AngleBracketed(arguments) = &path.path.segments.last()?.arguments else {
+        return None;
+    };
+    match arguments.args.first()? {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    }
+}
+
 fn parameter(argument: Argument, sink: &Sink) -> Option<Parameter> {
     let Some(name) = argument.name else {
         sink.at(&argument.ty, "an argument of a tool needs a name, which the model will use");
         return None;
     };
+    if let Type::Reference(reference) = &argument.ty {
+        let owned = match &*reference.elem {
+            Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
+            Type::Slice(slice) => format!("Vec<{}>", slice.elem.to_token_stream()),
+            other => other.to_token_stream().to_string(),
+        };
+        let message = format!(
+            "the argument `{name}` cannot be borrowed, as a tool keeps what the model gives: write `{owned}`"
+        );
+        sink.at(&argument.ty, message);
+        return None;
+    }
     let mut defaults =
         argument.attributes.iter().filter(|attribute| attribute.path().is_ident(keys::DEFAULT));
     let default = defaults.next().and_then(|attribute| match attribute.parse_args::<Expr>() {

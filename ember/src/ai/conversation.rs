@@ -1,16 +1,15 @@
-use super::extract::component;
-use super::route::AiOptions;
-use super::token_limits::Reservation;
+use super::extract::{client_of, component};
 use super::token_stream::{DONE, TokenStream};
 use crate::base::sse::Event;
-use crate::base::{Error, ErrorKind, random_id};
+use crate::base::{Error, random_id};
 use crate::llm::{
-    Accumulator, ChatEvent, ChatRequest, ChatResponse, ChatStream, Client, FinishReason, Message,
-    Part, Role, Sessions, Turn, estimate_tokens,
+    Accumulator, ChatEvent, ChatRequest, ChatStream, Client, Message, Part, Role, Sessions, Tool,
+    Turn,
 };
 use crate::web::extract::FromRequestParts;
 use crate::web::{Operation, Principal, RequestParts};
 use futures_core::Stream;
+use futures_util::stream;
 use http::HeaderName;
 use http::header::HeaderValue;
 use std::collections::VecDeque;
@@ -34,12 +33,22 @@ const HOLD: Duration = Duration::from_secs(10);
 ///
 /// As an argument of an `#[ai_route]` it is the conversation that the header
 /// `x-conversation-id` names; without the header a new one begins, and its id is in the
-/// response. An id is random; under authentication it is worth nothing to anybody but the
-/// [`Principal`] it was issued to.
+/// response.
+///
+/// An id that is issued is 32 hexadecimal digits of randomness, and whoever has it has the
+/// conversation. While nobody is authenticated, an id of another form is therefore not taken,
+/// unless there is a conversation of that id already: a new one is issued in its place, and it is
+/// the id in the response that counts. A guessable id, or one that somebody else has planted,
+/// would let others read along. Under a [`Principal`] every id will do: it is worth nothing to
+/// anybody else.
 ///
 /// The conversation is held while the turn lasts: turns follow one another. A turn that fails
-/// or that the client abandons leaves no trace. Of a turn with tools, the question and the final
-/// answer are remembered.
+/// or that the client abandons leaves no trace. A turn has succeeded when
+/// [`ask`](Self::ask) returns or the last event of [`stream`](Self::stream) is sent: what a handler
+/// does or answers afterwards does not change what was said. Of a turn with tools, the question
+/// and the final answer are remembered.
+///
+/// The model may call the tools that the attribute lists, and those that are added here.
 ///
 /// ```
 /// use ember::prelude::*;
@@ -58,43 +67,43 @@ pub struct ConversationContext {
     /// How many of the messages are in the store as they are here; `None` when they differ.
     stored: Option<usize>,
     client: Client,
-    options: AiOptions,
+    /// What every request of this turn is to say, beside its messages.
+    settings: ChatRequest,
 }
 
 impl FromRequestParts for ConversationContext {
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        let id = match parts.headers().get(CONVERSATION_ID) {
-            Some(id) => checked_id(id)?,
-            None => random_id()?,
+        let sessions: Sessions = component(parts)?;
+        let asked = parts.headers().get(CONVERSATION_ID).map(checked_id).transpose()?;
+        // A principal's ids are a space of their own, which nobody else's id leads into.
+        let space = match parts.extensions().get::<Principal>() {
+            Some(principal) => format!("principal/{}/{}", principal.id.len(), principal.id),
+            None => "anonymous".to_owned(),
         };
-        let options = parts
-            .route()
-            .and_then(|route| route.extensions.get::<AiOptions>())
-            .cloned()
-            .unwrap_or_default();
-        let limiter = options.limiter.clone();
+        let is_anonymous = parts.extensions().get::<Principal>().is_none();
+        let id = match asked {
+            Some(id) if !is_anonymous || is_issued(&id) => id,
+            Some(id) if sessions.exists(&format!("{space}/{id}")).await? => id,
+            _ => random_id()?,
+        };
         let header = HeaderValue::from_str(&id)?;
         parts.on_response(move |response| {
             response.headers_mut().insert(CONVERSATION_ID, header);
-            if let Some(limiter) = limiter {
-                limiter.write_headers(response);
-            }
         });
-        let sessions: Sessions = component(parts)?;
-        let client = component(parts)?;
-        // A principal's ids are a space of their own, which nobody else's id leads into.
-        let key = match parts.extensions().get::<Principal>() {
-            Some(principal) => format!("principal/{}:{principal}/{id}", principal.id.len()),
-            None => format!("anonymous/{id}"),
-        };
-        let (turn, history) = sessions.begin(&key, PATIENCE).await?;
-        let messages = history.to_vec();
-        Ok(Self { id, turn, stored: Some(messages.len()), messages, client, options })
+        let client = client_of(parts)?;
+        let (turn, messages) = sessions.begin(&format!("{space}/{id}"), PATIENCE).await?;
+        let (stored, settings) = (Some(messages.len()), ChatRequest::default());
+        Ok(Self { id, turn, stored, messages, client, settings })
     }
 
     fn describe(operation: &mut Operation) {
         operation.needs::<Client>().needs::<Sessions>().touches_response();
     }
+}
+
+/// Tells whether an id has the form of those that we issue.
+fn is_issued(id: &str) -> bool {
+    id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// An id that a client sends: what we issue, or any other word of up to 128 characters.
@@ -161,16 +170,52 @@ impl ConversationContext {
     /// The system message stays, and so does the latest turn. Turns go as a whole, with the
     /// results of their tools.
     pub fn trim(&mut self, budget: u64) {
-        let first =
-            usize::from(self.messages.first().is_some_and(|message| message.role == Role::System));
-        while self.estimate_tokens() > budget {
-            let next_turn = |message: &Message| message.role == Role::User;
-            let Some(second) = self.messages.iter().skip(first + 1).position(next_turn) else {
-                return;
-            };
-            self.messages.drain(first..first + 1 + second);
+        let is = |message: &Message, role: Role| message.role == role;
+        let first = usize::from(self.messages.first().is_some_and(|first| is(first, Role::System)));
+        let mut left = self.estimate_tokens();
+        let mut kept_from = first;
+        for (index, message) in self.messages.iter().enumerate().skip(first) {
+            // Up to here a whole number of turns has been passed.
+            if index > first && is(message, Role::User) {
+                kept_from = index;
+            }
+            if kept_from == index && left <= budget {
+                break;
+            }
+            left = left.saturating_sub(message.estimate_tokens());
+        }
+        if kept_from > first {
+            self.messages.drain(first..kept_from);
             self.stored = None;
         }
+    }
+
+    /// Lets the model call another tool during this turn. One of the attribute that has the same
+    /// name makes way.
+    pub fn tool(&mut self, tool: impl Into<Tool>) -> &mut Self {
+        self.with(|request| request.tool(tool))
+    }
+
+    /// Lets the model call more tools during this turn.
+    pub fn tools<T: Into<Tool>>(&mut self, tools: impl IntoIterator<Item = T>) -> &mut Self {
+        self.with(|request| request.tools(tools))
+    }
+
+    /// Changes what the requests of this turn say beside their messages, which are the
+    /// conversation's own.
+    ///
+    /// ```
+    /// use ember::prelude::*;
+    ///
+    /// #[ai_route("/poem")]
+    /// async fn poem(mut conversation: ConversationContext, topic: String) -> ember::Result<TokenStream> {
+    ///     conversation.with(|request| request.temperature(1.2).max_tokens(400));
+    ///     conversation.stream(format!("Write a poem on {topic}.")).await
+    /// }
+    /// ```
+    pub fn with(&mut self, change: impl FnOnce(ChatRequest) -> ChatRequest) -> &mut Self {
+        self.settings = change(std::mem::take(&mut self.settings));
+        self
     }
 
     /// Remembers the messages as they are now.
@@ -187,7 +232,9 @@ impl ConversationContext {
         Ok(())
     }
 
-    /// Asks the model, waits for its answer, and remembers both.
+    /// Asks the model, waits for its answer, and remembers both. A refusal is an answer, too.
+    ///
+    /// What is remembered stays so if the handler fails afterwards: it has been said.
     ///
     /// # Errors
     /// Whatever keeps the model from a complete answer; the turn is then as if it had not been.
@@ -195,17 +242,12 @@ impl ConversationContext {
     /// # Cancel safety
     /// Dropping the future closes the connection to the provider; nothing is remembered.
     pub async fn ask(&mut self, message: impl Into<String>) -> Result<String, Error> {
-        let (request, mut reservation) = self.request(message)?;
-        let question = request.messages[self.messages.len()..].to_vec();
-        let response = self.client.complete(request).await?;
-        if let (Some(reservation), Some(usage)) = (&mut reservation, &response.usage) {
-            reservation.used(usage);
-        }
-        let answer = finished(response)?;
+        let question = Message::user(message);
+        let request = self.request(&question);
+        let answer = self.client.complete(request).await?.into_message()?;
         let text = spoken(&answer);
         let before = self.messages.len();
-        self.messages.extend(question);
-        self.messages.push(answer);
+        self.messages.extend([question, answer]);
         if let Err(error) = self.save().await {
             self.messages.truncate(before);
             return Err(error);
@@ -225,34 +267,32 @@ impl ConversationContext {
     /// Dropping the future or the stream closes the connection to the provider; nothing is
     /// remembered.
     pub async fn stream(mut self, message: impl Into<String>) -> Result<TokenStream, Error> {
-        let (request, reservation) = self.request(message)?;
-        self.messages.extend_from_slice(&request.messages[self.messages.len()..]);
-        let mut answer = self.client.stream(request).await?;
+        let question = Message::user(message);
+        let mut answer = self.client.stream(self.request(&question)).await?;
+        self.messages.push(question);
         let ready = first_token(&mut answer).await?;
+        if let Some(ChatEvent::Finish(_)) = ready.back() {
+            // Nothing is to be read, but whether the answer is one can still be a status.
+            let mut accumulator = Accumulator::new();
+            ready.iter().for_each(|event| accumulator.push(event));
+            drop(answer);
+            self.messages.push(accumulator.finish()?.into_message()?);
+            self.save().await?;
+            return Ok(TokenStream::of_events(stream::iter([Ok(DONE)])));
+        }
         Ok(TokenStream::of_events(Answering {
             ready,
             accumulator: Accumulator::new(),
             state: State::Reading { answer, conversation: Box::new(self) },
-            reservation,
         }))
     }
 
-    /// The request of this turn, and the tokens that are set aside for it.
-    fn request(
-        &self,
-        message: impl Into<String>,
-    ) -> Result<(ChatRequest, Option<Reservation>), Error> {
-        let question = Message::user(message);
-        let mut request = ChatRequest::new(self.messages.iter().cloned().chain([question]));
-        request.tools.clone_from(&self.options.tools);
-        request.model.clone_from(&self.options.model);
-        let reservation = self
-            .options
-            .limiter
-            .as_ref()
-            .map(|limiter| limiter.reserve(&mut request))
-            .transpose()?;
-        Ok((request, reservation))
+    /// The request of this turn.
+    fn request(&self, question: &Message) -> ChatRequest {
+        let mut request = self.settings.clone();
+        request.messages.clone_from(&self.messages);
+        request.messages.push(question.clone());
+        request
     }
 }
 
@@ -262,23 +302,6 @@ impl fmt::Debug for ConversationContext {
             .field("id", &self.id)
             .field("messages", &self.messages.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// The answer as it is remembered, if it is one: without the calls that led to it.
-fn finished(response: ChatResponse) -> Result<Message, Error> {
-    let refused = response.message.refusal().is_some();
-    let sentence = match response.finish.reason {
-        FinishReason::Stop | FinishReason::Other(_) => None,
-        FinishReason::ContentFilter if refused => None,
-        FinishReason::ContentFilter => Some("The model's provider withheld the answer."),
-        FinishReason::Length => Some("The answer was cut at its limit of tokens."),
-        FinishReason::ToolLimit => Some("The model called tools too often."),
-        _ => Some("The model did not finish its answer."),
-    };
-    match sentence {
-        Some(sentence) => Err(Error::new(ErrorKind::BadGateway, sentence)),
-        None => Ok(response.message),
     }
 }
 
@@ -313,7 +336,6 @@ struct Answering {
     ready: VecDeque<ChatEvent>,
     accumulator: Accumulator,
     state: State,
-    reservation: Option<Reservation>,
 }
 
 enum State {
@@ -369,27 +391,15 @@ impl Answering {
     fn take(&mut self, event: ChatEvent) -> Option<String> {
         self.accumulator.push(&event);
         match event {
-            ChatEvent::Text(text) | ChatEvent::Refusal(text) => {
-                if let Some(reservation) = &mut self.reservation {
-                    reservation.answered(estimate_tokens(&text));
-                }
-                Some(text)
-            }
-            ChatEvent::Usage(usage) => {
-                if let Some(reservation) = &mut self.reservation {
-                    reservation.used(&usage);
-                }
-                None
-            }
+            ChatEvent::Text(text) | ChatEvent::Refusal(text) => Some(text),
             _ => None,
         }
     }
 
     /// Begins to remember the answer.
     fn save(&mut self) -> Result<(), Error> {
-        let answer = finished(std::mem::take(&mut self.accumulator).finish()?)?;
-        // What was used is known now; the next turn need not wait for the store.
-        self.reservation = None;
+        let answer = std::mem::take(&mut self.accumulator).finish()?.into_message()?;
+        // The stream of the model goes here: the next turn's budget need not wait for the store.
         if let State::Reading { mut conversation, .. } =
             std::mem::replace(&mut self.state, State::Over)
         {
@@ -402,7 +412,6 @@ impl Answering {
     /// Ends the turn as if it had not been.
     fn give_up(&mut self, error: Error) -> Error {
         self.state = State::Over;
-        self.reservation = None;
         error
     }
 }

@@ -1,14 +1,28 @@
 //! What handlers take of the model wing.
 
+use super::route::AiOptions;
+use super::tool_context::context_of;
 use crate::base::Error;
 use crate::llm::{Client, ToolRegistry};
 use crate::web::extract::FromRequestParts;
 use crate::web::{Operation, RequestParts};
 
-/// The application's client.
+/// The application's client as the route has it: what `#[ai_route]` says of tools, model and
+/// limits holds for every request that is made through it.
 impl FromRequestParts for Client {
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        component(parts)
+        client_of(parts)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.needs::<Self>().touches_response();
+    }
+}
+
+/// The tools of the application: all that are annotated within its scope.
+impl FromRequestParts for ToolRegistry {
+    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+        Ok(component::<Self>(parts)?.context(context_of(parts)))
     }
 
     fn describe(operation: &mut Operation) {
@@ -16,15 +30,15 @@ impl FromRequestParts for Client {
     }
 }
 
-/// The tools of the application: all that are annotated within its scope.
-impl FromRequestParts for ToolRegistry {
-    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        component(parts)
+/// The client of this route. Its limits are told in the headers of the response.
+pub(super) fn client_of(parts: &mut RequestParts) -> Result<Client, Error> {
+    let client = component::<Client>(parts)?.context(context_of(parts));
+    let options = parts.route().and_then(|route| route.extensions.get::<AiOptions>()).cloned();
+    let Some(options) = options else { return Ok(client) };
+    if let Some(limiter) = options.limiter.clone() {
+        parts.on_response(move |response| limiter.write_headers(response));
     }
-
-    fn describe(operation: &mut Operation) {
-        operation.needs::<Self>();
-    }
+    Ok(options.scope(client))
 }
 
 /// A component that every application with AI routes has.

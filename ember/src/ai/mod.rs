@@ -4,9 +4,10 @@
 //! [`TokenStream`]. What its attribute says of tools, model and limits is [`AiOptions`], left
 //! on the route for the extractors here.
 
-mod extract;
+mod tool_context;
 mod token_limits;
 mod route;
+mod extract;
 mod token_stream;
 mod conversation;
 

@@ -1,6 +1,6 @@
 use super::token_limits::{Limiter, TokenLimits};
 use crate::base::Clock;
-use crate::llm::Tool;
+use crate::llm::{Client, Tool};
 use crate::web::RouteOptions;
 
 /// What an `#[ai_route]` says of its model: tools, the model itself, and limits.
@@ -38,5 +38,18 @@ impl AiOptions {
     /// The tools that the model may call.
     pub fn all_tools(&self) -> &[Tool] {
         &self.tools
+    }
+
+    /// The client that does what the options say.
+    pub(super) fn scope(self, client: Client) -> Client {
+        let client = client.tools(self.tools);
+        let client = match self.model {
+            Some(model) => client.model(model),
+            None => client,
+        };
+        match self.limiter {
+            Some(limiter) => client.budget(limiter),
+            None => client,
+        }
     }
 }

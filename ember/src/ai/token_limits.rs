@@ -1,5 +1,5 @@
-use crate::base::{Clock, Error, ErrorKind};
-use crate::llm::{ChatRequest, Usage};
+use crate::base::Clock;
+use crate::llm::{Budget, ChatRequest, Error, ErrorKind, Reservation};
 use crate::store::TokenBucket;
 use crate::web::Response;
 use http::HeaderValue;
@@ -110,10 +110,10 @@ impl Limiter {
         Self(Arc::new(Buckets { limits, buckets: buckets.collect() }))
     }
 
-    /// Bounds a request, and reserves what it is expected to use.
-    pub(super) fn reserve(&self, request: &mut ChatRequest) -> Result<Reservation, Error> {
+    /// Bounds a request, and sets aside what it is expected to use.
+    fn hold(&self, request: &mut ChatRequest) -> Result<Held, Error> {
         let Buckets { limits, buckets } = &*self.0;
-        let prompt = request.messages.iter().map(crate::llm::Message::estimate_tokens).sum();
+        let prompt = request.estimate_tokens();
         let most = [limits.max_prompt_tokens]
             .into_iter()
             .chain(buckets.iter().map(|bucket| Some(bucket.0)));
@@ -121,24 +121,22 @@ impl Limiter {
             let message = format!(
                 "The conversation has about {prompt} tokens, and at most {most} are allowed."
             );
-            return Err(Error::payload_too_large(message));
+            return Err(
+                Error::new(ErrorKind::ContextLength, message.clone()).with_public_message(message)
+            );
         }
         if let Some(most) = limits.max_completion_tokens {
             request.max_tokens = Some(request.max_tokens.map_or(most, |asked| asked.min(most)));
         }
-        let estimate = prompt + request.max_tokens.unwrap_or(TYPICAL_ANSWER);
-        let mut reservation =
-            Reservation { limiter: self.clone(), prompt, answered: 0, held: Vec::new() };
+        let estimate = prompt.saturating_add(request.max_tokens.unwrap_or(TYPICAL_ANSWER));
+        // What an earlier bucket gave goes back in full if a later one refuses.
+        let mut reservation = Held { limiter: self.clone(), used: 0, held: Vec::new() };
         for (limit, _, bucket) in buckets {
             // No call may be refused for ever because its answer could be long.
             let amount = estimate.min(*limit);
             match bucket.try_consume(amount) {
                 Ok(()) => reservation.held.push(amount),
-                Err(wait) => {
-                    // What an earlier bucket gave goes back in full.
-                    reservation.prompt = 0;
-                    return Err(refusal(wait));
-                }
+                Err(wait) => return Err(refusal(wait)),
             }
         }
         Ok(reservation)
@@ -163,39 +161,37 @@ impl Limiter {
 }
 
 fn refusal(wait: Duration) -> Error {
-    Error::new(ErrorKind::TooManyRequests, "The budget of tokens is used up for now.")
+    let message = "The budget of tokens is used up for now.";
+    Error::new(ErrorKind::BudgetExceeded, message)
+        .with_public_message(message)
         .with_retry_after(wait)
+}
+
+impl Budget for Limiter {
+    fn reserve(&self, request: &mut ChatRequest) -> Result<Box<dyn Reservation>, Error> {
+        Ok(Box::new(self.hold(request)?))
+    }
 }
 
 /// Tokens that are set aside for a call, and settled when this is dropped.
 #[derive(Debug)]
-pub(super) struct Reservation {
+struct Held {
     limiter: Limiter,
-    /// What the call is taken to have used, as far as nothing better is known.
-    prompt: u64,
-    answered: u64,
+    used: u64,
     /// What was taken from each bucket.
     held: Vec<u64>,
 }
 
-impl Reservation {
-    /// The provider has said what was used so far.
-    pub(super) fn used(&mut self, usage: &Usage) {
-        self.prompt = usage.total_input();
-        self.answered = usage.total_output();
-    }
-
-    /// So much of the answer has arrived, by our estimate. What the provider says later replaces it.
-    pub(super) fn answered(&mut self, tokens: u64) {
-        self.answered = self.answered.saturating_add(tokens);
+impl Reservation for Held {
+    fn used(&mut self, tokens: u64) {
+        self.used = tokens;
     }
 }
 
-impl Drop for Reservation {
+impl Drop for Held {
     fn drop(&mut self) {
-        let used = self.prompt + self.answered;
         for ((_, _, bucket), held) in self.limiter.0.buckets.iter().zip(&self.held) {
-            bucket.settle(*held, used);
+            bucket.settle(*held, self.used);
         }
     }
 }
@@ -203,6 +199,7 @@ impl Drop for Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base;
     use crate::base::clock::{ManualClock, secs};
     use crate::llm::Message;
 
@@ -220,12 +217,13 @@ mod tests {
         let hands = ManualClock::new();
         let limits = TokenLimits::per_minute(100).tokens_per_day(1000);
         let limiter = Limiter::new(limits, &hands.clock());
-        let mut first = limiter.reserve(&mut request(50)).unwrap();
+        let mut first = limiter.hold(&mut request(50)).unwrap();
         assert_eq!(left(&limiter), [40, 940]);
-        let refused = limiter.reserve(&mut request(50)).unwrap_err();
-        assert_eq!((refused.status().as_u16(), refused.retry_after()), (429, Some(secs(12))));
+        let refused = limiter.hold(&mut request(50)).unwrap_err();
+        assert_eq!(refused.retry_after(), Some(secs(12)));
+        assert_eq!(base::Error::from(refused).status(), 429);
         assert_eq!(left(&limiter), [40, 940], "a refused call takes nothing");
-        first.used(&Usage::new(45, 20));
+        first.used(65);
         drop(first);
         assert_eq!(left(&limiter), [35, 935]);
     }
@@ -234,29 +232,21 @@ mod tests {
     fn a_call_that_is_refused_by_the_second_bucket_takes_nothing_from_the_first() {
         let hands = ManualClock::new();
         let limiter = Limiter::new(TokenLimits::per_minute(100).tokens_per_day(70), &hands.clock());
-        let held = limiter.reserve(&mut request(30)).unwrap();
-        assert!(limiter.reserve(&mut request(30)).is_err());
+        let held = limiter.hold(&mut request(30)).unwrap();
+        assert!(limiter.hold(&mut request(30)).is_err());
         assert_eq!(left(&limiter), [60, 30]);
         drop(held);
-    }
-
-    #[test]
-    fn an_abandoned_answer_costs_what_had_arrived() {
-        let hands = ManualClock::new();
-        let limiter = Limiter::new(TokenLimits::per_minute(100), &hands.clock());
-        let mut reservation = limiter.reserve(&mut request(50)).unwrap();
-        reservation.answered(3);
-        drop(reservation);
-        assert_eq!(left(&limiter), [47]);
     }
 
     #[test]
     fn one_request_is_bounded() {
         let limits = TokenLimits::new().max_prompt_tokens(20).max_completion_tokens(5);
         let limiter = Limiter::new(limits, &Clock::system());
-        assert_eq!(limiter.reserve(&mut request(21)).unwrap_err().status(), 413);
-        let mut fitting = request(20);
-        limiter.reserve(&mut fitting).unwrap();
+        let refused = base::Error::from(limiter.hold(&mut request(21)).unwrap_err());
+        assert_eq!(refused.status(), 413);
+        assert!(refused.message().contains("about 21 tokens"), "{refused}");
+        let mut fitting = request(20).max_tokens(u64::MAX);
+        limiter.hold(&mut fitting).unwrap();
         assert_eq!(fitting.max_tokens, Some(5));
     }
 }

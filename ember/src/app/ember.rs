@@ -271,6 +271,7 @@ impl Ember {
         let plan = Plan::of(&factories, &self.overridden, &mut self.components, &mut findings);
         let lifecycle = Lifecycle::new(plan, gathered.hooks());
         findings.extend(lifecycle.missing(&self.components));
+        findings.extend(check_tool_needs(&routes, &tools, &self.components));
         let max_body_size = self.max_body_size();
         #[cfg(feature = "server")]
         let settings = self.settings.or_env(&self.env, &mut findings);
@@ -379,6 +380,39 @@ fn check_tools(route: &Settled) -> Option<Finding> {
     let finding = Finding::new(format!("a route has two tools of the name `{name}`")).at(route);
     let places = tools.into_iter().filter_map(Tool::location);
     Some(places.fold(finding, |finding, location| finding.at(format!("`{name}` ({location})"))))
+}
+
+/// The components that tools need and nobody provides: those of the application's own tools, and of
+/// those that its routes name.
+fn check_tool_needs(
+    routes: &[Placed],
+    tools: &ToolRegistry,
+    components: &Components,
+) -> Vec<Finding> {
+    let mut findings: BTreeMap<(Option<Location>, &str, &str), Finding> = BTreeMap::new();
+    let options =
+        routes.iter().map(|placed| (&placed.route, placed.route.extension::<AiOptions>()));
+    let of_routes = options.flat_map(|(route, options)| {
+        let tools = options.map_or(&[][..], AiOptions::all_tools);
+        tools.iter().map(move |tool| (tool, Some(route)))
+    });
+    for (tool, route) in tools.iter().map(|tool| (tool, None)).chain(of_routes) {
+        for need in tool.needs().of::<Need>().filter(|need| !components.meets(**need)) {
+            let name = need.type_name();
+            let finding = findings.entry((tool.location(), tool.name(), name)).or_insert_with(|| {
+                let message = format!(
+                    "the tool `{1}` needs a component of type `{0}`, and none is provided; add `.component(…)` with a `{0}` to the application",
+                    name, tool.name(),
+                );
+                let place = tool.location().map(|location| format!("`{}` ({location})", tool.name()));
+                place.into_iter().fold(Finding::new(message), Finding::at)
+            });
+            if let Some(route) = route {
+                finding.places.push(route.to_string());
+            }
+        }
+    }
+    findings.into_values().collect()
 }
 
 impl Default for Ember {

@@ -1,7 +1,7 @@
 //! Which model an application talks to.
 
 use crate::base::{Env, Finding};
-use crate::llm::{Client, FakeProvider};
+use crate::llm::{Client, Error, FakeProvider, ProviderDescriptor};
 
 /// The client of an application, and what to tell people about it.
 #[derive(Debug, Clone)]
@@ -33,9 +33,19 @@ impl Model {
         }
         match Client::with_env(env.clone()) {
             Ok(client) => Ok(Self::given(client)),
-            Err(error) => Err(Finding::new(format!("no model can be asked: {}", error.message()))),
+            Err(error) => Err(Finding::new(refusal(&error))),
         }
     }
+}
+
+fn refusal(error: &Error) -> String {
+    let hint = match error.code() {
+        Some(ProviderDescriptor::MISSING_KEY) => {
+            "; without one, LLM_PROVIDER=fake or `.offline(…)` lets the application run"
+        }
+        _ => "",
+    };
+    format!("no model can be asked: {}{hint}", error.message())
 }
 
 fn describe(client: &Client) -> String {
@@ -68,7 +78,15 @@ mod tests {
         check(&[("LLM_PROVIDER", "nobody")], true, Err("there is no provider `nobody`"));
         #[cfg(feature = "openai")]
         {
-            check(&[], false, Err("set OPENAI_API_KEY"));
+            check(
+                &[],
+                false,
+                Err("set OPENAI_API_KEY; without one, LLM_PROVIDER=fake or `.offline(…)` lets"),
+            );
+            for url in ["ftp://x", "localhost:80/v1", "http://", "not a url"] {
+                let env = [("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", url)];
+                check(&env, true, Err("it must be an http or https URL"));
+            }
             check(&[("OPENAI_API_KEY", "k"), ("OPENAI_MODEL", "m")], true, Ok("openai (m)"));
             check(&[("LLM_PROVIDER", "openai")], true, Err("set OPENAI_API_KEY"));
         }

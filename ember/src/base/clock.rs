@@ -4,10 +4,12 @@
 //! by hand and never sleeps. The refused alternative is a paused runtime: it works
 //! for one runtime's timers only, and Ember has a runtime for each worker.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 /// A duration of whole seconds, for attribute options: `cache = TtlCache::new(secs(30))`.
@@ -34,15 +36,24 @@ impl Clock {
     pub fn now(&self) -> Instant {
         match &self.0 {
             None => Instant::now(),
-            Some(manual) => manual.0.started + manual.elapsed(),
+            Some(manual) => later(manual.0.started, manual.elapsed()),
         }
+    }
+
+    /// Returns the moment after a duration; one that is too far away for the machine to name is
+    /// a moment that nobody will see, so that [`Duration::MAX`] can stand for "no limit".
+    pub fn after(&self, duration: Duration) -> Instant {
+        later(self.now(), duration)
     }
 
     /// Returns the date and time of day.
     pub fn date(&self) -> SystemTime {
         match &self.0 {
             None => SystemTime::now(),
-            Some(manual) => manual.0.started_date + manual.elapsed(),
+            Some(manual) => {
+                let date = manual.0.started_date;
+                date.checked_add(manual.elapsed()).unwrap_or(date + FAR)
+            }
         }
     }
 
@@ -56,6 +67,13 @@ impl Clock {
             Some(manual) => manual.sleep(duration).await,
         }
     }
+}
+
+/// A hundred years: longer than anything runs, and short enough to be added to any moment.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+fn later(moment: Instant, duration: Duration) -> Instant {
+    moment.checked_add(duration).unwrap_or_else(|| moment + FAR)
 }
 
 impl fmt::Debug for Clock {
@@ -87,7 +105,9 @@ struct Manual {
 #[derive(Default)]
 struct State {
     elapsed: Duration,
-    sleepers: Vec<(Duration, Waker)>,
+    /// Who waits until when, each under a number of its own: two waits may share a task.
+    sleepers: BTreeMap<u64, (Duration, Waker)>,
+    next_sleeper: u64,
 }
 
 impl ManualClock {
@@ -108,12 +128,12 @@ impl ManualClock {
     /// Moves time forward and wakes whoever has waited long enough.
     pub fn advance(&self, duration: Duration) {
         let mut state = self.state();
-        state.elapsed += duration;
+        state.elapsed = state.elapsed.saturating_add(duration);
         let elapsed = state.elapsed;
         let due: Vec<_> =
-            state.sleepers.extract_if(.., |(deadline, _)| *deadline <= elapsed).collect();
+            state.sleepers.extract_if(.., |_, (deadline, _)| *deadline <= elapsed).collect();
         drop(state);
-        for (_, waker) in due {
+        for (_, (_, waker)) in due {
             waker.wake();
         }
     }
@@ -127,22 +147,42 @@ impl ManualClock {
         self.state().elapsed
     }
 
-    async fn sleep(&self, duration: Duration) {
-        let deadline = self.elapsed() + duration;
-        poll_fn(|context| {
-            let mut state = self.state();
-            if state.elapsed >= deadline {
-                return Poll::Ready(());
-            }
-            state.sleepers.retain(|(_, waker)| !waker.will_wake(context.waker()));
-            state.sleepers.push((deadline, context.waker().clone()));
-            Poll::Pending
-        })
-        .await;
+    fn sleep(&self, duration: Duration) -> ManualSleep {
+        let mut state = self.state();
+        state.next_sleeper += 1;
+        let (number, deadline) = (state.next_sleeper, state.elapsed.saturating_add(duration));
+        drop(state);
+        ManualSleep { hands: self.clone(), number, deadline }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A wait on a manual clock, which is forgotten when this is dropped.
+struct ManualSleep {
+    hands: ManualClock,
+    number: u64,
+    deadline: Duration,
+}
+
+impl Future for ManualSleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.hands.state();
+        if state.elapsed >= self.deadline {
+            return Poll::Ready(());
+        }
+        state.sleepers.insert(self.number, (self.deadline, context.waker().clone()));
+        Poll::Pending
+    }
+}
+
+impl Drop for ManualSleep {
+    fn drop(&mut self) {
+        self.hands.state().sleepers.remove(&self.number);
     }
 }
 
@@ -176,6 +216,47 @@ mod tests {
         hands.advance(secs(1));
         sleeper.await.unwrap();
         assert_eq!(hands.sleepers(), 0);
+    }
+
+    #[tokio::test]
+    async fn waits_of_one_task_do_not_replace_each_other() {
+        let hands = ManualClock::new();
+        let clock = hands.clock();
+        let both = tokio::spawn(async move {
+            tokio::join!(clock.sleep(secs(1)), clock.sleep(secs(2)));
+        });
+        while hands.sleepers() < 2 {
+            tokio::task::yield_now().await;
+        }
+        hands.advance(secs(1));
+        hands.advance(secs(1));
+        both.await.unwrap();
+    }
+
+    #[test]
+    fn a_wait_that_is_dropped_is_forgotten() {
+        let hands = ManualClock::new();
+        let clock = hands.clock();
+        let mut sleep = Box::pin(clock.sleep(secs(1)));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(sleep.as_mut().poll(&mut context).is_pending());
+        assert_eq!(hands.sleepers(), 1);
+        drop(sleep);
+        assert_eq!(hands.sleepers(), 0);
+    }
+
+    #[test]
+    fn no_duration_is_too_long() {
+        let hands = ManualClock::new();
+        let clock = hands.clock();
+        assert!(clock.after(Duration::MAX) > clock.now());
+        assert!(Clock::system().after(Duration::MAX) > Clock::system().now());
+        let mut sleep = Box::pin(clock.sleep(Duration::MAX));
+        hands.advance(secs(1));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(sleep.as_mut().poll(&mut context).is_pending());
+        hands.advance(Duration::MAX);
+        let _ = (clock.now(), clock.date());
     }
 
     #[test]

@@ -4,12 +4,14 @@ use std::fmt;
 
 /// A key or password: neither `Debug` nor any error shows it.
 ///
+/// Two secrets cannot be compared with `==`, whose time tells how much of them agrees.
+///
 /// ```
 /// let key = ember::base::Secret::new("sk-very-secret");
 /// assert_eq!(format!("{key:?}"), "Secret(…)");
 /// assert_eq!(key.expose(), "sk-very-secret");
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Secret(Box<str>);
 
 impl Secret {

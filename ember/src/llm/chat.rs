@@ -1,3 +1,4 @@
+use super::error::{Error, ErrorKind};
 use super::message::{Message, Part, Role, ToolCall};
 use super::tool::Tool;
 use super::usage::Usage;
@@ -26,8 +27,11 @@ pub struct ChatRequest {
     pub messages: Vec<Message>,
     /// What the model may call.
     pub tools: Vec<Tool>,
-    /// Whether it must call a tool.
+    /// Whether it must call a tool. Once its tools have run, it chooses freely again.
     pub tool_choice: ToolChoice,
+    /// How many turns of the model this may take, the results of its tools in between; the
+    /// client's limit where there is none.
+    pub max_turns: Option<usize>,
     /// Whether it may call several tools in one turn.
     pub parallel_tool_calls: Option<bool>,
     /// How freely it chooses words, from 0 to 2.
@@ -44,7 +48,7 @@ pub struct ChatRequest {
     pub reasoning_effort: Option<String>,
     /// What form the answer must have.
     pub response_format: ResponseFormat,
-    /// Members that are put into the provider's request as they are.
+    /// Members that are put into the provider's request as they are, in place of ours of that name.
     pub extra: Map<String, Value>,
 }
 
@@ -80,6 +84,8 @@ impl ChatRequest {
         reasoning_effort: impl Into<String>;
         /// Sets whether several tools may be called in one turn.
         parallel_tool_calls: bool;
+        /// Sets how many turns of the model this may take, in place of `EMBER_MAX_TOOL_ITERATIONS`.
+        max_turns: usize;
     }
 
     /// Adds a tool.
@@ -116,6 +122,11 @@ impl ChatRequest {
         self.messages.retain(|message| message.role != Role::System);
         self.messages.insert(0, Message::system(text));
         self
+    }
+
+    /// Estimates how many tokens the conversation has.
+    pub fn estimate_tokens(&self) -> u64 {
+        self.messages.iter().map(Message::estimate_tokens).fold(0, u64::saturating_add)
     }
 }
 
@@ -233,6 +244,29 @@ impl ChatResponse {
         self.message.text()
     }
 
+    /// The answer, if it is complete: not cut, not withheld, not waiting for a tool.
+    ///
+    /// A refusal in so many words is complete: it is what the model says.
+    ///
+    /// # Errors
+    /// What keeps the answer from being one, with the kind of that failure.
+    pub fn into_message(self) -> Result<Message, Error> {
+        self.finish.check(self.message.refusal().is_some())?;
+        Ok(self.message)
+    }
+
+    /// The text of the answer, if it is complete and no refusal.
+    ///
+    /// # Errors
+    /// As [`ChatResponse::into_message`]; a refusal is one of [`ErrorKind::ContentFilter`].
+    pub fn into_text(self) -> Result<String, Error> {
+        let message = self.into_message()?;
+        match message.refusal() {
+            Some(refusal) => Err(refused(&refusal)),
+            None => Ok(message.text().into_owned()),
+        }
+    }
+
     /// The calls that are complete and may run.
     pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
         self.message.tool_calls().filter(|call| !call.truncated)
@@ -262,6 +296,39 @@ impl Finish {
     }
 }
 
+impl Finish {
+    /// Tells whether an answer that ended so is complete. `refused` says that it is a refusal.
+    pub(super) fn check(&self, refused: bool) -> Result<(), Error> {
+        let (kind, message) = match self.reason {
+            FinishReason::Stop | FinishReason::Other(_) => return Ok(()),
+            FinishReason::ContentFilter if refused => return Ok(()),
+            FinishReason::ContentFilter => {
+                (ErrorKind::ContentFilter, "The model's provider withheld the answer.")
+            }
+            FinishReason::Length => {
+                (ErrorKind::Truncated, "The answer was cut at its limit of tokens.")
+            }
+            FinishReason::ToolLimit => (ErrorKind::ToolLimit, "The model called tools too often."),
+            FinishReason::ToolCalls => {
+                (ErrorKind::Truncated, "The model waits for tools that do not run here.")
+            }
+            FinishReason::Pause => (ErrorKind::Truncated, "The model made a pause."),
+            FinishReason::Error => (ErrorKind::Server, "The model did not finish its answer."),
+        };
+        let error = Error::new(kind, message).with_public_message(message);
+        Err(match &self.raw {
+            Some(raw) => error.with_code(raw.as_str()),
+            None => error,
+        })
+    }
+}
+
+/// The error that a refusal is where an answer was wanted.
+pub(super) fn refused(refusal: &str) -> Error {
+    Error::new(ErrorKind::ContentFilter, format!("the model refused: {refusal}"))
+        .with_public_message("The model refused to answer.")
+}
+
 /// Why an answer ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -279,7 +346,7 @@ pub enum FinishReason {
     Pause,
     /// The provider reports a failure of the answer.
     Error,
-    /// Our cap on rounds of tool calls was reached.
+    /// Our cap on the turns of the model was reached: its last calls did not run.
     ToolLimit,
     /// Something else, in the provider's words.
     Other(String),

@@ -1,9 +1,10 @@
+use super::budget::{Budget, Meter};
 use super::chat::{ChatRequest, ChatResponse};
 use super::error::Error;
 use super::provider::{BoxProvider, Provider, ProviderDescriptor};
 use super::stream::{ChatStream, TextStream};
-use super::tool::Tool;
-use super::tool_loop;
+use super::tool::{Tool, ToolContext};
+use super::tool_loop::{self, Call};
 use crate::base::Env;
 use std::fmt;
 use std::sync::Arc;
@@ -30,21 +31,33 @@ struct Inner {
     env: Env,
     /// What the settings name as the default model, for people to read.
     model: Option<String>,
+    /// What requests get that do not say otherwise.
+    defaults: ChatRequest,
+    context: ToolContext,
+    budgets: Vec<Arc<dyn Budget>>,
 }
 
 impl Client {
     /// The provider where `LLM_PROVIDER` names none.
     pub const DEFAULT_PROVIDER: &'static str = "openai";
 
-    /// How often tools may run before a request is given up, unless `EMBER_MAX_TOOL_ITERATIONS` says otherwise.
-    pub const DEFAULT_TOOL_ITERATIONS: usize = 10;
+    /// How many turns of the model a request may take, with the results of tools in between, unless
+    /// [`ChatRequest::max_turns`] or `EMBER_MAX_TOOL_ITERATIONS` says otherwise.
+    pub const DEFAULT_MAX_TURNS: usize = 10;
 
     /// A client of a given provider.
     pub fn new(provider: impl Provider) -> Self {
+        Self::of(BoxProvider::new(provider), Env::process(), None)
+    }
+
+    fn of(provider: BoxProvider, env: Env, model: Option<String>) -> Self {
         Self(Arc::new(Inner {
-            provider: BoxProvider::new(provider),
-            env: Env::process(),
-            model: None,
+            provider,
+            env,
+            model,
+            defaults: ChatRequest::default(),
+            context: ToolContext::new(),
+            budgets: Vec::new(),
         }))
     }
 
@@ -65,13 +78,44 @@ impl Client {
         let descriptor = ProviderDescriptor::find(name.trim())?;
         let config = descriptor.configure(&env)?;
         let model = Some(config.model.clone()).filter(|model| !model.is_empty());
-        Ok(Self(Arc::new(Inner { provider: descriptor.make(config)?, env, model })))
+        Ok(Self::of(descriptor.make(config)?, env, model))
     }
 
     /// Reads settings such as `EMBER_MAX_TOOL_ITERATIONS` from here, instead of the environment of this process.
     #[must_use]
     pub fn env(mut self, env: Env) -> Self {
         Arc::make_mut(&mut self.0).env = env;
+        self
+    }
+
+    /// Asks this model where a request names none.
+    #[must_use]
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        let model = model.into();
+        inner.model = Some(model.clone());
+        inner.defaults.model = Some(model);
+        self
+    }
+
+    /// Gives tools to every request. A request's own tool of the same name goes before one of these.
+    #[must_use]
+    pub fn tools<T: Into<Tool>>(mut self, tools: impl IntoIterator<Item = T>) -> Self {
+        Arc::make_mut(&mut self.0).defaults.tools.extend(tools.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets what tools can reach beside their arguments.
+    #[must_use]
+    pub fn context(mut self, context: ToolContext) -> Self {
+        Arc::make_mut(&mut self.0).context = context;
+        self
+    }
+
+    /// Asks a budget before every request, and tells it what was used; all that there are must agree.
+    #[must_use]
+    pub fn budget(mut self, budget: impl Budget) -> Self {
+        Arc::make_mut(&mut self.0).budgets.push(Arc::new(budget));
         self
     }
 
@@ -88,23 +132,29 @@ impl Client {
     /// Asks, and returns the text of the answer.
     ///
     /// # Errors
-    /// Whatever keeps the model from a complete answer.
+    /// Whatever keeps the model from a complete answer: a failure, an answer that is cut or
+    /// withheld, a refusal, too many calls of tools.
     ///
     /// # Cancel safety
-    /// Dropping the future closes the connection to the provider, and stops tools where they wait.
+    /// Dropping the future closes the connection to the provider, and stops async tools where they
+    /// wait.
     pub async fn ask(&self, request: impl Into<ChatRequest>) -> Result<String, Error> {
-        Ok(self.complete(request).await?.text().into_owned())
+        self.complete(request).await?.into_text()
     }
 
-    /// Asks, and returns the whole answer. Tools run as often as the model calls them.
+    /// Asks, and returns the whole answer. Tools run as the model calls them, for at most so many
+    /// turns as [`ChatRequest::max_turns`] says.
+    ///
+    /// How the answer ended is in its [`finish`](ChatResponse::finish):
+    /// [`into_text`](ChatResponse::into_text) returns an answer only if it is complete.
     ///
     /// # Errors
-    /// As [`Client::ask`].
+    /// Whatever keeps the model from answering.
     ///
     /// # Cancel safety
     /// As [`Client::ask`].
     pub async fn complete(&self, request: impl Into<ChatRequest>) -> Result<ChatResponse, Error> {
-        tool_loop::complete(&self.0.provider, request.into(), self.max_rounds()).await
+        tool_loop::complete(self.call(request.into())?).await
     }
 
     /// Asks, and returns the answer as it arrives: one stream, however often tools run.
@@ -115,13 +165,14 @@ impl Client {
     /// # Cancel safety
     /// As [`Client::ask`]; the same holds for dropping the stream.
     pub async fn stream(&self, request: impl Into<ChatRequest>) -> Result<ChatStream, Error> {
-        tool_loop::stream(&self.0.provider, request.into(), self.max_rounds()).await
+        tool_loop::stream(self.call(request.into())?).await
     }
 
     /// As [`Client::stream`], but only the pieces of text.
     ///
     /// # Errors
-    /// As [`Client::stream`].
+    /// As [`Client::stream`]; the stream ends in an error unless the answer is complete, as with
+    /// [`Client::ask`].
     pub async fn stream_text(&self, request: impl Into<ChatRequest>) -> Result<TextStream, Error> {
         Ok(self.stream(request).await?.into_text())
     }
@@ -131,12 +182,32 @@ impl Client {
         Prompt { client: self.clone(), request: request.into() }
     }
 
-    fn max_rounds(&self) -> usize {
-        let accept = |rounds: &usize| *rounds > 0;
-        self.0
-            .env
-            .parse_if("EMBER_MAX_TOOL_ITERATIONS", accept)
-            .unwrap_or(Self::DEFAULT_TOOL_ITERATIONS)
+    /// Completes a request by what the client is set to, and sets its tokens aside.
+    fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
+        let Inner { provider, defaults, context, budgets, .. } = &*self.0;
+        if request.model.is_none() {
+            request.model.clone_from(&defaults.model);
+        }
+        for tool in &defaults.tools {
+            if !request.tools.iter().any(|own| own.name() == tool.name()) {
+                request.tools.push(tool.clone());
+            }
+        }
+        let reservations =
+            budgets.iter().map(|budget| budget.reserve(&mut request)).collect::<Result<_, _>>()?;
+        let max_turns = request.max_turns.filter(|turns| *turns > 0);
+        Ok(Call {
+            provider: provider.clone(),
+            request,
+            context: context.clone(),
+            meter: Meter::new(reservations),
+            max_turns: max_turns.unwrap_or_else(|| self.max_turns()),
+        })
+    }
+
+    fn max_turns(&self) -> usize {
+        let accept = |turns: &usize| *turns > 0;
+        self.0.env.parse_if("EMBER_MAX_TOOL_ITERATIONS", accept).unwrap_or(Self::DEFAULT_MAX_TURNS)
     }
 }
 
@@ -214,7 +285,7 @@ impl Prompt {
     /// Sends the request, and returns the whole answer.
     ///
     /// # Errors
-    /// As [`Client::ask`].
+    /// As [`Client::complete`].
     pub async fn send(self) -> Result<ChatResponse, Error> {
         self.client.complete(self.request).await
     }

@@ -16,6 +16,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
+    public: Option<Cow<'static, str>>,
     provider: Option<String>,
     status: Option<u16>,
     code: Option<String>,
@@ -55,6 +56,8 @@ pub enum ErrorKind {
     BudgetExceeded,
     /// The provider has failed too often lately and is left alone for a while.
     CircuitOpen,
+    /// The model called tools more often than it may.
+    ToolLimit,
     /// Whoever asked has gone.
     Cancelled,
     /// The settings are wrong or incomplete.
@@ -67,12 +70,20 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             message: message.into(),
+            public: None,
             provider: None,
             status: None,
             code: None,
             retry_after: None,
             source: None,
         }))
+    }
+
+    /// Sets what a client of our own service may read, in place of the sentence of the kind.
+    #[must_use]
+    pub fn with_public_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.0.public = Some(message.into());
+        self
     }
 
     /// Names the provider.
@@ -191,6 +202,7 @@ fn public(error: &Error) -> base::Error {
         ErrorKind::Truncated => {
             (Public::BadGateway, "The model's answer ended before it was complete.")
         }
+        ErrorKind::ToolLimit => (Public::BadGateway, "The model called tools too often."),
         ErrorKind::Cancelled => (Public::ClientClosed, "The request was cancelled."),
         ErrorKind::Config => (Public::Internal, Public::Internal.sentence()),
         ErrorKind::Auth
@@ -199,7 +211,10 @@ fn public(error: &Error) -> base::Error {
         | ErrorKind::InvalidRequest
         | ErrorKind::Decode => (Public::BadGateway, "The model could not be asked."),
     };
-    let public = base::Error::new(kind, sentence);
+    let public = match &error.0.public {
+        Some(message) => base::Error::new(kind, message.clone()),
+        None => base::Error::new(kind, sentence),
+    };
     match error.retry_after() {
         Some(wait) => public.with_retry_after(wait),
         None => public,
@@ -220,5 +235,7 @@ mod tests {
         assert!(!public.message().contains("org-123"));
         assert!(public.to_string().contains("org-123"));
         assert_eq!(public.downcast_ref::<Error>().unwrap().kind(), ErrorKind::RateLimit);
+        let spoken = Error::new(ErrorKind::Truncated, "secret").with_public_message("Too long.");
+        assert_eq!(base::Error::from(spoken).message(), "Too long.");
     }
 }

@@ -5,7 +5,12 @@ use super::message::{Message, Part};
 /// The rule of thumb that providers give for English (OpenAI, "What are tokens and how to count
 /// them?"); other languages have more tokens by the byte, but also more bytes by the character.
 pub fn estimate_tokens(text: &str) -> u64 {
-    text.len().div_ceil(4) as u64
+    tokens_of_bytes(text.len())
+}
+
+/// The same estimate for a text of so many bytes.
+pub(super) fn tokens_of_bytes(bytes: usize) -> u64 {
+    bytes.div_ceil(4) as u64
 }
 
 /// What a message costs beside its text: its role, and the marks around it.

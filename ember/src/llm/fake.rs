@@ -205,12 +205,13 @@ impl FakeReply {
         words.fold(self, |reply, word| reply.event(ChatEvent::Reasoning(word.to_owned())))
     }
 
-    /// Calls a tool.
+    /// Calls a tool. The id is `call_1` for the first call of a conversation, and so on.
     #[must_use]
     pub fn tool_call(mut self, name: impl Into<String>, arguments: Value) -> Self {
         let index = self.calls;
         self.calls += 1;
-        let id = format!("call_{}", index + 1);
+        // The id is given when the conversation is known.
+        let id = String::new();
         self.event(ChatEvent::ToolCallStart { index, id, name: name.into(), signature: None })
             .event(ChatEvent::ToolCallDelta { index, arguments: arguments.to_string() })
     }
@@ -304,7 +305,18 @@ impl Player {
         let natural = if reply.calls > 0 { FinishReason::ToolCalls } else { FinishReason::Stop };
         let finish = reply.finish.unwrap_or(natural);
         // The start is no event that a fault counts.
-        let steps = std::iter::once(Step(start)).chain(reply.steps);
+        let mut known = request.messages.iter().flat_map(Message::tool_calls).count();
+        let numbered = reply.steps.into_iter().map(|Step(mut event)| {
+            if let ChatEvent::ToolCallStart { id, .. } = &mut event {
+                known += 1;
+                if id.is_empty() {
+                    *id = format!("call_{known}");
+                }
+            }
+            Step(event)
+        });
+        let steps: VecDeque<_> = std::iter::once(Step(start)).chain(numbered).collect();
+        let steps = steps.into_iter();
         let steps =
             steps.chain([Step(ChatEvent::Usage(usage)), Step(ChatEvent::Finish(finish.into()))]);
         let fault =

@@ -1,4 +1,4 @@
-use super::adapter::{Adapter, EventDecoder};
+use super::adapter::{Adapter, CallIds, EventDecoder};
 use super::chat::{ChatRequest, ChatResponse, Dropped};
 use super::error::{Error, ErrorKind};
 use super::provider::{Provider, ProviderConfig, Timeouts};
@@ -29,18 +29,17 @@ impl<A: Adapter> HttpProvider<A> {
     /// A provider at an address, which a path such as `/chat/completions` is appended to.
     ///
     /// # Errors
-    /// When the key cannot stand in a header.
+    /// When the address is none of HTTP, or the key cannot stand in a header.
     pub fn new(adapter: A, base_url: &str, config: &ProviderConfig) -> Result<Self, Error> {
         let headers = match &config.api_key {
             Some(key) => adapter.authorize(key)?,
             None => HeaderMap::new(),
         };
-        let base_url =
-            config.base_url.as_deref().unwrap_or(base_url).trim_end_matches('/').to_owned();
+        let base_url = checked_url(config.base_url.as_deref().unwrap_or(base_url))?;
         let (model, timeouts) = (config.model.clone(), config.timeouts);
         Ok(Self {
             adapter,
-            transport: Transport::new(timeouts),
+            transport: Transport::new(timeouts)?,
             base_url,
             headers,
             model,
@@ -69,38 +68,41 @@ impl<A: Adapter> HttpProvider<A> {
     }
 
     async fn try_chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
+        let ids = CallIds::of(request);
         let (request, dropped) = self.request(request, false)?;
         let (head, body) = self.transport.exchange(request).await?.into_parts();
         if !head.status.is_success() {
             return Err(self.adapter.failure(head.status.as_u16(), &head.headers, &body));
         }
-        let mut response = self.adapter.decode(&body)?;
+        let mut response = self.adapter.decode(&body, ids)?;
         response.dropped = dropped;
         Ok(response)
     }
 
     async fn try_stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
-        let started = Instant::now();
+        let deadline = Instant::now().checked_add(self.timeouts.total);
+        let ids = CallIds::of(request);
         let (request, dropped) = self.request(request, true)?;
         let (head, body) = self.transport.open(request).await?.into_parts();
         if !head.status.is_success() {
-            let body = body.collect_failure().await?;
+            let body = body.collect_failure(deadline).await?;
             return Err(self.adapter.failure(head.status.as_u16(), &head.headers, &body));
         }
         if is_json(&head.headers) {
             // A server that does not stream answers all at once.
-            let mut response = self.adapter.decode(&body.collect(self.timeouts.total).await?)?;
+            let body = body.collect(deadline, self.timeouts.total).await?;
+            let mut response = self.adapter.decode(&body, ids)?;
             response.dropped = dropped;
             return Ok(response.into_stream());
         }
         Ok(ChatStream::new(EventStream {
             body: Some(body),
             frames: Decoder::new(),
-            decoder: self.adapter.decoder(),
+            decoder: self.adapter.decoder(ids),
             ready: dropped.into_iter().map(ChatEvent::Dropped).collect(),
             failure: None,
             ended: false,
-            patience: Patience::new(self.timeouts, started),
+            patience: Patience::new(self.timeouts, deadline),
             provider: self.adapter.name().to_owned(),
         }))
     }
@@ -128,6 +130,21 @@ impl<A: fmt::Debug> fmt::Debug for HttpProvider<A> {
             .field("model", &self.model)
             .finish_non_exhaustive()
     }
+}
+
+/// An address that requests can be sent to, without a slash at its end.
+fn checked_url(url: &str) -> Result<String, Error> {
+    let url = url.trim().trim_end_matches('/');
+    let parsed = url.parse::<http::Uri>().ok();
+    let usable = parsed.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+    });
+    if usable {
+        return Ok(url.to_owned());
+    }
+    let message = format!("`{url}` is no address of a service: it must be an http or https URL");
+    Err(Error::new(ErrorKind::Config, message))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -170,6 +187,11 @@ impl<D: EventDecoder> Stream for EventStream<D> {
             }
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
             match body.poll_data(context) {
+                // A service that never lets us wait must end as well.
+                Poll::Ready(Some(Ok(_))) if self.patience.is_over() => {
+                    let error = self.patience.total_reached();
+                    self.end(Err(error));
+                }
                 Poll::Ready(Some(Ok(bytes))) => self.read(&bytes),
                 Poll::Ready(Some(Err(error))) => self.end(Err(error)),
                 Poll::Ready(None) => self.end(Ok(())),
@@ -227,7 +249,8 @@ impl<D: EventDecoder> EventStream<D> {
 /// How long the stream may still be silent.
 struct Patience {
     timeouts: Timeouts,
-    deadline: Instant,
+    /// When the whole exchange must be over; `None` if that is further away than time goes.
+    deadline: Option<Instant>,
     last: Instant,
     begun: bool,
     timer: Option<Pin<Box<Sleep>>>,
@@ -237,14 +260,8 @@ struct Patience {
 const FORMALITIES: Duration = Duration::from_secs(2);
 
 impl Patience {
-    fn new(timeouts: Timeouts, started: Instant) -> Self {
-        Self {
-            timeouts,
-            deadline: started + timeouts.total,
-            last: Instant::now(),
-            begun: false,
-            timer: None,
-        }
+    fn new(timeouts: Timeouts, deadline: Option<Instant>) -> Self {
+        Self { timeouts, deadline, last: Instant::now(), begun: false, timer: None }
     }
 
     fn note_bytes(&mut self) {
@@ -261,6 +278,15 @@ impl Patience {
         }
     }
 
+    /// Tells whether the whole exchange has taken too long.
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
+    }
+
+    fn total_reached(&self) -> Error {
+        late(self.timeouts.total, "the end of the answer")
+    }
+
     /// Is ready with an error when the time is up.
     fn poll(&mut self, complete: bool, context: &mut Context<'_>) -> Poll<Error> {
         let (limit, what) = match (complete, self.begun) {
@@ -268,13 +294,17 @@ impl Patience {
             (false, true) => (self.timeouts.gap, "the next event"),
             (false, false) => (self.timeouts.first_event, "the first event"),
         };
-        let due = (self.last + limit).min(self.deadline);
+        let silent = self.last.checked_add(limit);
+        let Some(due) = [silent, self.deadline].into_iter().flatten().min() else {
+            return Poll::Pending;
+        };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
         if timer.deadline() != due {
             timer.as_mut().reset(due);
         }
-        timer.as_mut().poll(context).map(|()| match due == self.deadline {
-            true => late(self.timeouts.total, "the end of the answer"),
+        ready!(timer.as_mut().poll(context));
+        Poll::Ready(match Some(due) == self.deadline {
+            true => self.total_reached(),
             false => late(limit, what),
         })
     }

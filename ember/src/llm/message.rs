@@ -4,6 +4,9 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// Who speaks in a message.
 #[doc(alias = "MessageRole")]
@@ -42,8 +45,55 @@ pub struct Message {
     /// Who speaks.
     pub role: Role,
     /// What is said.
-    #[serde(serialize_with = "write_content", deserialize_with = "read_content")]
-    pub content: Vec<Part>,
+    pub content: Content,
+}
+
+/// The parts of a message.
+///
+/// They never change, and copies share them: a conversation is copied for every turn, and its
+/// texts are not. It reads like a slice.
+#[derive(Clone, Default, PartialEq)]
+pub struct Content(Arc<[Part]>);
+
+impl Deref for Content {
+    type Target = [Part];
+
+    fn deref(&self) -> &[Part] {
+        &self.0
+    }
+}
+
+impl FromIterator<Part> for Content {
+    fn from_iter<I: IntoIterator<Item = Part>>(parts: I) -> Self {
+        Self(parts.into_iter().collect())
+    }
+}
+
+impl From<Vec<Part>> for Content {
+    fn from(parts: Vec<Part>) -> Self {
+        Self(parts.into())
+    }
+}
+
+impl<'a> IntoIterator for &'a Content {
+    type Item = &'a Part;
+    type IntoIter = std::slice::Iter<'a, Part>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
+}
+
+impl<const N: usize> PartialEq<[Part; N]> for Content {
+    fn eq(&self, other: &[Part; N]) -> bool {
+        *self.0 == other[..]
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 impl Message {
@@ -339,26 +389,30 @@ impl Opaque {
     }
 }
 
-fn write_content<S: Serializer>(content: &[Part], serializer: S) -> Result<S::Ok, S::Error> {
-    match content {
-        [Part::Text(Text { text, citations, signature: None })] if citations.is_empty() => {
-            serializer.serialize_str(text)
+impl Serialize for Content {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &**self {
+            [Part::Text(Text { text, citations, signature: None })] if citations.is_empty() => {
+                serializer.serialize_str(text)
+            }
+            parts => parts.serialize(serializer),
         }
-        parts => parts.serialize(serializer),
     }
 }
 
-fn read_content<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Part>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Content {
-        Text(String),
-        Parts(Vec<Part>),
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Text(String),
+            Parts(Vec<Part>),
+        }
+        Ok(match Either::deserialize(deserializer)? {
+            Either::Text(text) => [Part::text(text)].into_iter().collect(),
+            Either::Parts(parts) => parts.into(),
+        })
     }
-    Ok(match Content::deserialize(deserializer)? {
-        Content::Text(text) => vec![Part::text(text)],
-        Content::Parts(parts) => parts,
-    })
 }
 
 /// A refusal needs a name for its text, as every part is an object.
@@ -457,6 +511,12 @@ mod tests {
             &Message::new(Role::User, [Part::Media(Media::image_url("https://a/b"))]),
             json!({"role": "user", "content": [{"type": "media", "media_type": "image/*", "url": "https://a/b"}]}),
         );
+    }
+
+    #[test]
+    fn a_copy_shares_what_is_said() {
+        let message = Message::user("x");
+        assert!(Arc::ptr_eq(&message.content.0, &message.clone().content.0));
     }
 
     #[test]

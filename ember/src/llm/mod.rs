@@ -19,10 +19,12 @@ mod transport;
 #[cfg(feature = "transport")]
 mod http;
 mod fake;
+mod budget;
 mod tool_loop;
 mod client;
 mod session;
 
+pub use budget::{Budget, Reservation};
 pub use chat::{
     ChatRequest, ChatResponse, Dropped, Finish, FinishReason, ResponseFormat, ToolChoice,
 };
@@ -33,11 +35,11 @@ pub use fake::{FakeProvider, FakeReply};
 #[cfg(feature = "transport")]
 pub use http::HttpProvider;
 pub use message::{
-    Media, MediaSource, Message, Opaque, Part, Reasoning, Role, Signature, Text, ToolCall,
+    Content, Media, MediaSource, Message, Opaque, Part, Reasoning, Role, Signature, Text, ToolCall,
     ToolResult,
 };
 pub use provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor, Timeouts};
-pub use session::{MemorySessionStore, SessionStore, Sessions, Turn};
+pub use session::{History, MemorySessionStore, SessionStore, Sessions, Turn};
 pub use stream::{Accumulator, ChatEvent, ChatStream, TextStream};
-pub use tool::{Tool, ToolError, ToolRegistry};
+pub use tool::{Tool, ToolContext, ToolError, ToolRegistry};
 pub use usage::Usage;

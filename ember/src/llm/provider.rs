@@ -190,7 +190,7 @@ pub struct Timeouts {
     pub first_event: Duration,
     /// Between the bytes of a stream. 60 s.
     pub gap: Duration,
-    /// For the whole exchange. 600 s.
+    /// For the whole exchange, from the request to the last byte. 600 s.
     pub total: Duration,
 }
 
@@ -275,6 +275,9 @@ impl<P: TryFrom<ProviderConfig, Error: std::error::Error + Send + Sync + 'static
 }
 
 impl ProviderDescriptor {
+    /// The code of the error that tells of a missing key.
+    pub const MISSING_KEY: &'static str = "missing_key";
+
     /// A provider that needs no settings.
     #[doc(hidden)]
     pub const fn new<P: Provider + FromConfig>(name: &'static str, location: Location) -> Self {
@@ -361,7 +364,7 @@ impl ProviderDescriptor {
         if let Some(name) = self.api_key_env {
             let key = env.var(name).ok_or_else(|| {
                 let message = format!("the provider `{}` needs a key: set {name}", self.name);
-                Error::new(ErrorKind::Config, message)
+                Error::new(ErrorKind::Config, message).with_code(Self::MISSING_KEY)
             })?;
             config.api_key = Some(key.into());
         }

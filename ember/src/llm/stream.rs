@@ -1,4 +1,4 @@
-use super::chat::{ChatResponse, Dropped, Finish, mark_truncated};
+use super::chat::{ChatResponse, Dropped, Finish, mark_truncated, refused};
 use super::error::{Error, ErrorKind};
 use super::message::{Message, Part, Reasoning, Role, Signature, ToolCall, ToolResult};
 use super::usage::Usage;
@@ -124,7 +124,7 @@ impl ChatStream {
 
     /// The pieces of text alone.
     pub fn into_text(self) -> TextStream {
-        TextStream(self)
+        TextStream { events: self, refusal: None }
     }
 }
 
@@ -164,9 +164,15 @@ impl fmt::Debug for ChatStream {
     }
 }
 
-/// The pieces of text of an answer; an answer that breaks ends in an error.
+/// The pieces of text of an answer.
+///
+/// After the last piece of a complete answer comes the end. An answer that breaks, is cut, is
+/// withheld or is a refusal ends in an error, as [`ChatResponse::into_text`] tells it.
 #[derive(Debug)]
-pub struct TextStream(ChatStream);
+pub struct TextStream {
+    events: ChatStream,
+    refusal: Option<String>,
+}
 
 impl TextStream {
     /// Waits for the next piece; `None` after the end.
@@ -176,6 +182,15 @@ impl TextStream {
     pub async fn next(&mut self) -> Option<Result<String, Error>> {
         StreamExt::next(self).await
     }
+
+    /// Tells whether the answer that has ended so is a text.
+    fn check(&self, finish: &Finish) -> Result<(), Error> {
+        finish.check(self.refusal.is_some())?;
+        match &self.refusal {
+            Some(refusal) => Err(refused(refusal)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Stream for TextStream {
@@ -183,8 +198,17 @@ impl Stream for TextStream {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            match ready!(self.0.poll_next_unpin(context)) {
+            match ready!(self.events.poll_next_unpin(context)) {
                 Some(Ok(ChatEvent::Text(text))) => return Poll::Ready(Some(Ok(text))),
+                Some(Ok(ChatEvent::Refusal(piece))) => {
+                    self.refusal.get_or_insert_default().push_str(&piece);
+                }
+                // What was refused in a turn before the last is not the answer.
+                Some(Ok(ChatEvent::StepEnd)) => self.refusal = None,
+                Some(Ok(ChatEvent::Part(Part::Refusal(text)))) => self.refusal = Some(text),
+                Some(Ok(ChatEvent::Finish(finish))) => {
+                    return Poll::Ready(self.check(&finish).err().map(Err));
+                }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
@@ -338,7 +362,7 @@ fn truncated() -> Error {
 fn events_of(response: ChatResponse) -> Vec<ChatEvent> {
     let mut events = vec![ChatEvent::Start { id: response.id, model: response.model }];
     events.extend(response.dropped.into_iter().map(ChatEvent::Dropped));
-    for (index, part) in response.message.content.into_iter().enumerate() {
+    for (index, part) in response.message.content.iter().cloned().enumerate() {
         match part {
             Part::Text(text) => {
                 events.push(ChatEvent::Text(text.text));

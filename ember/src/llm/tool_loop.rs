@@ -3,12 +3,13 @@
 //! One round is a turn of the model and the results of the tools that it called. The unary and
 //! the streamed loop share the step from one round to the next, so that they cannot differ.
 
-use super::chat::{ChatRequest, ChatResponse, FinishReason};
+use super::budget::Meter;
+use super::chat::{ChatRequest, ChatResponse, FinishReason, ToolChoice};
 use super::error::Error;
 use super::message::{Message, ToolCall, ToolResult};
 use super::provider::{BoxProvider, Provider};
 use super::stream::{Accumulator, ChatEvent, ChatStream};
-use super::tool::{Tool, ToolRegistry};
+use super::tool::{Tool, ToolContext, ToolRegistry};
 use super::usage::Usage;
 use futures_core::Stream;
 use futures_util::future::join_all;
@@ -17,15 +18,25 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+/// A request on its way, with everything that it needs.
+pub(super) struct Call {
+    pub(super) provider: BoxProvider,
+    pub(super) request: ChatRequest,
+    /// What the tools can reach.
+    pub(super) context: ToolContext,
+    pub(super) meter: Meter,
+    /// How many turns the model may take.
+    pub(super) max_turns: usize,
+}
+
 /// Answers all at once.
-pub(super) async fn complete(
-    provider: &BoxProvider,
-    request: ChatRequest,
-    max_rounds: usize,
-) -> Result<ChatResponse, Error> {
-    let mut rounds = Rounds::new(request, max_rounds)?;
+pub(super) async fn complete(call: Call) -> Result<ChatResponse, Error> {
+    let (provider, mut rounds) = Rounds::new(call)?;
     loop {
-        let mut response = provider.chat(&rounds.request).await?;
+        rounds.meter.round(&rounds.request);
+        let answer = provider.chat(&rounds.request).await;
+        let mut response = answer.inspect_err(|error| rounds.meter.failed(error))?;
+        rounds.meter.response(&response);
         response.usage = rounds.count(response.usage);
         match rounds.next_step(&mut response) {
             Step::Over => {
@@ -41,19 +52,17 @@ pub(super) async fn complete(
 }
 
 /// Answers bit by bit: one stream, however many rounds it takes.
-pub(super) async fn stream(
-    provider: &BoxProvider,
-    request: ChatRequest,
-    max_rounds: usize,
-) -> Result<ChatStream, Error> {
-    if !request.tools.iter().any(Tool::runs_here) {
+pub(super) async fn stream(call: Call) -> Result<ChatStream, Error> {
+    if !call.meter.is_on() && !call.request.tools.iter().any(Tool::runs_here) {
         // There will be one round: the provider's stream is the whole.
-        return provider.stream(&request).await;
+        return call.provider.stream(&call.request).await;
     }
-    let rounds = Rounds::new(request, max_rounds)?;
-    let first = provider.stream(&rounds.request).await?;
+    let (provider, mut rounds) = Rounds::new(call)?;
+    rounds.meter.round(&rounds.request);
+    let answer = provider.stream(&rounds.request).await;
+    let first = answer.inspect_err(|error| rounds.meter.failed(error))?;
     Ok(ChatStream::new(LoopStream {
-        provider: provider.clone(),
+        provider,
         state: State::Reading(first, Box::default()),
         rounds,
         ready: VecDeque::new(),
@@ -67,7 +76,8 @@ struct Rounds {
     /// Shared with the call that is under way, and changed only between calls.
     request: Arc<ChatRequest>,
     tools: ToolRegistry,
-    max_rounds: usize,
+    meter: Meter,
+    max_turns: usize,
     rounds: usize,
     steps: Vec<Message>,
     usage: Option<Usage>,
@@ -79,16 +89,19 @@ enum Step {
 }
 
 impl Rounds {
-    fn new(request: ChatRequest, max_rounds: usize) -> Result<Self, Error> {
-        let tools = ToolRegistry::of(request.tools.iter().cloned())?;
-        Ok(Self {
+    fn new(call: Call) -> Result<(BoxProvider, Self), Error> {
+        let Call { provider, request, context, meter, max_turns } = call;
+        let tools = ToolRegistry::of(request.tools.iter().cloned())?.context(context);
+        let rounds = Self {
             request: Arc::new(request),
             tools,
-            max_rounds,
+            meter,
+            max_turns,
             rounds: 0,
             steps: Vec::new(),
             usage: None,
-        })
+        };
+        Ok((provider, rounds))
     }
 
     /// Adds the usage of a turn to that of the turns before.
@@ -108,7 +121,7 @@ impl Rounds {
         if calls.is_empty() || self.tools.is_empty() || calls.iter().any(elsewhere) {
             return Step::Over;
         }
-        if self.rounds + 1 >= self.max_rounds {
+        if self.rounds + 1 >= self.max_turns {
             response.finish.reason = FinishReason::ToolLimit;
             return Step::Over;
         }
@@ -120,7 +133,13 @@ impl Rounds {
         self.rounds += 1;
         let messages = [turn, Message::tool_results(results)];
         self.steps.extend(messages.iter().cloned());
-        Arc::make_mut(&mut self.request).messages.extend(messages);
+        let request = Arc::make_mut(&mut self.request);
+        request.messages.extend(messages);
+        // The tool that had to be called has been; a model that had to call it again would never
+        // come to an answer.
+        if request.tool_choice != ToolChoice::None {
+            request.tool_choice = ToolChoice::Auto;
+        }
     }
 }
 
@@ -149,39 +168,43 @@ enum State {
 impl Stream for LoopStream {
     type Item = Result<ChatEvent, Error>;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
         loop {
-            if let Some(event) = self.ready.pop_front() {
+            if let Some(event) = this.ready.pop_front() {
                 return Poll::Ready(Some(Ok(event)));
             }
-            match &mut self.state {
+            match &mut this.state {
                 State::Reading(stream, accumulator) => {
                     let Some(item) = ready!(Pin::new(stream).poll_next(context)) else {
                         return Poll::Ready(None);
                     };
-                    let event = item?;
+                    let event = item.inspect_err(|error| this.rounds.meter.failed(error))?;
+                    this.rounds.meter.event(&event);
                     accumulator.push(&event);
                     match event {
-                        ChatEvent::Finish(_) => self.end_turn()?,
+                        ChatEvent::Finish(_) => this.end_turn()?,
                         event => {
-                            let event = self.renumbered(event);
+                            let event = this.renumbered(event);
                             return Poll::Ready(Some(Ok(event)));
                         }
                     }
                 }
                 State::Running(work) => {
                     let (turn, results) = ready!(work.as_mut().poll(context));
-                    self.ready.extend(results.iter().cloned().map(ChatEvent::ToolResult));
-                    self.ready.push_back(ChatEvent::StepEnd);
-                    self.rounds.go_on(turn, results);
-                    self.first_index = self.next_index;
-                    let (provider, request) = (self.provider.clone(), self.rounds.request.clone());
-                    self.state =
+                    this.ready.extend(results.iter().cloned().map(ChatEvent::ToolResult));
+                    this.ready.push_back(ChatEvent::StepEnd);
+                    this.rounds.go_on(turn, results);
+                    this.first_index = this.next_index;
+                    this.rounds.meter.round(&this.rounds.request);
+                    let (provider, request) = (this.provider.clone(), this.rounds.request.clone());
+                    this.state =
                         State::Opening(Box::pin(async move { provider.stream(&request).await }));
                 }
                 State::Opening(work) => {
-                    let stream = ready!(work.as_mut().poll(context))?;
-                    self.state = State::Reading(stream, Box::default());
+                    let answer = ready!(work.as_mut().poll(context));
+                    let stream = answer.inspect_err(|error| this.rounds.meter.failed(error))?;
+                    this.state = State::Reading(stream, Box::default());
                 }
                 State::Over => return Poll::Ready(None),
             }

@@ -10,11 +10,11 @@ use http_body_util::BodyExt as _;
 use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Sends requests, and keeps connections for the next ones.
 ///
@@ -22,6 +22,8 @@ use tokio::time::timeout;
 /// whose other half lives in another worker would stall with it.
 pub(crate) struct Transport {
     pools: Mutex<HashMap<ThreadId, reqwest::Client>>,
+    /// A pool that no thread has taken yet.
+    spare: Mutex<Option<reqwest::Client>>,
     timeouts: Timeouts,
 }
 
@@ -38,8 +40,10 @@ const FAILURE_WAIT: Duration = Duration::from_secs(10);
 const ANSWER_LIMIT: usize = 64 << 20;
 
 impl Transport {
-    pub(crate) fn new(timeouts: Timeouts) -> Self {
-        Self { pools: Mutex::default(), timeouts }
+    pub(crate) fn new(timeouts: Timeouts) -> Result<Self, Error> {
+        // What keeps a client from being made shows here and not with the first request.
+        let spare = Mutex::new(Some(connect(timeouts.connect)?));
+        Ok(Self { pools: Mutex::default(), spare, timeouts })
     }
 
     /// Sends a request whose answer arrives whole, and reads it.
@@ -83,18 +87,27 @@ impl Transport {
 
     /// The pool of this thread.
     fn client(&self) -> Result<reqwest::Client, Error> {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         let thread = thread::current().id();
-        if let Some(client) = pools.get(&thread) {
+        if let Some(client) = locked(&self.pools).get(&thread) {
             return Ok(client.clone());
         }
+        let spare = locked(&self.spare).take();
+        // Making one takes its time, in which no other thread should wait.
+        let client = match spare {
+            Some(client) => client,
+            None => connect(self.timeouts.connect)?,
+        };
+        let mut pools = locked(&self.pools);
         if pools.len() >= MAX_POOLS {
             pools.clear();
         }
-        let client = connect(self.timeouts.connect)?;
         pools.insert(thread, client.clone());
         Ok(client)
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn connect(limit: Duration) -> Result<reqwest::Client, Error> {
@@ -144,8 +157,9 @@ impl WireBody {
     }
 
     /// Reads the rest of an answer that tells of a failure, as far as it is of interest.
-    pub(crate) async fn collect_failure(self) -> Result<Bytes, Error> {
-        within(FAILURE_WAIT, "the rest of an answer", read_some(self.0, FAILURE_LIMIT)).await
+    pub(crate) async fn collect_failure(self, deadline: Option<Instant>) -> Result<Bytes, Error> {
+        let limit = remaining(deadline).min(FAILURE_WAIT);
+        within(limit, "the rest of an answer", read_some(self.0, FAILURE_LIMIT)).await
     }
 
     /// Reads and forgets the little that follows on a complete answer.
@@ -155,9 +169,22 @@ impl WireBody {
     }
 
     /// Reads the rest of an answer that was expected as a stream and came whole.
-    pub(crate) async fn collect(self, limit: Duration) -> Result<Bytes, Error> {
-        within(limit, "the rest of an answer", read_all(self.0)).await
+    pub(crate) async fn collect(
+        self,
+        deadline: Option<Instant>,
+        total: Duration,
+    ) -> Result<Bytes, Error> {
+        match timeout(remaining(deadline), read_all(self.0)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(late(total, "the end of the answer")),
+        }
     }
+}
+
+/// What is left until the whole exchange must be over.
+fn remaining(deadline: Option<Instant>) -> Duration {
+    let now = Instant::now();
+    deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now))
 }
 
 /// Reads a body, which must not be larger than any answer is.

@@ -33,20 +33,17 @@ impl Usage {
 
     /// All input, cached or not.
     pub fn total_input(&self) -> u64 {
-        [self.input_tokens, self.cache_read_tokens, self.cache_write_tokens]
-            .into_iter()
-            .flatten()
-            .sum()
+        sum_of([self.input_tokens, self.cache_read_tokens, self.cache_write_tokens])
     }
 
     /// All output, reasoning included.
     pub fn total_output(&self) -> u64 {
-        [self.output_tokens, self.reasoning_tokens].into_iter().flatten().sum()
+        sum_of([self.output_tokens, self.reasoning_tokens])
     }
 
     /// Input and output.
     pub fn total(&self) -> u64 {
-        self.total_input() + self.total_output()
+        self.total_input().saturating_add(self.total_output())
     }
 
     /// Takes over a later snapshot of the same call: what it reports replaces what was known.
@@ -80,16 +77,21 @@ impl Usage {
     }
 }
 
+/// Adds counts that are known. A provider that reports nonsense must not stop us.
+pub(crate) fn sum_of(counts: impl IntoIterator<Item = Option<u64>>) -> u64 {
+    counts.into_iter().flatten().fold(0, u64::saturating_add)
+}
+
 /// The usage of two calls together.
 impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         for (sum, other) in self.parts_mut().into_iter().zip(other.parts()) {
             *sum = match (*sum, other) {
                 (None, None) => None,
-                (sum, other) => Some(sum.unwrap_or(0) + other.unwrap_or(0)),
+                (known, other) => Some(sum_of([known, other])),
             };
         }
-        self.estimated |= other.estimated;
+        self.estimated = self.estimated || other.estimated;
     }
 }
 
@@ -117,5 +119,14 @@ mod tests {
         assert_eq!((usage.total_input(), usage.total_output(), usage.total()), (10, 9, 19));
         let both = usage + Usage::new(5, 5);
         assert_eq!((both.input_tokens, both.cache_read_tokens, both.total()), (Some(15), None, 29));
+    }
+
+    #[test]
+    fn nonsense_does_not_overflow() {
+        let mut usage = Usage::new(u64::MAX, u64::MAX);
+        usage.cache_read_tokens = Some(u64::MAX);
+        usage.reasoning_tokens = Some(1);
+        usage += usage;
+        assert_eq!(usage.total(), u64::MAX);
     }
 }

@@ -11,6 +11,8 @@ pub(crate) struct BoundedMap<V> {
     order: VecDeque<(u64, String)>,
     next: u64,
     max_entries: usize,
+    weight: u64,
+    max_weight: u64,
 }
 
 #[derive(Debug)]
@@ -18,6 +20,7 @@ struct Entry<V> {
     /// Which place in the order is this entry's present one.
     place: u64,
     expires: Instant,
+    weight: u64,
     value: V,
 }
 
@@ -28,7 +31,15 @@ impl<V> BoundedMap<V> {
             order: VecDeque::new(),
             next: 0,
             max_entries: max_entries.max(1),
+            weight: 0,
+            max_weight: u64::MAX,
         }
+    }
+
+    /// Bounds what all entries weigh together, as [`BoundedMap::insert_weighed`] is told.
+    pub(crate) fn max_weight(mut self, weight: u64) -> Self {
+        self.max_weight = weight;
+        self
     }
 
     pub(crate) fn get(&self, key: &str, now: Instant) -> Option<&V> {
@@ -37,16 +48,36 @@ impl<V> BoundedMap<V> {
 
     /// Puts a value in, and drops what has expired or is too much.
     pub(crate) fn insert(&mut self, key: &str, value: V, expires: Instant, now: Instant) {
+        self.insert_weighed(key, value, 0, expires, now);
+    }
+
+    /// Puts a value in that weighs so much, and drops what has expired or is too much: the value
+    /// itself, too, if it weighs more than all may.
+    pub(crate) fn insert_weighed(
+        &mut self,
+        key: &str,
+        value: V,
+        weight: u64,
+        expires: Instant,
+        now: Instant,
+    ) {
+        self.remove(key);
         let place = self.place(key);
-        self.entries.insert(key.to_owned(), Entry { place, expires, value });
+        self.weight = self.weight.saturating_add(weight);
+        self.entries.insert(key.to_owned(), Entry { place, expires, weight, value });
         while let Some((place, key)) = self.order.front() {
             match self.entries.get(key).filter(|entry| entry.place == *place) {
                 // Another place in the order is this key's present one.
                 None => {}
-                Some(entry) if entry.expires > now && self.entries.len() <= self.max_entries => {
+                Some(entry)
+                    if entry.expires > now
+                        && self.entries.len() <= self.max_entries
+                        && self.weight <= self.max_weight =>
+                {
                     break;
                 }
-                Some(_) => {
+                Some(entry) => {
+                    self.weight = self.weight.saturating_sub(entry.weight);
                     self.entries.remove(key);
                 }
             }
@@ -55,7 +86,9 @@ impl<V> BoundedMap<V> {
     }
 
     pub(crate) fn remove(&mut self, key: &str) -> Option<V> {
-        self.entries.remove(key).map(|entry| entry.value)
+        let entry = self.entries.remove(key)?;
+        self.weight = self.weight.saturating_sub(entry.weight);
+        Some(entry.value)
     }
 
     pub(crate) fn remove_prefix(&mut self, prefix: &str) {
@@ -99,6 +132,21 @@ mod tests {
         map.insert("d", 5, at(30), at(20));
         assert_eq!(map.len(), 1, "what has expired is dropped");
         assert_eq!(map.remove("d"), Some(5));
+    }
+
+    #[test]
+    fn entries_make_room_by_weight() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        let mut map = BoundedMap::new(100).max_weight(10);
+        map.insert_weighed("a", 1, 4, later, now);
+        map.insert_weighed("b", 2, 4, later, now);
+        map.insert_weighed("a", 3, 6, later, now);
+        assert_eq!((map.len(), map.weight), (2, 10));
+        map.insert_weighed("c", 4, 1, later, now);
+        assert_eq!((map.get("b", now), map.get("a", now), map.weight), (None, Some(&3), 7));
+        map.insert_weighed("d", 5, 11, later, now);
+        assert_eq!((map.len(), map.weight), (0, 0), "more than all may weigh");
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Failure {
     pub code: Option<String>,
     /// What happened, in the provider's words; at most 4 KiB of them.
     pub message: String,
+    /// How long the provider wants to be left alone, where the document says so.
+    pub retry_after: Option<Duration>,
 }
 
 impl Failure {
@@ -50,20 +52,26 @@ impl Failure {
             _ => None,
         };
         let message = inner.get("message").and_then(Value::as_str).or(inner.as_str());
+        let message = clipped(message.unwrap_or(&inner.to_string()));
         Self {
             kind: text("type").filter(|kind| kind != "error").or_else(|| text("status")),
             code: text("code"),
-            message: clipped(message.unwrap_or(&inner.to_string())),
+            retry_after: retry_delay(inner).or_else(|| wait_in_text(&message)),
+            message,
         }
     }
 
-    /// The error of our vocabulary. `status` is that of the answer, or what an error within a
-    /// stream stands for.
+    /// The error of our vocabulary. `status` is that of the answer; an error within an answer
+    /// that seemed to succeed has none, and its words or its code stand for one.
     pub fn into_error(self, provider: &str, status: Option<u16>) -> Error {
-        let kind = self.classify(status);
+        let status = status.or_else(|| self.code.as_deref().and_then(as_status));
+        let kind = self.classify(status.or_else(|| self.implied_status()));
         let mut error = Error::new(kind, self.message).with_provider(provider);
         if let Some(status) = status {
             error = error.with_status(status);
+        }
+        if let Some(wait) = self.retry_after {
+            error = error.with_retry_after(wait);
         }
         match self.code.or(self.kind) {
             Some(code) => error.with_code(code),
@@ -71,10 +79,22 @@ impl Failure {
         }
     }
 
+    /// What the provider calls the failure, the more exact word first.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        [self.code.as_deref(), self.kind.as_deref()].into_iter().flatten()
+    }
+
+    /// The status that the provider's word stands for, where it sent none.
+    fn implied_status(&self) -> Option<u16> {
+        self.words().find_map(|word| {
+            let known = STATUS_WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word));
+            known.map(|(_, status)| *status)
+        })
+    }
+
     /// The class of a failure. What the provider calls it goes before its status.
     fn classify(&self, status: Option<u16>) -> ErrorKind {
-        let words = [self.code.as_deref(), self.kind.as_deref()].into_iter().flatten();
-        for word in words {
+        for word in self.words() {
             for (kind, known) in WORDS {
                 if known.contains(&word) {
                     return *kind;
@@ -101,6 +121,19 @@ impl Failure {
             _ => ErrorKind::Server,
         }
     }
+}
+
+/// A status that a gateway has put into the code, as a number or a text.
+fn as_status(code: &str) -> Option<u16> {
+    code.parse().ok().filter(|status| (400..=599).contains(status))
+}
+
+/// Google's hint: `details` with a `retryDelay` such as "8s" (`google.rpc.RetryInfo`).
+fn retry_delay(error: &Value) -> Option<Duration> {
+    let details = error.get("details")?.as_array()?;
+    let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str())?;
+    let seconds = delay.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 /// The words that providers use as `code` or `type`, by what they mean.
@@ -138,6 +171,23 @@ const WORDS: &[(ErrorKind, &[&str])] = &[
     ),
 ];
 
+/// Words that say no more than a status does, and therefore count only where there is none: OpenAI
+/// calls a missing key an `invalid_request_error`, too, and answers 401.
+const STATUS_WORDS: &[(&str, u16)] = &[
+    ("invalid_request_error", 400),
+    ("invalid_request", 400),
+    ("bad_request", 400),
+    ("INVALID_ARGUMENT", 400),
+    ("FAILED_PRECONDITION", 400),
+    ("PERMISSION_DENIED", 403),
+    ("not_found_error", 404),
+    ("model_not_found", 404),
+    ("NOT_FOUND", 404),
+    ("conflict_error", 409),
+    ("too_many_requests", 429),
+    ("rate_limit", 429),
+];
+
 /// How providers without a code say that the input is too long.
 const TOO_LONG: &[&str] = &[
     "maximum context length",
@@ -172,7 +222,7 @@ pub fn wait_hint(headers: &HeaderMap, message: &str, now: SystemTime) -> Option<
 fn wait_in_text(message: &str) -> Option<Duration> {
     let (_, rest) = message.split_once("try again in ")?;
     let mut rest = rest;
-    let mut wait = None;
+    let mut wait: Option<Duration> = None;
     while let Some(unit_at) =
         rest.find(|char: char| !char.is_ascii_digit() && char != '.').filter(|at| *at > 0)
     {
@@ -187,7 +237,7 @@ fn wait_in_text(message: &str) -> Option<Duration> {
         let part =
             Duration::try_from_secs_f64(number.trim_end_matches('.').parse::<f64>().ok()? * scale)
                 .ok()?;
-        wait = Some(wait.unwrap_or_default() + part);
+        wait = Some(wait.unwrap_or_default().saturating_add(part));
         rest = &tail[length..];
     }
     wait
@@ -243,6 +293,45 @@ mod tests {
             "m",
         );
         check(502, "", Server, "");
+    }
+
+    #[test]
+    fn an_error_without_a_status_is_what_its_words_stand_for() {
+        use ErrorKind::*;
+        for (error, kind) in [
+            (r#"{"type":"invalid_request_error","message":"m"}"#, InvalidRequest),
+            (r#"{"type":"not_found_error","message":"m"}"#, InvalidRequest),
+            (r#"{"code":"model_not_found","message":"m"}"#, InvalidRequest),
+            (r#"{"status":"INVALID_ARGUMENT","message":"m"}"#, InvalidRequest),
+            (r#"{"type":"permission_error","message":"m"}"#, Auth),
+            (r#"{"code":"429","message":"m"}"#, RateLimit),
+            (r#"{"code":429,"message":"m"}"#, RateLimit),
+            (r#"{"code":"401","message":"m"}"#, Auth),
+            (r#"{"code":"402","message":"m"}"#, Quota),
+            (r#"{"code":"413","message":"m"}"#, ContextLength),
+            (r#"{"code":"502","message":"m"}"#, Server),
+            (r#"{"code":"1500","message":"m"}"#, Server),
+            (r#"{"message":"m"}"#, Server),
+        ] {
+            let body = format!("{{\"error\":{error}}}");
+            let failure = Failure::read(body.as_bytes()).into_error("test", None);
+            assert_eq!(failure.kind(), kind, "{error}");
+        }
+        let keyless = br#"{"error":{"type":"invalid_request_error","message":"no key"}}"#;
+        assert_eq!(Failure::read(keyless).into_error("test", Some(401)).kind(), Auth);
+    }
+
+    #[test]
+    fn a_document_may_say_how_long_to_wait() {
+        let wait =
+            |body: &str| Failure::read(body.as_bytes()).into_error("test", None).retry_after();
+        let text = r#"{"error":{"code":"429","message":"Please try again in 1.5s."}}"#;
+        assert_eq!(wait(text), Some(millis(1_500)));
+        let details =
+            r#"{"error":{"code":429,"message":"m","details":[{"@type":"x"},{"retryDelay":"8s"}]}}"#;
+        assert_eq!(wait(details), Some(secs(8)));
+        let longest = format!("{}h", "9".repeat(15)).repeat(6);
+        assert_eq!(wait_in_text(&format!("try again in {longest}")), Some(Duration::MAX));
     }
 
     #[test]

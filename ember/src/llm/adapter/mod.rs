@@ -6,9 +6,11 @@
 //! what a status means, and where a provider says how long to wait.
 
 mod failure;
+mod call_ids;
 #[cfg(feature = "openai")]
 pub mod openai;
 
+pub use call_ids::CallIds;
 pub use failure::{Failure, wait_hint};
 
 use super::chat::{ChatRequest, ChatResponse, Dropped};
@@ -38,14 +40,14 @@ pub trait Adapter: Send + Sync + 'static {
     /// When the key cannot stand in a header.
     fn authorize(&self, key: &Secret) -> Result<HeaderMap, Error>;
 
-    /// Reads an answer that has arrived whole.
+    /// Reads an answer that has arrived whole. Calls without an id are given one by `ids`.
     ///
     /// # Errors
     /// When it is not what the provider documents, or holds an error.
-    fn decode(&self, body: &[u8]) -> Result<ChatResponse, Error>;
+    fn decode(&self, body: &[u8], ids: CallIds) -> Result<ChatResponse, Error>;
 
-    /// A decoder for one streamed answer.
-    fn decoder(&self) -> Self::Decoder;
+    /// A decoder for one streamed answer. Calls without an id are given one by `ids`.
+    fn decoder(&self, ids: CallIds) -> Self::Decoder;
 
     /// Reads an answer whose status tells of a failure.
     fn failure(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Error;

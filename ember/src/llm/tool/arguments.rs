@@ -1,4 +1,4 @@
-use super::ToolError;
+use super::{FromToolContext, ToolContext, ToolError};
 use crate::base::JsonSchema;
 use crate::base::schema::{ObjectSchema, Schema};
 use serde::de::value::Error as ValueError;
@@ -14,6 +14,7 @@ pub struct Arguments {
     members: Map<String, Value>,
     known: Vec<&'static str>,
     mistakes: Vec<String>,
+    context: ToolContext,
 }
 
 impl Arguments {
@@ -23,13 +24,33 @@ impl Arguments {
     /// When they are anything else.
     pub fn new(value: Value) -> Result<Self, ToolError> {
         match value {
-            Value::Object(members) => Ok(Self { members, known: Vec::new(), mistakes: Vec::new() }),
+            Value::Object(members) => Ok(Self {
+                members,
+                known: Vec::new(),
+                mistakes: Vec::new(),
+                context: ToolContext::new(),
+            }),
             // Some models write `null` where a tool has no parameters.
             Value::Null => Self::new(Value::Object(Map::new())),
             other => {
                 Err(ToolError::new(format!("the arguments must be a JSON object, not {other}")))
             }
         }
+    }
+
+    /// Sets what the function can reach beside its arguments.
+    #[must_use]
+    pub fn context(mut self, context: ToolContext) -> Self {
+        self.context = context;
+        self
+    }
+
+    /// Takes a value that the model does not give.
+    ///
+    /// # Errors
+    /// When the context lacks it.
+    pub fn supply<T: FromToolContext>(&self) -> Result<T, ToolError> {
+        T::from_context(&self.context)
     }
 
     /// The arguments as one value.

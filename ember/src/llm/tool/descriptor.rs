@@ -1,4 +1,4 @@
-use super::{Arguments, Parameters, Tool, ToolFuture, ToolOptions};
+use super::{Arguments, Parameters, Tool, ToolFuture, ToolNeeds, ToolOptions};
 use crate::base::{Descriptor, Location};
 use std::borrow::Cow;
 use std::fmt;
@@ -15,6 +15,7 @@ pub struct ToolDescriptor {
     pub location: Location,
     pub(super) parameters: fn(&mut Parameters),
     pub(super) call: fn(Arguments) -> ToolFuture,
+    pub(super) needs: fn(&mut ToolNeeds),
     pub(super) options: fn(&mut ToolOptions),
 }
 
@@ -36,6 +37,11 @@ pub trait ToolItem {
     /// Runs the function.
     fn call(arguments: Arguments) -> ToolFuture;
 
+    /// Says what the function needs beside its arguments.
+    fn needs(needs: &mut ToolNeeds) {
+        let _ = needs;
+    }
+
     /// Evaluates the options of the attribute.
     fn options(options: &mut ToolOptions) {
         let _ = options;
@@ -56,6 +62,7 @@ impl ToolDescriptor {
             location,
             parameters: T::parameters,
             call: T::call,
+            needs: T::needs,
             options: T::options,
         }
     }

@@ -1,4 +1,4 @@
-use super::{Arguments, Parameters, ToolDescriptor, ToolError};
+use super::{Arguments, Parameters, ToolContext, ToolDescriptor, ToolError, ToolNeeds};
 use crate::base::Location;
 use crate::base::schema::{Dialect, Schema};
 use crate::llm::error::{Error, ErrorKind};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A call of a tool at work; it ends in the text that the model reads.
@@ -40,6 +40,15 @@ struct Inner {
     call: Call,
     options: ToolOptions,
     location: Option<Location>,
+    needs: ToolNeeds,
+    specs: Specs,
+}
+
+/// The tool as providers describe it, made when it is first wanted.
+#[derive(Default)]
+struct Specs {
+    openai: OnceLock<Value>,
+    anthropic: OnceLock<Value>,
 }
 
 enum Call {
@@ -112,8 +121,16 @@ impl Tool {
             );
             return Err(Error::new(ErrorKind::Config, message));
         }
-        let options = ToolOptions::default();
-        Ok(Self(Arc::new(Inner { name, description, parameters, call, options, location: None })))
+        Ok(Self(Arc::new(Inner {
+            name,
+            description,
+            parameters,
+            call,
+            options: ToolOptions::default(),
+            location: None,
+            needs: ToolNeeds::default(),
+            specs: Specs::default(),
+        })))
     }
 
     /// The tool that a macro described.
@@ -122,6 +139,8 @@ impl Tool {
         (descriptor.parameters)(&mut parameters);
         let mut options = ToolOptions::default();
         (descriptor.options)(&mut options);
+        let mut needs = ToolNeeds::default();
+        (descriptor.needs)(&mut needs);
         Self(Arc::new(Inner {
             name: descriptor.name.to_owned(),
             description: descriptor.description.to_owned(),
@@ -129,6 +148,8 @@ impl Tool {
             call: Call::Plain(descriptor.call),
             options,
             location: Some(descriptor.location),
+            needs,
+            specs: Specs::default(),
         }))
     }
 
@@ -157,6 +178,11 @@ impl Tool {
         self.0.location
     }
 
+    /// What the function needs beside its arguments.
+    pub fn needs(&self) -> &ToolNeeds {
+        &self.0.needs
+    }
+
     /// Tells whether calls run here, rather than go back to whoever asked.
     pub fn runs_here(&self) -> bool {
         !matches!(self.0.call, Call::Declared)
@@ -166,8 +192,8 @@ impl Tool {
     ///
     /// # Errors
     /// What the function reports, or what is wrong with the arguments.
-    pub async fn call(&self, arguments: Value) -> Result<String, ToolError> {
-        let arguments = Arguments::new(arguments)?;
+    pub async fn call(&self, arguments: Value, context: &ToolContext) -> Result<String, ToolError> {
+        let arguments = Arguments::new(arguments)?.context(context.clone());
         match &self.0.call {
             Call::Plain(function) => function(arguments).await,
             Call::Shared(function) => function(arguments).await,
@@ -177,17 +203,27 @@ impl Tool {
 
     /// The tool as OpenAI's chat completions describe it.
     pub fn to_openai_spec(&self) -> Value {
-        let parameters = self.parameters().lower(Dialect::OpenAi).schema;
-        json!({
-            "type": "function",
-            "function": {"name": self.name(), "description": self.description(), "parameters": parameters},
-        })
+        self.openai_spec().clone()
     }
 
     /// The tool as Anthropic's messages describe it.
     pub fn to_anthropic_spec(&self) -> Value {
-        let schema = self.parameters().lower(Dialect::Anthropic).schema;
-        json!({"name": self.name(), "description": self.description(), "input_schema": schema})
+        let make = || {
+            let schema = self.parameters().lower(Dialect::Anthropic).schema;
+            json!({"name": self.name(), "description": self.description(), "input_schema": schema})
+        };
+        self.0.specs.anthropic.get_or_init(make).clone()
+    }
+
+    /// [`Tool::to_openai_spec`], for requests: the schema is lowered once, not in every round.
+    pub(crate) fn openai_spec(&self) -> &Value {
+        self.0.specs.openai.get_or_init(|| {
+            let parameters = self.parameters().lower(Dialect::OpenAi).schema;
+            json!({
+                "type": "function",
+                "function": {"name": self.name(), "description": self.description(), "parameters": parameters},
+            })
+        })
     }
 }
 
@@ -208,10 +244,9 @@ pub(crate) fn to_text<T: Serialize>(value: &T) -> serde_json::Result<String> {
 impl PartialEq for Tool {
     /// Tools are equal if a model cannot tell them apart.
     fn eq(&self, other: &Self) -> bool {
-        let face = |tool: &Self| {
-            (tool.name().to_owned(), tool.description().to_owned(), tool.parameters().clone())
-        };
-        Arc::ptr_eq(&self.0, &other.0) || face(self) == face(other)
+        Arc::ptr_eq(&self.0, &other.0)
+            || (self.name(), self.description(), self.parameters())
+                == (other.name(), other.description(), other.parameters())
     }
 }
 
@@ -232,6 +267,14 @@ mod tests {
     fn names_are_what_every_provider_accepts() {
         assert!(is_name("get_weather-2") && is_name(&"a".repeat(64)));
         assert!(!is_name("") && !is_name("a.b") && !is_name("ä") && !is_name(&"a".repeat(65)));
+    }
+
+    #[test]
+    fn a_schema_is_lowered_once() {
+        let parameters = crate::llm::tool::ParameterSchema::object([]);
+        let tool = Tool::declared("f", "F.", parameters).unwrap();
+        let copy = tool.clone();
+        assert!(std::ptr::eq(tool.openai_spec(), copy.openai_spec()));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! call is told to the model, never thrown: it can correct itself, an exception cannot.
 
 mod error;
+mod context;
 mod arguments;
 mod parameter;
 mod descriptor;
@@ -12,6 +13,7 @@ mod item;
 mod registry;
 
 pub use arguments::{Arguments, Parameters};
+pub use context::{FromToolContext, ToolContext, ToolNeeds};
 pub use descriptor::{ToolDescriptor, ToolItem};
 pub use error::ToolError;
 pub(crate) use item::to_text;

@@ -1,4 +1,4 @@
-use super::{Tool, ToolDescriptor};
+use super::{Tool, ToolContext, ToolDescriptor};
 use crate::base::{Registry, Scope};
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::message::{ToolCall, ToolResult};
@@ -29,7 +29,10 @@ use tokio::time::timeout;
 /// # }
 /// ```
 #[derive(Debug, Clone, Default)]
-pub struct ToolRegistry(Arc<Tools>);
+pub struct ToolRegistry {
+    tools: Arc<Tools>,
+    context: ToolContext,
+}
 
 #[derive(Debug, Clone)]
 struct Tools {
@@ -84,7 +87,7 @@ impl ToolRegistry {
     /// When there is one of that name already.
     pub fn register(&mut self, tool: impl Into<Tool>) -> Result<(), Error> {
         let tool = tool.into();
-        let tools = Arc::make_mut(&mut self.0);
+        let tools = Arc::make_mut(&mut self.tools);
         if tools.by_name.contains_key(tool.name()) {
             let message = format!("there are two tools of the name `{}`", tool.name());
             return Err(Error::new(ErrorKind::Config, message));
@@ -97,23 +100,30 @@ impl ToolRegistry {
     /// Sets how long a call may take, for tools that do not say it themselves.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
-        Arc::make_mut(&mut self.0).time_limit = limit;
+        Arc::make_mut(&mut self.tools).time_limit = limit;
+        self
+    }
+
+    /// Sets what the tools can reach beside their arguments.
+    #[must_use]
+    pub fn context(mut self, context: ToolContext) -> Self {
+        self.context = context;
         self
     }
 
     /// Returns the tool of a name.
     pub fn get(&self, name: &str) -> Option<&Tool> {
-        self.0.by_name.get(name).map(|index| &self.0.tools[*index])
+        self.tools.by_name.get(name).map(|index| &self.tools.tools[*index])
     }
 
     /// The tools, in the order in which they were added.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Tool> {
-        self.0.tools.iter()
+        self.tools.tools.iter()
     }
 
     /// Tells whether there is no tool.
     pub fn is_empty(&self) -> bool {
-        self.0.tools.is_empty()
+        self.tools.tools.is_empty()
     }
 
     /// The tools as OpenAI's chat completions describe them.
@@ -131,8 +141,12 @@ impl ToolRegistry {
     /// Whatever goes wrong, an unknown name, bad arguments, a failure, a panic or the time
     /// limit, comes back as a result that the model can read.
     ///
+    /// The calls of several futures run at the same time; a function that is not async runs on a
+    /// thread of its own.
+    ///
     /// # Cancel safety
-    /// Dropping the future stops the function where it waits.
+    /// Dropping the future, or its time limit, stops an async function where it waits. A function
+    /// that is not async cannot be stopped: it runs to its end, and nobody reads the result.
     pub async fn execute(&self, call: &ToolCall) -> ToolResult {
         match self.try_execute(call).await {
             Ok(content) => ToolResult::new(call, content),
@@ -150,8 +164,10 @@ impl ToolRegistry {
         }
         let arguments =
             call.parse().map_err(|error| format!("the arguments are not valid JSON: {error}"))?;
-        let limit = tool.options().timeout.unwrap_or(self.0.time_limit);
-        match timeout(limit, AssertUnwindSafe(tool.call(arguments)).catch_unwind()).await {
+        let limit = tool.options().timeout.unwrap_or(self.tools.time_limit);
+        match timeout(limit, AssertUnwindSafe(tool.call(arguments, &self.context)).catch_unwind())
+            .await
+        {
             Ok(Ok(outcome)) => outcome.map_err(|error| error.message().to_owned()),
             Ok(Err(_)) => {
                 tracing::error!(tool = call.name, "a tool panicked");

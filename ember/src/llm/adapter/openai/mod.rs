@@ -10,7 +10,7 @@ mod stream;
 
 pub use stream::ChunkDecoder;
 
-use super::{Adapter, Encoded, Failure, wait_hint};
+use super::{Adapter, CallIds, Encoded, Failure, wait_hint};
 use crate::base::Secret;
 use crate::llm::chat::{ChatRequest, ChatResponse};
 use crate::llm::error::{Error, ErrorKind};
@@ -66,12 +66,12 @@ impl Adapter for OpenAi {
         Ok(HeaderMap::from_iter([(AUTHORIZATION, value)]))
     }
 
-    fn decode(&self, body: &[u8]) -> Result<ChatResponse, Error> {
-        response::decode(&self.name, body)
+    fn decode(&self, body: &[u8], ids: CallIds) -> Result<ChatResponse, Error> {
+        response::decode(&self.name, body, ids)
     }
 
-    fn decoder(&self) -> ChunkDecoder {
-        ChunkDecoder::new(&self.name)
+    fn decoder(&self, ids: CallIds) -> ChunkDecoder {
+        ChunkDecoder::new(&self.name, ids)
     }
 
     fn failure(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Error {

@@ -1,8 +1,9 @@
 use crate::base::schema::Dialect;
 use crate::llm::chat::{ChatRequest, Dropped, ResponseFormat, ToolChoice};
 use crate::llm::message::{Media, MediaSource, Message, Part, Role, ToolCall};
+use crate::llm::tool::Tool;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
@@ -20,7 +21,7 @@ pub(super) fn encode(
     let body = Body {
         model,
         messages,
-        tools: request.tools.iter().map(crate::llm::tool::Tool::to_openai_spec).collect(),
+        tools: request.tools.iter().map(Tool::openai_spec).collect(),
         tool_choice: (!request.tools.is_empty())
             .then(|| tool_choice(&request.tool_choice))
             .flatten(),
@@ -39,45 +40,74 @@ pub(super) fn encode(
     Ok((serde_json::to_vec(&body)?, dropped))
 }
 
-#[derive(Serialize)]
 struct Body<'a> {
     model: &'a str,
     messages: Vec<WireMessage<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tools: Vec<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Vec<&'a Value>,
     tool_choice: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     parallel_tool_calls: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     top_p: Option<f64>,
-    // `max_tokens` is deprecated, and newer models refuse it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     max_completion_tokens: Option<u64>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     stop: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_effort: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     response_format: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     stream: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
-    #[serde(flatten)]
     extra: &'a Map<String, Value>,
 }
 
-#[derive(Serialize)]
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = Members { map: serializer.serialize_map(None)?, extra: self.extra };
+        members.put("model", Some(self.model))?;
+        members.put("messages", Some(&self.messages))?;
+        members.put("tools", Some(&self.tools).filter(|tools| !tools.is_empty()))?;
+        members.put("tool_choice", self.tool_choice.as_ref())?;
+        members.put("parallel_tool_calls", self.parallel_tool_calls)?;
+        members.put("temperature", self.temperature)?;
+        members.put("top_p", self.top_p)?;
+        // `max_tokens` is deprecated, and newer models refuse it.
+        members.put("max_completion_tokens", self.max_completion_tokens)?;
+        members.put("stop", Some(self.stop).filter(|stop| !stop.is_empty()))?;
+        members.put("seed", self.seed)?;
+        members.put("reasoning_effort", self.reasoning_effort)?;
+        members.put("response_format", self.response_format.as_ref())?;
+        members.put("stream", self.stream)?;
+        members.put("stream_options", self.stream_options.as_ref())?;
+        members.finish()
+    }
+}
+
+/// The members of a request, each once: what the caller gives as it is goes before what we write.
+struct Members<'a, M> {
+    map: M,
+    extra: &'a Map<String, Value>,
+}
+
+impl<M: SerializeMap> Members<'_, M> {
+    fn put(&mut self, name: &str, value: Option<impl Serialize>) -> Result<(), M::Error> {
+        match value {
+            Some(value) if !self.extra.contains_key(name) => self.map.serialize_entry(name, &value),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(mut self) -> Result<M::Ok, M::Error> {
+        for (name, value) in self.extra {
+            self.map.serialize_entry(name, value)?;
+        }
+        self.map.end()
+    }
+}
+
+#[derive(serde::Serialize)]
 struct StreamOptions {
     include_usage: bool,
 }
 
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 struct WireMessage<'a> {
     role: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,21 +126,21 @@ impl<'a> WireMessage<'a> {
     }
 }
 
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 #[serde(untagged)]
 enum Content<'a> {
     Text(Cow<'a, str>),
     Parts(Vec<Value>),
 }
 
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 struct WireCall<'a> {
     id: &'a str,
     r#type: &'static str,
     function: WireFunction<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 struct WireFunction<'a> {
     name: &'a str,
     arguments: &'a str,
@@ -254,7 +284,7 @@ mod tests {
     use super::*;
     use crate::base::Schema;
     use crate::llm::message::{Reasoning, ToolResult};
-    use crate::llm::tool::{ParameterSchema, Tool};
+    use crate::llm::tool::ParameterSchema;
 
     fn written(request: &ChatRequest, stream: bool) -> (Value, Vec<Dropped>) {
         let (body, dropped) = encode(request, "m", stream).unwrap();
@@ -334,6 +364,20 @@ mod tests {
         assert_eq!(body["messages"], json!([{"role": "assistant", "content": "Well"}]));
         let places: Vec<_> = dropped.iter().map(|dropped| dropped.what.as_str()).collect();
         assert_eq!(places, ["messages[0].content[0]", "messages[0].content[2]"]);
+    }
+
+    #[test]
+    fn what_is_given_as_it_is_replaces_what_we_write() {
+        let mut request = ChatRequest::from("Hi").temperature(0.5).max_tokens(9);
+        for (name, value) in [("temperature", json!(1)), ("model", json!("x")), ("n", json!(2))] {
+            request.extra.insert(name.into(), value);
+        }
+        let (body, _) = encode(&request, "m", false).unwrap();
+        let text = String::from_utf8(body).unwrap();
+        assert_eq!(
+            text,
+            r#"{"messages":[{"role":"user","content":"Hi"}],"max_completion_tokens":9,"temperature":1,"model":"x","n":2}"#
+        );
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //!
 //! Every member is optional and every enumeration open: compatible servers leave out and add.
 
-use crate::llm::adapter::Failure;
+use crate::llm::adapter::{CallIds, Failure};
 use crate::llm::chat::{ChatResponse, Finish, FinishReason, mark_truncated};
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::message::{Message, Part, Reasoning, Role, ToolCall};
-use crate::llm::usage::Usage;
+use crate::llm::usage::{Usage, sum_of};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
 
-pub(super) fn decode(provider: &str, body: &[u8]) -> Result<ChatResponse, Error> {
+pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<ChatResponse, Error> {
     let decode =
         |reason: &str| Error::new(ErrorKind::Decode, reason.to_owned()).with_provider(provider);
     let completion: Completion<'_> = serde_json::from_slice(body).map_err(|error| {
@@ -40,9 +40,8 @@ pub(super) fn decode(provider: &str, body: &[u8]) -> Result<ChatResponse, Error>
     }
     let refused = message.refusal.filter(|refusal| !refusal.is_empty());
     content.extend(refused.map(|refusal| Part::Refusal(refusal.into_owned())));
-    for (index, call) in message.tool_calls.unwrap_or_default().into_iter().enumerate() {
-        content.push(Part::ToolCall(call.into_call(index)));
-    }
+    let calls = message.tool_calls.unwrap_or_default().into_iter();
+    content.extend(calls.filter_map(|call| call.into_call(&mut ids)).map(Part::ToolCall));
     let finish = finish(finish_reason.as_deref(), &content);
     mark_truncated(&mut content, &finish.reason);
     let mut response = ChatResponse::new(Message::new(Role::Assistant, content), finish);
@@ -190,42 +189,49 @@ pub(super) struct WireCall<'a> {
     pub(super) index: Option<u64>,
     #[serde(borrow)]
     pub(super) id: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    pub(super) function: WireFunction<'a>,
+    #[serde(borrow)]
+    function: Option<WireFunction<'a>>,
+    /// What a tool of the type `custom` is called with.
+    #[serde(borrow)]
+    custom: Option<WireFunction<'a>>,
 }
 
 #[derive(Default, Deserialize)]
-pub(super) struct WireFunction<'a> {
+struct WireFunction<'a> {
     #[serde(borrow)]
-    pub(super) name: Option<Cow<'a, str>>,
-    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    /// A custom tool has an input, which is any text.
+    #[serde(borrow, alias = "input")]
     arguments: Option<&'a RawValue>,
 }
 
-impl WireFunction<'_> {
+impl WireCall<'_> {
+    fn function(&self) -> Option<&WireFunction<'_>> {
+        self.function.as_ref().or(self.custom.as_ref())
+    }
+
+    /// Which tool is called. Some servers repeat the name, empty, in later pieces.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.function()?.name.as_deref().filter(|name| !name.is_empty())
+    }
+
     /// The arguments: text that holds JSON, or (from Ollama) the JSON itself.
     pub(super) fn arguments(&self) -> String {
-        let raw = self.arguments.map_or("", RawValue::get);
+        let arguments = self.function().and_then(|function| function.arguments);
+        let raw = arguments.map_or("", RawValue::get);
         match raw.starts_with('"') {
             true => serde_json::from_str(raw).unwrap_or_default(),
             false if raw == "null" => String::new(),
             false => raw.to_owned(),
         }
     }
-}
 
-impl WireCall<'_> {
-    fn into_call(self, index: usize) -> ToolCall {
-        let arguments = self.function.arguments();
-        let id =
-            self.id.filter(|id| !id.is_empty()).map_or_else(|| invented_id(index), Cow::into_owned);
-        ToolCall::new(id, self.function.name.unwrap_or_default(), arguments)
+    /// The call, unless it names no tool: nobody could answer it.
+    fn into_call(self, ids: &mut CallIds) -> Option<ToolCall> {
+        let name = self.name()?;
+        let id = ids.take(self.id.as_deref().unwrap_or_default());
+        Some(ToolCall::new(id, name, self.arguments()))
     }
-}
-
-/// An id for a call that came without one.
-pub(super) fn invented_id(index: usize) -> String {
-    format!("call_{index}")
 }
 
 /// The usage as chat completions count it: the prompt includes what was cached, the completion the reasoning.
@@ -257,13 +263,10 @@ impl WireUsage {
         let cached = prompt.cached_tokens.or(self.prompt_cache_hit_tokens);
         let written = prompt.cache_write_tokens;
         let reasoning = self.completion_tokens_details.unwrap_or_default().reasoning_tokens;
-        let total =
-            [self.prompt_tokens, self.completion_tokens, reasoning].into_iter().flatten().sum();
+        let total = sum_of([self.prompt_tokens, self.completion_tokens, reasoning]);
         // xAI counts the reasoning beside the completion; the total tells.
         let beside = self.total_tokens == Some(total);
-        let less = |whole: u64, parts: [Option<u64>; 2]| {
-            whole.saturating_sub(parts.into_iter().flatten().sum())
-        };
+        let less = |whole: u64, parts: [Option<u64>; 2]| whole.saturating_sub(sum_of(parts));
         Usage {
             input_tokens: self.prompt_tokens.map(|tokens| less(tokens, [cached, written])),
             cache_read_tokens: cached,
@@ -277,14 +280,16 @@ impl WireUsage {
     }
 }
 
-/// Our word for the reason why an answer ended. Some servers say `stop` though calls were made.
+/// Our word for the reason why an answer ended. Some servers say `stop`, or an empty text, though
+/// calls were made.
 pub(super) fn finish(raw: Option<&str>, content: &[Part]) -> Finish {
     let has = |wanted: fn(&Part) -> bool| content.iter().any(wanted);
     let reason = match raw.unwrap_or_default() {
         "tool_calls" | "function_call" => FinishReason::ToolCalls,
-        "stop" if has(|part| matches!(part, Part::ToolCall(_))) => FinishReason::ToolCalls,
-        "stop" if has(|part| matches!(part, Part::Refusal(_))) => FinishReason::ContentFilter,
-        "stop" => FinishReason::Stop,
+        _ if raw.is_none() => FinishReason::Other(String::new()),
+        "stop" | "" if has(|part| matches!(part, Part::ToolCall(_))) => FinishReason::ToolCalls,
+        "stop" | "" if has(|part| matches!(part, Part::Refusal(_))) => FinishReason::ContentFilter,
+        "stop" | "" => FinishReason::Stop,
         "length" | "model_length" => FinishReason::Length,
         "content_filter" => FinishReason::ContentFilter,
         "error" => FinishReason::Error,
@@ -296,11 +301,7 @@ pub(super) fn finish(raw: Option<&str>, content: &[Part]) -> Finish {
 /// An error that came with status 200.
 pub(super) fn in_band(provider: &str, error: &RawValue) -> Error {
     let value: Value = serde_json::from_str(error.get()).unwrap_or_default();
-    // Gateways put a status into the code.
-    let status =
-        value.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
-    Failure::of(&serde_json::json!({"error": value}))
-        .into_error(provider, status.filter(|code| *code >= 400))
+    Failure::of(&serde_json::json!({"error": value})).into_error(provider, None)
 }
 
 fn named(name: Option<Cow<'_, str>>) -> Option<String> {
@@ -313,7 +314,7 @@ mod tests {
     use serde_json::json;
 
     fn read(body: Value) -> Result<ChatResponse, Error> {
-        decode("test", body.to_string().as_bytes())
+        decode("test", body.to_string().as_bytes(), CallIds::default())
     }
 
     fn choice(message: Value, finish_reason: &str) -> Value {
@@ -373,6 +374,47 @@ mod tests {
     }
 
     #[test]
+    fn custom_calls_are_read_and_nameless_ones_are_none() {
+        let custom =
+            json!({"id": "c1", "type": "custom", "custom": {"name": "run", "input": "ls"}});
+        let calls =
+            json!([custom, {"id": "c2", "type": "odd"}, {"id": "c3", "function": {"name": ""}}]);
+        let response = read(choice(json!({"tool_calls": calls}), "tool_calls")).unwrap();
+        let calls: Vec<_> = response.tool_calls().cloned().collect();
+        assert_eq!(calls, [ToolCall::new("c1", "run", "ls")]);
+        let nobody = read(choice(json!({"tool_calls": [{"id": "c2"}]}), "stop")).unwrap();
+        assert_eq!(nobody.finish.reason, FinishReason::Stop);
+    }
+
+    #[test]
+    fn an_empty_reason_is_an_end() {
+        let end = |message| read(choice(message, "")).unwrap().finish;
+        assert_eq!(end(json!({"content": "a"})), Finish::new(FinishReason::Stop, ""));
+        let call = json!({"id": "c1", "function": {"name": "add", "arguments": "{}"}});
+        assert_eq!(end(json!({"tool_calls": [call]})), Finish::new(FinishReason::ToolCalls, ""));
+    }
+
+    #[test]
+    fn ids_are_invented_that_the_conversation_lacks() {
+        let call = json!({"function": {"name": "now", "arguments": "{}"}});
+        let body = choice(json!({"tool_calls": [call, call]}), "tool_calls").to_string();
+        let response = decode("test", body.as_bytes(), CallIds::new(["call_0", "call_2"])).unwrap();
+        let ids: Vec<_> = response.tool_calls().map(|call| call.id.as_str()).collect();
+        assert_eq!(ids, ["call_3", "call_4"]);
+    }
+
+    #[test]
+    fn nonsense_in_the_usage_does_not_overflow() {
+        let mut body = choice(json!({"content": "a"}), "stop");
+        body["usage"] = json!({
+            "prompt_tokens": u64::MAX, "completion_tokens": u64::MAX, "total_tokens": 1,
+            "prompt_tokens_details": {"cached_tokens": u64::MAX, "cache_write_tokens": u64::MAX},
+            "completion_tokens_details": {"reasoning_tokens": u64::MAX},
+        });
+        assert_eq!(read(body).unwrap().usage.unwrap().total(), u64::MAX);
+    }
+
+    #[test]
     fn a_cut_call_never_runs() {
         let call = json!({"id": "c1", "function": {"name": "add", "arguments": "{\"a\":"}});
         let response = read(choice(json!({"tool_calls": [call]}), "length")).unwrap();
@@ -384,7 +426,14 @@ mod tests {
     fn errors_within_an_answer_are_errors() {
         let error = read(json!({"error": {"message": "busy", "code": 503}})).unwrap_err();
         assert_eq!((error.kind(), error.message()), (ErrorKind::Overloaded, "busy"));
+        let limited = json!({"message": "try again in 2s", "code": "429"});
+        let error = read(json!({"error": limited})).unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::RateLimit, Some(429)));
+        assert_eq!(error.retry_after().unwrap().as_secs(), 2);
         assert_eq!(read(json!({"choices": []})).unwrap_err().kind(), ErrorKind::Decode);
-        assert_eq!(decode("test", b"<html>").unwrap_err().kind(), ErrorKind::Decode);
+        assert_eq!(
+            decode("test", b"<html>", CallIds::default()).unwrap_err().kind(),
+            ErrorKind::Decode
+        );
     }
 }

@@ -1,6 +1,5 @@
-use super::response::{WireMessage, WireUsage, finish, in_band, invented_id};
-use crate::llm::adapter::EventDecoder;
-use crate::llm::chat::Finish;
+use super::response::{WireMessage, WireUsage, finish, in_band};
+use crate::llm::adapter::{CallIds, EventDecoder};
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::message::{Part, ToolCall};
 use crate::llm::stream::ChatEvent;
@@ -20,10 +19,17 @@ const MAX_GARBAGE: usize = 10;
 pub struct ChunkDecoder {
     provider: String,
     started: bool,
+    ids: CallIds,
     calls: Vec<OpenCall>,
+    /// How many calls have been told: those that name a tool.
+    told: usize,
     refused: bool,
-    /// The last reason that is more than an empty text, which some servers send with every chunk.
     finish_reason: Option<String>,
+    /// Whether the last chunk gave an empty text as its reason. Some servers do so at the end
+    /// instead of a word, and others with every chunk.
+    empty_reason: bool,
+    /// Whether a chunk had no reason at all, so that an empty one says more than that.
+    no_reason: bool,
     garbage: usize,
 }
 
@@ -31,10 +37,12 @@ pub struct ChunkDecoder {
 #[derive(Debug)]
 struct OpenCall {
     index: Option<u64>,
+    /// As the server sent it, or empty.
     id: String,
     /// Arguments that came before the name; once that is known, pieces are passed on.
     early: String,
-    started: bool,
+    /// The number of the call, once it is told.
+    place: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -67,13 +75,17 @@ struct Groq {
 }
 
 impl ChunkDecoder {
-    pub(super) fn new(provider: &str) -> Self {
+    pub(super) fn new(provider: &str, ids: CallIds) -> Self {
         Self {
             provider: provider.to_owned(),
             started: false,
+            ids,
             calls: Vec::new(),
+            told: 0,
             refused: false,
             finish_reason: None,
+            empty_reason: false,
+            no_reason: false,
             garbage: 0,
         }
     }
@@ -91,8 +103,11 @@ impl ChunkDecoder {
             if let Some(delta) = choice.delta {
                 self.delta(delta, out);
             }
-            if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
-                self.finish_reason = Some(reason.into_owned());
+            let reason = choice.finish_reason.as_deref();
+            self.empty_reason = reason == Some("");
+            self.no_reason |= reason.is_none();
+            if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
+                self.finish_reason = Some(reason.to_owned());
             }
         }
         let usage = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage));
@@ -130,28 +145,24 @@ impl ChunkDecoder {
             out.push_back(ChatEvent::Refusal(refusal.into_owned()));
         }
         for call in delta.tool_calls.unwrap_or_default() {
-            let arguments = call.function.arguments();
-            let place = self.call(call.index, call.id.as_deref().unwrap_or_default());
-            let open = &mut self.calls[place];
-            // Some servers repeat the name, empty; only the first one counts.
-            if !open.started
-                && let Some(name) = call.function.name.filter(|name| !name.is_empty())
+            let arguments = call.arguments();
+            let open = self.call(call.index, call.id.as_deref().unwrap_or_default());
+            let Self { calls, ids, told, .. } = self;
+            let open = &mut calls[open];
+            // Only the first name counts.
+            if open.place.is_none()
+                && let Some(name) = call.name()
             {
-                open.started = true;
-                let name = name.into_owned();
-                out.push_back(ChatEvent::ToolCallStart {
-                    index: place,
-                    id: open.id.clone(),
-                    name,
-                    signature: None,
-                });
-                let early = std::mem::take(&mut open.early);
-                out.extend(piece(place, early));
+                let (index, name) = (*told, name.to_owned());
+                *told += 1;
+                open.place = Some(index);
+                let id = ids.take(&open.id);
+                out.push_back(ChatEvent::ToolCallStart { index, id, name, signature: None });
+                out.extend(piece(index, std::mem::take(&mut open.early)));
             }
-            if open.started {
-                out.extend(piece(place, arguments));
-            } else {
-                open.early.push_str(&arguments);
+            match open.place {
+                Some(place) => out.extend(piece(place, arguments)),
+                None => open.early.push_str(&arguments),
             }
         }
     }
@@ -170,19 +181,30 @@ impl ChunkDecoder {
             None => self.calls.iter().rposition(|call| call.id == id),
         };
         known.unwrap_or_else(|| {
-            let place = self.calls.len();
-            let id = if id.is_empty() { invented_id(place) } else { id.to_owned() };
-            self.calls.push(OpenCall { index, id, early: String::new(), started: false });
-            place
+            let id = id.to_owned();
+            self.calls.push(OpenCall { index, id, early: String::new(), place: None });
+            self.calls.len() - 1
         })
     }
 
-    /// The reason for the end, in our words.
-    fn finish(&self, raw: &str) -> Finish {
-        let call = self.calls.first().map(|call| Part::ToolCall(ToolCall::new(&call.id, "", "")));
+    /// The reason for the end, if one was given. An empty text is one if it stands out, or if
+    /// the server says by other means that the answer is over.
+    fn reason(&self, said_done: bool) -> Option<&str> {
+        let empty = self.empty_reason && (self.no_reason || said_done);
+        self.finish_reason.as_deref().or(empty.then_some(""))
+    }
+
+    /// Tells the end.
+    fn finish(&self, said_done: bool, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+        let Some(reason) = self.reason(said_done) else {
+            let message = "the stream ended before the answer was complete";
+            return Err(Error::new(ErrorKind::Truncated, message).with_provider(&self.provider));
+        };
+        let call = (self.told > 0).then(|| Part::ToolCall(ToolCall::new("", "", "")));
         let refusal = self.refused.then(|| Part::Refusal(String::new()));
         let content: Vec<_> = call.into_iter().chain(refusal).collect();
-        finish(Some(raw), &content)
+        out.push_back(ChatEvent::Finish(finish(Some(reason), &content)));
+        Ok(())
     }
 }
 
@@ -193,7 +215,7 @@ fn piece(index: usize, arguments: String) -> Option<ChatEvent> {
 impl EventDecoder for ChunkDecoder {
     fn event(&mut self, data: &str, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
         if data == "[DONE]" {
-            return self.end(None, out);
+            return self.finish(true, out);
         }
         match serde_json::from_str(data) {
             Ok(chunk) => {
@@ -214,7 +236,7 @@ impl EventDecoder for ChunkDecoder {
     }
 
     fn is_complete(&self) -> bool {
-        self.finish_reason.is_some()
+        self.reason(false).is_some()
     }
 
     fn end(&mut self, rest: Option<&str>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
@@ -222,31 +244,22 @@ impl EventDecoder for ChunkDecoder {
         if let Some(Ok(chunk)) = rest.map(serde_json::from_str) {
             self.chunk(chunk, out)?;
         }
-        match &self.finish_reason {
-            Some(reason) => out.push_back(ChatEvent::Finish(self.finish(reason))),
-            None => {
-                let error = Error::new(
-                    ErrorKind::Truncated,
-                    "the stream ended before the answer was complete",
-                );
-                return Err(error.with_provider(&self.provider));
-            }
-        }
-        Ok(())
+        self.finish(false, out)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::response::decode;
     use super::*;
-    use crate::llm::chat::{ChatResponse, FinishReason};
+    use crate::llm::chat::{ChatResponse, Finish, FinishReason};
     use crate::llm::message::ToolCall;
     use crate::llm::stream::Accumulator;
     use serde_json::{Value, json};
 
     /// Decodes chunks, and ends as a connection does that is closed after them.
     fn read(chunks: &[Value]) -> Result<ChatResponse, Error> {
-        let mut decoder = ChunkDecoder::new("test");
+        let mut decoder = ChunkDecoder::new("test", CallIds::default());
         let mut events = VecDeque::new();
         for chunk in chunks {
             decoder.event(&chunk.to_string(), &mut events)?;
@@ -263,6 +276,73 @@ mod tests {
 
     fn end(reason: &str) -> Value {
         json!({"id": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+    }
+
+    /// What a stream gives, and what the same answer gives whole.
+    #[track_caller]
+    fn check_both(message: Value, pieces: &[Value], reason: &str) -> ChatResponse {
+        let whole = json!({"id": "x", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": reason}]});
+        let ids = || CallIds::new(["call_0"]);
+        let whole = decode("test", whole.to_string().as_bytes(), ids()).unwrap();
+        let mut decoder = ChunkDecoder::new("test", ids());
+        let mut events = VecDeque::new();
+        for piece in pieces.iter().cloned().map(delta).chain([end(reason)]) {
+            decoder.event(&piece.to_string(), &mut events).unwrap();
+        }
+        decoder.end(None, &mut events).unwrap();
+        let mut accumulator = Accumulator::new();
+        events.iter().for_each(|event| accumulator.push(event));
+        assert_eq!(accumulator.finish().unwrap(), whole);
+        whole
+    }
+
+    #[test]
+    fn a_stream_gives_what_the_whole_gives() {
+        let text = check_both(
+            json!({"content": "ab"}),
+            &[json!({"content": "a"}), json!({"content": "b"})],
+            "",
+        );
+        assert_eq!(text.finish, Finish::new(FinishReason::Stop, ""));
+        let custom = json!([{"index": 0, "id": "c1", "type": "custom", "custom": {"name": "run", "input": "ls"}}]);
+        let custom = check_both(
+            json!({"tool_calls": custom}),
+            &[json!({"tool_calls": custom})],
+            "tool_calls",
+        );
+        assert_eq!(custom.tool_calls().next().unwrap().name, "run");
+        let calls = json!([
+            {"index": 0, "id": "c1", "type": "odd"},
+            {"index": 1, "function": {"name": "now", "arguments": "{}"}},
+            {"index": 2, "function": {"name": "", "arguments": ""}},
+            {"index": 3, "function": {"name": "now", "arguments": {}}},
+        ]);
+        let invented =
+            check_both(json!({"tool_calls": calls}), &[json!({"tool_calls": calls})], "");
+        let ids: Vec<_> = invented.tool_calls().map(|call| call.id.as_str()).collect();
+        assert_eq!(ids, ["call_1", "call_2"]);
+        let nobody = json!([{"index": 0, "id": "c1", "type": "odd"}]);
+        let nobody = check_both(
+            json!({"content": "a", "tool_calls": nobody}),
+            &[json!({"content": "a", "tool_calls": nobody})],
+            "stop",
+        );
+        assert_eq!(nobody.finish.reason, FinishReason::Stop);
+    }
+
+    #[test]
+    fn an_empty_reason_in_every_chunk_is_no_end() {
+        let chunk = json!({"id": "x", "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": ""}]});
+        assert_eq!(read(&[chunk.clone(), chunk.clone()]).unwrap_err().kind(), ErrorKind::Truncated);
+        assert_eq!(
+            read(&[chunk.clone(), end("stop")]).unwrap().finish.raw.as_deref(),
+            Some("stop")
+        );
+        let mut decoder = ChunkDecoder::new("test", CallIds::default());
+        let mut events = VecDeque::new();
+        decoder.event(&chunk.to_string(), &mut events).unwrap();
+        decoder.event("[DONE]", &mut events).unwrap();
+        assert_eq!(events.back(), Some(&ChatEvent::Finish(Finish::new(FinishReason::Stop, ""))));
     }
 
     fn call(piece: Value) -> Value {
@@ -353,7 +433,7 @@ mod tests {
             read(&[delta(json!({"content": "a"}))]).unwrap_err().kind(),
             ErrorKind::Truncated
         );
-        let mut decoder = ChunkDecoder::new("test");
+        let mut decoder = ChunkDecoder::new("test", CallIds::default());
         let mut events = VecDeque::new();
         let last = end("stop").to_string();
         assert!(decoder.end(Some(&last[..last.len() - 1]), &mut events).is_err(), "half an event");
@@ -371,7 +451,7 @@ mod tests {
 
     #[test]
     fn garbage_is_skipped_until_it_is_too_much() {
-        let mut decoder = ChunkDecoder::new("test");
+        let mut decoder = ChunkDecoder::new("test", CallIds::default());
         let mut events = VecDeque::new();
         for _ in 0..3 {
             for _ in 1..MAX_GARBAGE {
