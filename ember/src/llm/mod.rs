@@ -18,6 +18,8 @@ mod provider;
 mod transport;
 #[cfg(feature = "transport")]
 mod http;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+mod registered;
 mod fake;
 mod budget;
 mod tool_loop;

@@ -7,17 +7,33 @@
 
 mod failure;
 mod call_ids;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+mod garbage;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+mod turns;
+#[cfg(feature = "anthropic")]
+pub mod anthropic;
+#[cfg(feature = "gemini")]
+pub mod gemini;
 #[cfg(feature = "openai")]
 pub mod openai;
+#[cfg(feature = "openai")]
+pub mod responses;
 
 pub use call_ids::CallIds;
 pub use failure::{Failure, wait_hint};
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+use garbage::{Garbage, cut};
 
 use super::chat::{ChatRequest, ChatResponse, Dropped};
 use super::error::Error;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+use super::error::ErrorKind;
 use super::stream::ChatEvent;
 use crate::base::Secret;
 use http::HeaderMap;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+use serde_json::{Map, Value};
 use std::collections::VecDeque;
 
 /// Translates for one provider.
@@ -39,6 +55,11 @@ pub trait Adapter: Send + Sync + 'static {
     /// # Errors
     /// When the key cannot stand in a header.
     fn authorize(&self, key: &Secret) -> Result<HeaderMap, Error>;
+
+    /// The headers that every request has beside those of the key.
+    fn headers(&self) -> HeaderMap {
+        HeaderMap::new()
+    }
 
     /// Reads an answer that has arrived whole. Calls without an id are given one by `ids`.
     ///
@@ -69,6 +90,20 @@ impl Encoded {
     /// A request to a path.
     pub fn new(path: impl Into<String>, body: Vec<u8>, dropped: Vec<Dropped>) -> Self {
         Self { path: path.into(), body, dropped }
+    }
+
+    /// A request to a path, with a body that is written here.
+    #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+    fn json(
+        path: impl Into<String>,
+        body: &Map<String, Value>,
+        dropped: Vec<Dropped>,
+    ) -> Result<Self, Error> {
+        let body = serde_json::to_vec(body).map_err(|error| {
+            Error::new(ErrorKind::InvalidRequest, "the request cannot be written")
+                .with_source(error)
+        })?;
+        Ok(Self::new(path, body, dropped))
     }
 }
 
