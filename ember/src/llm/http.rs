@@ -133,7 +133,7 @@ impl<A: fmt::Debug> fmt::Debug for HttpProvider<A> {
 }
 
 /// An address that requests can be sent to, without a slash at its end.
-fn checked_url(url: &str) -> Result<String, Error> {
+pub(crate) fn checked_url(url: &str) -> Result<String, Error> {
     let url = url.trim().trim_end_matches('/');
     let parsed = url.parse::<http::Uri>().ok();
     let usable = parsed.is_some_and(|uri| {

@@ -12,6 +12,7 @@ mod error;
 pub mod tool;
 mod chat;
 mod stream;
+mod embed;
 pub mod adapter;
 mod provider;
 #[cfg(feature = "transport")]
@@ -20,6 +21,8 @@ mod transport;
 mod http;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 mod registered;
+#[cfg(feature = "transport")]
+mod http_embedder;
 mod fake;
 mod budget;
 mod tool_loop;
@@ -31,11 +34,14 @@ pub use chat::{
     ChatRequest, ChatResponse, Dropped, Finish, FinishReason, ResponseFormat, ToolChoice,
 };
 pub use client::{Client, Prompt};
+pub use embed::{Embedder, Embeddings, FakeEmbedder};
 pub use error::{Error, ErrorKind};
 pub use estimate::estimate_tokens;
 pub use fake::{FakeProvider, FakeReply};
 #[cfg(feature = "transport")]
 pub use http::HttpProvider;
+#[cfg(feature = "transport")]
+pub use http_embedder::HttpEmbedder;
 pub use message::{
     Content, Media, MediaSource, Message, Opaque, Part, Reasoning, Role, Signature, Text, ToolCall,
     ToolResult,

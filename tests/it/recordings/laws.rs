@@ -105,8 +105,8 @@ fn a_stream_that_is_cut_is_never_finished_in_another_way() {
             let Ok(whole) = fold(format, &frames, rest.as_deref()) else { continue };
             for length in 0..frames.len() {
                 // Half of the next event is no event.
-                let half = &frames[length][..frames[length].len() / 2];
-                let half = (!half.is_empty() && half.is_ascii()).then_some(half);
+                let middle = frames[length].floor_char_boundary(frames[length].len() / 2);
+                let half = Some(&frames[length][..middle]).filter(|half| !half.is_empty());
                 match fold(format, &frames[..length], half) {
                     Ok(cut) => {
                         assert_eq!(cut.finish, whole.finish, "{} at {length}", recording.id);

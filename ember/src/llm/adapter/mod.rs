@@ -26,6 +26,7 @@ pub use failure::{Failure, wait_hint};
 use garbage::{Garbage, cut};
 
 use super::chat::{ChatRequest, ChatResponse, Dropped};
+use super::embed::Embeddings;
 use super::error::Error;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 use super::error::ErrorKind;
@@ -72,6 +73,30 @@ pub trait Adapter: Send + Sync + 'static {
 
     /// Reads an answer whose status tells of a failure.
     fn failure(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Error;
+}
+
+/// Translates texts for a provider that embeds them.
+pub trait EmbeddingAdapter: Adapter {
+    /// How many texts one request holds.
+    fn batch_limit(&self) -> usize;
+
+    /// Writes a request for the vectors of texts, of so many dimensions where the model leaves the
+    /// choice.
+    ///
+    /// # Errors
+    /// When the request cannot be sent to this provider at all.
+    fn encode_texts(
+        &self,
+        texts: &[&str],
+        model: &str,
+        dimensions: Option<u32>,
+    ) -> Result<Encoded, Error>;
+
+    /// Reads the vectors, in the order of their texts.
+    ///
+    /// # Errors
+    /// When the answer is not what the provider documents.
+    fn decode_vectors(&self, body: &[u8]) -> Result<Embeddings, Error>;
 }
 
 /// A request as it goes over the wire.

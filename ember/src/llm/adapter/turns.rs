@@ -90,7 +90,14 @@ impl<'a> Turns<'a> {
         let answered: HashSet<_> = answers.iter().filter_map(result_id).collect();
         let mut calls = Vec::new();
         turns[at].parts.retain(|placed| {
-            let Part::ToolCall(call) = placed.part else { return true };
+            let Part::ToolCall(call) = placed.part else {
+                let fits = result_id(placed).is_none();
+                if !fits {
+                    dropped.push(placed.dropped("only whoever was called answers"));
+                    unfit.insert((placed.message, placed.index));
+                }
+                return fits;
+            };
             let why = match () {
                 () if call.truncated => "the call was cut off",
                 () if !answered.contains(call.id.as_str()) => "nothing has answered the call",
@@ -113,7 +120,14 @@ impl<'a> Turns<'a> {
         let Self { turns, dropped, unfit, .. } = self;
         let parts = &mut turns[at].parts;
         parts.retain(|placed| {
-            let Some(id) = result_id(placed) else { return true };
+            let Some(id) = result_id(placed) else {
+                let fits = !matches!(placed.part, Part::ToolCall(_));
+                if !fits {
+                    dropped.push(placed.dropped("only the model calls"));
+                    unfit.insert((placed.message, placed.index));
+                }
+                return fits;
+            };
             let why = match calls.iter().position(|call| *call == id) {
                 Some(place) if results[place].is_none() => {
                     results[place] = Some(*placed);

@@ -8,6 +8,7 @@
 //! [`Lowered::strict`] is false and the schema is the non-strict one.
 
 mod rules;
+mod notes;
 mod openapi;
 mod walk;
 

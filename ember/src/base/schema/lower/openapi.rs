@@ -4,7 +4,7 @@
 //! are enumerated.
 
 use super::Relaxed;
-use super::walk::{Object, describe, escaped, relaxed};
+use super::notes::{Object, describe, escaped, relaxed};
 use serde_json::{Value, json};
 
 /// Rewrites a node and all below it, or tells what cannot be said.

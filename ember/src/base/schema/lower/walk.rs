@@ -1,8 +1,7 @@
+use super::notes::{Object, describe, escaped, relaxed};
 use super::rules::Rules;
 use super::{Lowered, Relaxed, openapi};
-use serde_json::{Map, Value, json};
-
-pub(super) type Object = Map<String, Value>;
+use serde_json::{Value, json};
 
 /// Keywords that say nothing a model or a strict decoder could use.
 const NOISE: &[&str] = &[
@@ -293,14 +292,6 @@ fn make_nullable(schema: &mut Value) {
     }
 }
 
-pub(super) fn describe(node: &mut Object, note: &str) {
-    let description = match node.get("description").and_then(Value::as_str) {
-        Some(text) if !text.is_empty() => format!("{text} ({note})"),
-        _ => format!("({note})"),
-    };
-    node.insert("description".into(), description.into());
-}
-
 fn type_of(value: &Value) -> Option<&'static str> {
     match value {
         Value::String(_) => Some("string"),
@@ -309,13 +300,4 @@ fn type_of(value: &Value) -> Option<&'static str> {
         Value::Number(_) => Some("integer"),
         _ => None,
     }
-}
-
-/// A member's name as a token of a JSON pointer (RFC 6901 §3).
-pub(super) fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
-}
-
-pub(super) fn relaxed(pointer: &str, keyword: &str) -> Relaxed {
-    Relaxed { pointer: pointer.to_owned(), keyword: keyword.to_owned() }
 }

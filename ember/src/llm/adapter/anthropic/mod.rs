@@ -4,10 +4,11 @@
 //! Reading is tolerant of events, blocks and members that are not known yet; blocks that have no
 //! word in our vocabulary, such as those of tools that run at Anthropic, are kept as they came.
 
-mod request;
-mod response;
+mod wire;
 mod stream;
+mod response;
 mod thinking;
+mod request;
 
 pub use stream::MessageDecoder;
 

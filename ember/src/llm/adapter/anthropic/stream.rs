@@ -1,4 +1,4 @@
-use super::response::{WireMessage, WireUsage, finish};
+use super::wire::{WireMessage, WireUsage, finish};
 use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut};
 use crate::llm::chat::FinishReason;
 use crate::llm::error::Error;

@@ -4,11 +4,13 @@
 //! API reference describes it. A streamed answer is a row of documents of the shape that the
 //! whole one has, so both are read by the same code.
 
+mod embeddings;
 mod partial;
-mod request;
-mod response;
+mod wire;
 mod stream;
+mod response;
 mod thinking;
+mod request;
 
 pub use stream::ContentDecoder;
 

@@ -1,5 +1,5 @@
 use super::partial::PartialArgs;
-use super::response::{Candidate, Document, FunctionCall, finish};
+use super::wire::{Candidate, Document, FunctionCall, finish};
 use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut};
 use crate::llm::chat::{Finish, FinishReason};
 use crate::llm::error::Error;

@@ -4,10 +4,11 @@
 //! compatible differ in many small ways; reading is tolerant of all of them, writing sticks to
 //! what the reference documents.
 
+mod vendors;
+mod embeddings;
 mod request;
 mod response;
 mod stream;
-mod vendors;
 
 pub use stream::ChunkDecoder;
 pub use vendors::{Quirks, VENDORS, Vendor};

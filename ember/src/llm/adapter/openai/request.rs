@@ -225,19 +225,31 @@ fn write_message<'a>(
     let mut drop = |part: usize, why: &str| {
         dropped.push(Dropped::new(format!("messages[{index}].content[{part}]"), why))
     };
+    let fits = |part: usize| !unfit.contains(&(index, part));
     match message.role {
         Role::System => {
-            messages.push(WireMessage::new("system", Some(Content::Text(message.text()))))
+            for (part_index, part) in message.content.iter().enumerate() {
+                if !matches!(part, Part::Text(_)) {
+                    drop(part_index, "instructions are text");
+                }
+            }
+            messages.push(WireMessage::new("system", Some(Content::Text(message.text()))));
         }
         Role::User => {
-            messages.push(WireMessage::new("user", Some(user_content(message, &mut drop))))
+            push_results(message, &fits, quirks, messages);
+            let rest = message.content.iter().enumerate().filter(|(part, _)| fits(*part));
+            let rest = rest.filter(|(_, part)| !matches!(part, Part::ToolResult(_)));
+            let rest: Vec<_> = rest.collect();
+            if !rest.is_empty() || message.content.is_empty() {
+                messages.push(WireMessage::new("user", Some(user_content(&rest, &mut drop))));
+            }
         }
         Role::Assistant => {
             let text = message.text();
             let mut wire = WireMessage::new("assistant", None);
             for (part_index, part) in message.content.iter().enumerate() {
                 match part {
-                    _ if unfit.contains(&(index, part_index)) => {}
+                    _ if !fits(part_index) => {}
                     Part::Text(_) => {}
                     Part::Refusal(_) => wire.refusal = message.refusal(),
                     Part::ToolCall(call) => wire.tool_calls.push(WireCall::new(call, quirks)),
@@ -260,30 +272,50 @@ fn write_message<'a>(
             messages.push(wire);
         }
         Role::Tool => {
+            push_results(message, &fits, quirks, messages);
             for (part_index, part) in message.content.iter().enumerate() {
-                if unfit.contains(&(index, part_index)) {
-                    continue;
-                }
-                let Part::ToolResult(result) = part else {
+                if fits(part_index) && !matches!(part, Part::ToolResult(_)) {
                     drop(part_index, "only results can answer calls");
-                    continue;
-                };
-                let content = Content::Text(Cow::Borrowed(&result.content));
-                let tool_call_id = Some(wire_id(&result.call_id, quirks));
-                messages
-                    .push(WireMessage { tool_call_id, ..WireMessage::new("tool", Some(content)) });
+                }
             }
         }
     }
 }
 
-/// Text alone stays text: some compatible servers know nothing else.
-fn user_content<'a>(message: &'a Message, drop: &mut impl FnMut(usize, &str)) -> Content<'a> {
-    if message.content.iter().all(|part| matches!(part, Part::Text(_))) {
-        return Content::Text(message.text());
+/// Results have a message each.
+fn push_results<'a>(
+    message: &'a Message,
+    fits: &impl Fn(usize) -> bool,
+    quirks: &Quirks,
+    messages: &mut Vec<WireMessage<'a>>,
+) {
+    for (part_index, part) in message.content.iter().enumerate() {
+        if let (Part::ToolResult(result), true) = (part, fits(part_index)) {
+            let content = Content::Text(Cow::Borrowed(&result.content));
+            let tool_call_id = Some(wire_id(&result.call_id, quirks));
+            messages.push(WireMessage { tool_call_id, ..WireMessage::new("tool", Some(content)) });
+        }
     }
-    let mut parts = Vec::with_capacity(message.content.len());
-    for (index, part) in message.content.iter().enumerate() {
+}
+
+/// Text alone stays text: some compatible servers know nothing else.
+fn user_content<'a>(
+    content: &[(usize, &'a Part)],
+    drop: &mut impl FnMut(usize, &str),
+) -> Content<'a> {
+    if let [(_, Part::Text(only))] = content {
+        return Content::Text(Cow::Borrowed(&only.text));
+    }
+    let texts = content.iter().map(|(_, part)| match part {
+        Part::Text(text) => Some(text.text.as_str()),
+        _ => None,
+    });
+    if let Some(text) = texts.collect::<Option<String>>() {
+        return Content::Text(Cow::Owned(text));
+    }
+    let mut parts = Vec::with_capacity(content.len());
+    for (index, part) in content {
+        let index = *index;
         match part {
             Part::Text(text) => parts.push(json!({"type": "text", "text": text.text})),
             Part::Media(media) => match media_part(media) {

@@ -4,9 +4,10 @@
 //! nothing is stored at OpenAI unless the request says so (`extra` with `store`), and what the
 //! model has thought travels with the conversation in encrypted form.
 
-mod request;
-mod response;
+mod wire;
 mod stream;
+mod response;
+mod request;
 
 pub use stream::ResponseDecoder;
 

@@ -1,4 +1,4 @@
-use super::response::WireResponse;
+use super::wire::WireResponse;
 use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut};
 use crate::llm::error::Error;
 use crate::llm::message::{Opaque, Part, Signature};
