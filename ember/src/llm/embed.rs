@@ -1,4 +1,6 @@
-use super::error::{Error, ErrorKind};
+use super::error::Error;
+#[cfg(any(feature = "transport", test))]
+use super::error::ErrorKind;
 use super::usage::Usage;
 use std::future::Future;
 
@@ -50,6 +52,7 @@ impl Embeddings {
     }
 
     /// Tells whether there are so many vectors, all of one length.
+    #[cfg(any(feature = "transport", test))]
     pub(crate) fn check(&self, texts: usize) -> Result<(), Error> {
         let length = self.vectors.first().map_or(0, Vec::len);
         let even = self.vectors.iter().all(|vector| vector.len() == length && length > 0);
@@ -61,6 +64,7 @@ impl Embeddings {
     }
 
     /// Adds the vectors of the next texts.
+    #[cfg(feature = "transport")]
     pub(crate) fn extend(&mut self, next: Self) {
         self.vectors.extend(next.vectors);
         if let Some(usage) = next.usage {

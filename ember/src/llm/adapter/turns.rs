@@ -7,6 +7,7 @@
 
 use crate::llm::chat::Dropped;
 use crate::llm::message::{Message, Part, Role, Signature};
+#[cfg(any(feature = "openai", feature = "anthropic", test))]
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -158,6 +159,7 @@ pub(super) fn own<'a>(signature: Option<&'a Signature>, provider: &str) -> Optio
 
 /// The id of a call in letters, digits, `_` and `-`, at most so many. Ids that come from other
 /// providers can hold more than that.
+#[cfg(any(feature = "openai", feature = "anthropic", test))]
 pub(super) fn plain_id(id: &str, limit: usize) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     if (1..=limit).contains(&id.len()) && id.bytes().all(plain) {
@@ -172,6 +174,7 @@ pub(super) fn plain_id(id: &str, limit: usize) -> Cow<'_, str> {
 
 /// A number for a text, the same everywhere, so that the provider's caches recognise what it is
 /// part of. http://www.isthe.com/chongo/tech/comp/fnv/
+#[cfg(any(feature = "openai", feature = "anthropic", test))]
 pub(super) fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
