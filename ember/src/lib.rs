@@ -40,6 +40,8 @@
 //! - `server` (default): listens on sockets, understands the command line, logs to the terminal.
 //! - `tls`: encrypts connections.
 //! - `openai` (default): talks to OpenAI and to whatever is compatible with it.
+//! - `anthropic` (default): talks to Anthropic.
+//! - `gemini` (default): talks to Gemini.
 //! - `cors`: `Cors`, for pages of other origins.
 //! - `compression`: `Compression` of responses and `Decompression` of requests.
 //! - `files`: `StaticFiles`, and `Ember::files`.

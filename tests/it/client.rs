@@ -342,7 +342,9 @@ async fn the_environment_chooses_the_provider() {
     assert_eq!(missing.message(), "the provider `openai` needs a key: set OPENAI_API_KEY");
     let unknown = Client::with_env(Env::of([("LLM_PROVIDER", "x")])).unwrap_err();
     assert!(
-        unknown.message().starts_with("there is no provider `x`; LLM_PROVIDER can be"),
+        unknown
+            .message()
+            .starts_with("there is no provider `x`; did you mean `xai`? LLM_PROVIDER can be"),
         "{unknown}"
     );
 }

@@ -576,3 +576,20 @@ async fn a_conversation_that_is_forgotten_during_a_turn_is_not_kept_by_half() {
     assert_eq!(problem["status"], 409);
     assert!(said(&app, C).await.is_empty());
 }
+
+#[tokio::test]
+async fn an_answer_that_is_begun_anew_is_taken_back_only_where_nobody_has_seen_it() {
+    let reply = |before: FakeReply| before.event(ChatEvent::Reset).text("anew");
+    let fake = FakeProvider::new()
+        .reply(reply(FakeReply::new().text("begun")))
+        .reply(reply(FakeReply::new().reasoning("thought")));
+    let ready = Ember::new().client(Client::new(fake)).route(chat {}).build().unwrap();
+    let client = TestClient::new(ready);
+    let seen = client.post("/chat").body("Hi").send().await.events().await;
+    let (last, before) = seen.split_last().unwrap();
+    assert_eq!((last.event.as_str(), before.len()), ("error", 1), "{seen:?}");
+    assert!(last.data.contains("anew in the middle"), "{last:?}");
+    let unseen = client.post("/chat").body("Hi").send().await.events().await;
+    let data: Vec<_> = unseen.iter().map(|event| event.data.as_str()).collect();
+    assert_eq!(data, ["anew", "[DONE]"]);
+}

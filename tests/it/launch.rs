@@ -145,7 +145,7 @@ fn the_provider_in_use_is_checked() {
     assert!(with(&[("LLM_PROVIDER", "fake")]).is_ok());
     assert!(with(&[("OPENAI_API_KEY", "sk-x")]).is_ok());
     let unknown = with(&[("LLM_PROVIDER", "opnai")]).unwrap_err();
-    assert!(messages(&unknown)[0].contains("there is no provider `opnai`; LLM_PROVIDER can be"));
+    assert!(messages(&unknown)[0].contains("there is no provider `opnai`; did you mean `openai`?"));
     let keyless = with(&[]).unwrap_err();
     assert!(messages(&keyless)[0].contains("set OPENAI_API_KEY"));
     assert!(Ember::new().env(no_env()).build().is_ok(), "without AI routes no provider is needed");

@@ -21,11 +21,14 @@ mod health;
 mod unix;
 #[cfg(feature = "tls")]
 mod tls;
+mod tool_schemas;
 mod tools;
 mod tool_context;
 mod client;
 mod caches;
 mod grouping;
+mod embeddings;
+mod histories;
 mod lifecycle;
 mod provider;
 mod layers;

@@ -1,7 +1,7 @@
 use super::extract::{client_of, component};
 use super::token_stream::{DONE, TokenStream};
 use crate::base::sse::Event;
-use crate::base::{Error, Schema, random_id};
+use crate::base::{Error, ErrorKind, Schema, random_id};
 use crate::llm::{
     Accumulator, ChatEvent, ChatRequest, ChatStream, Client, Message, Part, Role, Sessions, Tool,
     Turn,
@@ -295,6 +295,7 @@ impl ConversationContext {
         Ok(TokenStream::of_events(Answering {
             ready,
             accumulator: Accumulator::new(),
+            told: false,
             state: State::Reading { answer, conversation: Box::new(self) },
         }))
     }
@@ -342,11 +343,17 @@ async fn first_token(answer: &mut ChatStream) -> Result<VecDeque<ChatEvent>, Err
     Ok(events)
 }
 
+fn begun_anew() -> Error {
+    Error::new(ErrorKind::BadGateway, "The model began its answer anew in the middle of it.")
+}
+
 /// An answer on its way to the reader.
 struct Answering {
     /// Events that have arrived and are not passed on yet.
     ready: VecDeque<ChatEvent>,
     accumulator: Accumulator,
+    /// The reader has seen something of the present turn.
+    told: bool,
     state: State,
 }
 
@@ -379,8 +386,13 @@ impl Stream for Answering {
                 },
             };
             match event.transpose() {
+                // What the reader has seen cannot be taken back.
+                Ok(Some(ChatEvent::Reset)) if this.told => {
+                    return Poll::Ready(Some(Err(this.give_up(begun_anew()))));
+                }
                 Ok(Some(event)) => {
                     if let Some(token) = this.take(event) {
+                        this.told = true;
                         return Poll::Ready(Some(Ok(Event::data(token))));
                     }
                 }
@@ -404,6 +416,10 @@ impl Answering {
         self.accumulator.push(&event);
         match event {
             ChatEvent::Text(text) | ChatEvent::Refusal(text) => Some(text),
+            ChatEvent::StepEnd => {
+                self.told = false;
+                None
+            }
             _ => None,
         }
     }

@@ -13,7 +13,8 @@ Usage: [COMMAND]
 Commands:
   (none)                            serve until interrupted
   routes                            print the route table
-  tools [--format openai|anthropic] print the tools with the JSON Schema of their arguments
+  tools [--format FORMAT]           print the tools with the JSON Schema of their arguments, as openai
+                                    (default), openai-responses, anthropic or gemini wants them
   openapi                           print the OpenAPI 3.1 document of the routes
   check                             print every problem that keeps the application from starting
 
@@ -39,7 +40,9 @@ enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     OpenAi,
+    OpenAiResponses,
     Anthropic,
+    Gemini,
 }
 
 impl Ember {
@@ -65,7 +68,9 @@ fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
         Command::Tools(format) => print(app, |ready| {
             let spec = match format {
                 Format::OpenAi => Tool::to_openai_spec,
+                Format::OpenAiResponses => Tool::to_openai_responses_spec,
                 Format::Anthropic => Tool::to_anthropic_spec,
+                Format::Gemini => Tool::to_gemini_spec,
             };
             let specs: Vec<_> = ready.tools().iter().map(spec).collect();
             format!("{:#}\n", serde_json::Value::Array(specs))
@@ -130,9 +135,11 @@ impl FromStr for Format {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "openai" => Ok(Self::OpenAi),
+            "openai-responses" => Ok(Self::OpenAiResponses),
             "anthropic" => Ok(Self::Anthropic),
+            "gemini" => Ok(Self::Gemini),
             _ => Err(Error::bad_request(format!(
-                "`{text}` is no format of tools; `openai` and `anthropic` are"
+                "`{text}` is no format of tools; `openai`, `openai-responses`, `anthropic` and `gemini` are"
             ))),
         }
     }
@@ -155,6 +162,9 @@ mod tests {
         assert_eq!(parse("tools").unwrap(), Command::Tools(Format::OpenAi));
         assert_eq!(parse("tools --format anthropic").unwrap(), Command::Tools(Format::Anthropic));
         assert_eq!(parse("tools --format=openai").unwrap(), Command::Tools(Format::OpenAi));
+        assert_eq!(parse("tools --format=gemini").unwrap(), Command::Tools(Format::Gemini));
+        let responses = Command::Tools(Format::OpenAiResponses);
+        assert_eq!(parse("tools --format openai-responses").unwrap(), responses);
         assert!(parse("tools --format cobol").unwrap_err().message().contains("`cobol`"));
         assert!(parse("rotues").unwrap_err().message().contains("`rotues` is no command"));
     }

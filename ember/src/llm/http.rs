@@ -31,10 +31,10 @@ impl<A: Adapter> HttpProvider<A> {
     /// # Errors
     /// When the address is none of HTTP, or the key cannot stand in a header.
     pub fn new(adapter: A, base_url: &str, config: &ProviderConfig) -> Result<Self, Error> {
-        let headers = match &config.api_key {
-            Some(key) => adapter.authorize(key)?,
-            None => HeaderMap::new(),
-        };
+        let mut headers = adapter.headers();
+        if let Some(key) = &config.api_key {
+            headers.extend(adapter.authorize(key)?);
+        }
         let base_url = checked_url(config.base_url.as_deref().unwrap_or(base_url))?;
         let (model, timeouts) = (config.model.clone(), config.timeouts);
         Ok(Self {
@@ -144,7 +144,7 @@ impl<A: fmt::Debug> fmt::Debug for HttpProvider<A> {
 }
 
 /// An address that requests can be sent to, without a slash at its end.
-fn checked_url(url: &str) -> Result<String, Error> {
+pub(crate) fn checked_url(url: &str) -> Result<String, Error> {
     let url = url.trim().trim_end_matches('/');
     let parsed = url.parse::<http::Uri>().ok();
     let usable = parsed.is_some_and(|uri| {
@@ -318,43 +318,5 @@ impl Patience {
             true => self.total_reached(),
             false => late(limit, what),
         })
-    }
-}
-
-#[cfg(feature = "openai")]
-mod openai {
-    use super::{HttpProvider, ProviderConfig};
-    use crate::base::Location;
-    use crate::llm::adapter::openai::OpenAi;
-    use crate::llm::error::Error;
-    use crate::llm::provider::ProviderDescriptor;
-
-    impl HttpProvider<OpenAi> {
-        /// OpenAI, or a server that is compatible with it.
-        ///
-        /// # Errors
-        /// When the key cannot stand in a header.
-        pub fn openai(config: &ProviderConfig) -> Result<Self, Error> {
-            Self::new(OpenAi::named(config.provider.clone()), "https://api.openai.com/v1", config)
-        }
-    }
-
-    impl TryFrom<ProviderConfig> for HttpProvider<OpenAi> {
-        type Error = Error;
-
-        fn try_from(config: ProviderConfig) -> Result<Self, Error> {
-            Self::openai(&config)
-        }
-    }
-
-    inventory::submit! {
-        ProviderDescriptor::new::<HttpProvider<OpenAi>>(
-            "openai",
-            Location { module: module_path!(), file: file!(), line: line!() },
-        )
-        .api_key_env("OPENAI_API_KEY")
-        .model_env("OPENAI_MODEL")
-        .base_url_env("OPENAI_BASE_URL")
-        .default_model("gpt-5-mini")
     }
 }

@@ -268,17 +268,24 @@ pub struct Media {
     /// Where its bytes are.
     #[serde(flatten)]
     pub source: MediaSource,
+    /// The provider's mark on this part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
 }
 
 impl Media {
     /// An image at an address that the provider can reach.
     pub fn image_url(url: impl Into<String>) -> Self {
-        Self { media_type: "image/*".into(), source: MediaSource::Url(url.into()) }
+        Self { media_type: "image/*".into(), source: MediaSource::Url(url.into()), signature: None }
     }
 
     /// Bytes of a media type.
     pub fn bytes(media_type: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
-        Self { media_type: media_type.into(), source: MediaSource::Bytes(bytes.into()) }
+        Self {
+            media_type: media_type.into(),
+            source: MediaSource::Bytes(bytes.into()),
+            signature: None,
+        }
     }
 }
 

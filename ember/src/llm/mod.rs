@@ -14,12 +14,17 @@ mod error;
 pub mod tool;
 mod chat;
 mod stream;
+mod embed;
 pub mod adapter;
 mod provider;
 #[cfg(feature = "transport")]
 mod transport;
 #[cfg(feature = "transport")]
 mod http;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+mod registered;
+#[cfg(feature = "transport")]
+mod http_embedder;
 mod fake;
 pub mod layer;
 mod budget;
@@ -37,12 +42,15 @@ pub use chat::{
     ChatRequest, ChatResponse, Dropped, Finish, FinishReason, ResponseFormat, ToolChoice,
 };
 pub use client::{Client, Prompt};
+pub use embed::{Embedder, Embeddings, FakeEmbedder};
 pub use error::{Error, ErrorKind};
 pub use estimate::estimate_tokens;
 pub use events::EventBus;
 pub use fake::{FakeProvider, FakeReply};
 #[cfg(feature = "transport")]
 pub use http::HttpProvider;
+#[cfg(feature = "transport")]
+pub use http_embedder::HttpEmbedder;
 pub use message::{
     Content, Media, MediaSource, Message, Opaque, Part, Reasoning, Role, Signature, Text, ToolCall,
     ToolResult,

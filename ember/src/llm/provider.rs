@@ -238,6 +238,8 @@ pub struct ProviderDescriptor {
     pub name: &'static str,
     /// The variable that holds its key, where it needs one.
     pub api_key_env: Option<&'static str>,
+    /// Whether it can do without the key.
+    pub key_optional: bool,
     /// The variable that names its default model.
     pub model_env: Option<&'static str>,
     /// The variable that holds its address.
@@ -284,6 +286,7 @@ impl ProviderDescriptor {
         Self {
             name,
             api_key_env: None,
+            key_optional: false,
             model_env: None,
             base_url_env: None,
             default_model: "",
@@ -297,6 +300,14 @@ impl ProviderDescriptor {
     #[must_use]
     pub const fn api_key_env(mut self, name: &'static str) -> Self {
         self.api_key_env = Some(name);
+        self
+    }
+
+    /// Lets it do without the key.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn key_optional(mut self) -> Self {
+        self.key_optional = true;
         self
     }
 
@@ -346,8 +357,15 @@ impl ProviderDescriptor {
         registry.get(name).ok_or_else(|| {
             let mut known: Vec<_> = registry.iter().map(|provider| provider.name).collect();
             known.sort_unstable();
-            let message =
-                format!("there is no provider `{name}`; LLM_PROVIDER can be {}", known.join(", "));
+            let near = |known: &str| strsim::jaro_winkler(known, name);
+            let nearest = known.iter().max_by(|a, b| near(a).total_cmp(&near(b)));
+            let meant = nearest.filter(|nearest| near(nearest) > 0.75);
+            let meant = meant.map(|meant| format!("; did you mean `{meant}`?"));
+            let message = format!(
+                "there is no provider `{name}`{} LLM_PROVIDER can be {}",
+                meant.as_deref().unwrap_or(";"),
+                known.join(", "),
+            );
             Error::new(ErrorKind::Config, message)
         })
     }
@@ -362,11 +380,11 @@ impl ProviderDescriptor {
         config.model = variable(self.model_env).unwrap_or(config.model);
         config.base_url = variable(self.base_url_env);
         if let Some(name) = self.api_key_env {
-            let key = env.var(name).ok_or_else(|| {
+            config.api_key = env.var(name).map(Into::into);
+            if config.api_key.is_none() && !self.key_optional {
                 let message = format!("the provider `{}` needs a key: set {name}", self.name);
-                Error::new(ErrorKind::Config, message).with_code(Self::MISSING_KEY)
-            })?;
-            config.api_key = Some(key.into());
+                return Err(Error::new(ErrorKind::Config, message).with_code(Self::MISSING_KEY));
+            }
         }
         Ok(config)
     }
@@ -391,5 +409,9 @@ mod tests {
         let error = ProviderDescriptor::find("opnai").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.message().contains("`opnai`") && error.message().contains("fake"), "{error}");
+        #[cfg(feature = "openai")]
+        assert!(error.message().contains("did you mean `openai`? LLM_PROVIDER can be "), "{error}");
+        let far = ProviderDescriptor::find("zzz").unwrap_err();
+        assert!(far.message().starts_with("there is no provider `zzz`; LLM_PROVIDER can be "));
     }
 }

@@ -17,7 +17,7 @@ use std::task::{Context, Poll, ready};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ChatEvent {
-    /// The provider has begun to answer.
+    /// The provider has begun to answer. It may come again, with what holds from then on.
     Start {
         /// Its id of the answer.
         id: Option<String>,
@@ -37,7 +37,7 @@ pub enum ChatEvent {
         /// The provider's mark on it.
         signature: Option<Signature>,
     },
-    /// A call begins.
+    /// A call begins; one that has begun before under its index is void.
     ToolCallStart {
         /// Which call of the answer.
         index: usize,
@@ -57,6 +57,8 @@ pub enum ChatEvent {
     },
     /// A part that arrives whole.
     Part(Part),
+    /// What this turn has told so far is void: the provider has begun it anew.
+    Reset,
     /// The tokens that this answer has used so far: a snapshot, not a difference.
     Usage(Usage),
     /// What the provider could not be told.
@@ -124,7 +126,7 @@ impl ChatStream {
 
     /// The pieces of text alone.
     pub fn into_text(self) -> TextStream {
-        TextStream { events: self, refusal: None }
+        TextStream { events: self, refusal: None, told: false }
     }
 }
 
@@ -172,6 +174,8 @@ impl fmt::Debug for ChatStream {
 pub struct TextStream {
     events: ChatStream,
     refusal: Option<String>,
+    /// Whether this turn has told any text.
+    told: bool,
 }
 
 impl TextStream {
@@ -199,12 +203,24 @@ impl Stream for TextStream {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             match ready!(self.events.poll_next_unpin(context)) {
-                Some(Ok(ChatEvent::Text(text))) => return Poll::Ready(Some(Ok(text))),
+                Some(Ok(ChatEvent::Text(text))) => {
+                    self.told = true;
+                    return Poll::Ready(Some(Ok(text)));
+                }
+                // Text that has been handed out cannot be taken back.
+                Some(Ok(ChatEvent::Reset)) if self.told => {
+                    self.events.events = None;
+                    return Poll::Ready(Some(Err(begun_anew())));
+                }
+                Some(Ok(ChatEvent::Reset)) => self.refusal = None,
                 Some(Ok(ChatEvent::Refusal(piece))) => {
                     self.refusal.get_or_insert_default().push_str(&piece);
                 }
                 // What was refused in a turn before the last is not the answer.
-                Some(Ok(ChatEvent::StepEnd)) => self.refusal = None,
+                Some(Ok(ChatEvent::StepEnd)) => {
+                    self.refusal = None;
+                    self.told = false;
+                }
                 Some(Ok(ChatEvent::Part(Part::Refusal(text)))) => self.refusal = Some(text),
                 Some(Ok(ChatEvent::Finish(finish))) => {
                     return Poll::Ready(self.check(&finish).err().map(Err));
@@ -277,10 +293,21 @@ impl Accumulator {
                 self.open = false;
             }
             ChatEvent::ToolCallStart { index, id, name, signature } => {
-                self.calls.push((*index, self.content.len()));
                 let mut call = ToolCall::new(id.as_str(), name.as_str(), "");
                 call.signature.clone_from(signature);
-                self.whole(Part::ToolCall(call));
+                let call = Part::ToolCall(call);
+                match self.calls.iter().find(|(known, _)| known == index) {
+                    Some((_, place)) => self.content[*place] = call,
+                    None => {
+                        self.calls.push((*index, self.content.len()));
+                        self.whole(call);
+                    }
+                }
+            }
+            ChatEvent::Reset => {
+                self.content.clear();
+                self.calls.clear();
+                self.open = false;
             }
             ChatEvent::ToolCallDelta { index, arguments } => {
                 let place = self
@@ -352,6 +379,10 @@ impl Accumulator {
         self.calls.clear();
         self.open = false;
     }
+}
+
+fn begun_anew() -> Error {
+    Error::new(ErrorKind::Truncated, "the provider began its answer anew in the middle of it")
 }
 
 fn truncated() -> Error {

@@ -7,17 +7,34 @@
 
 mod failure;
 mod call_ids;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+mod garbage;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+mod turns;
+#[cfg(feature = "anthropic")]
+pub mod anthropic;
+#[cfg(feature = "gemini")]
+pub mod gemini;
 #[cfg(feature = "openai")]
 pub mod openai;
+#[cfg(feature = "openai")]
+pub mod responses;
 
 pub use call_ids::CallIds;
 pub use failure::{Failure, wait_hint};
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+use garbage::{Garbage, cut};
 
 use super::chat::{ChatRequest, ChatResponse, Dropped};
+use super::embed::Embeddings;
 use super::error::Error;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+use super::error::ErrorKind;
 use super::stream::ChatEvent;
 use crate::base::Secret;
 use http::HeaderMap;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+use serde_json::{Map, Value};
 use std::collections::VecDeque;
 
 /// Translates for one provider.
@@ -40,6 +57,11 @@ pub trait Adapter: Send + Sync + 'static {
     /// When the key cannot stand in a header.
     fn authorize(&self, key: &Secret) -> Result<HeaderMap, Error>;
 
+    /// The headers that every request has beside those of the key.
+    fn headers(&self) -> HeaderMap {
+        HeaderMap::new()
+    }
+
     /// Reads an answer that has arrived whole. Calls without an id are given one by `ids`.
     ///
     /// # Errors
@@ -51,6 +73,30 @@ pub trait Adapter: Send + Sync + 'static {
 
     /// Reads an answer whose status tells of a failure.
     fn failure(&self, status: u16, headers: &HeaderMap, body: &[u8]) -> Error;
+}
+
+/// Translates texts for a provider that embeds them.
+pub trait EmbeddingAdapter: Adapter {
+    /// How many texts one request holds.
+    fn batch_limit(&self) -> usize;
+
+    /// Writes a request for the vectors of texts, of so many dimensions where the model leaves the
+    /// choice.
+    ///
+    /// # Errors
+    /// When the request cannot be sent to this provider at all.
+    fn encode_texts(
+        &self,
+        texts: &[&str],
+        model: &str,
+        dimensions: Option<u32>,
+    ) -> Result<Encoded, Error>;
+
+    /// Reads the vectors, in the order of their texts.
+    ///
+    /// # Errors
+    /// When the answer is not what the provider documents.
+    fn decode_vectors(&self, body: &[u8]) -> Result<Embeddings, Error>;
 }
 
 /// A request as it goes over the wire.
@@ -69,6 +115,20 @@ impl Encoded {
     /// A request to a path.
     pub fn new(path: impl Into<String>, body: Vec<u8>, dropped: Vec<Dropped>) -> Self {
         Self { path: path.into(), body, dropped }
+    }
+
+    /// A request to a path, with a body that is written here.
+    #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+    fn json(
+        path: impl Into<String>,
+        body: &Map<String, Value>,
+        dropped: Vec<Dropped>,
+    ) -> Result<Self, Error> {
+        let body = serde_json::to_vec(body).map_err(|error| {
+            Error::new(ErrorKind::InvalidRequest, "the request cannot be written")
+                .with_source(error)
+        })?;
+        Ok(Self::new(path, body, dropped))
     }
 }
 

@@ -49,6 +49,8 @@ struct Inner {
 struct Specs {
     openai: OnceLock<Value>,
     anthropic: OnceLock<Value>,
+    gemini: OnceLock<Value>,
+    responses: OnceLock<Value>,
 }
 
 enum Call {
@@ -208,11 +210,52 @@ impl Tool {
 
     /// The tool as Anthropic's messages describe it.
     pub fn to_anthropic_spec(&self) -> Value {
-        let make = || {
+        self.anthropic_spec().clone()
+    }
+
+    /// The tool as Gemini's function declarations describe it.
+    pub fn to_gemini_spec(&self) -> Value {
+        self.gemini_spec().clone()
+    }
+
+    /// The tool as OpenAI's responses describe it.
+    pub fn to_openai_responses_spec(&self) -> Value {
+        self.responses_spec().clone()
+    }
+
+    /// [`Tool::to_anthropic_spec`], for requests.
+    pub(crate) fn anthropic_spec(&self) -> &Value {
+        self.0.specs.anthropic.get_or_init(|| {
             let schema = self.parameters().lower(Dialect::Anthropic).schema;
             json!({"name": self.name(), "description": self.description(), "input_schema": schema})
-        };
-        self.0.specs.anthropic.get_or_init(make).clone()
+        })
+    }
+
+    /// [`Tool::to_gemini_spec`], for requests.
+    pub(crate) fn gemini_spec(&self) -> &Value {
+        self.0.specs.gemini.get_or_init(|| {
+            let lowered = self.parameters().lower(Dialect::GeminiSchema);
+            // What the interface's own kind of schema cannot say is said in JSON Schema.
+            let member = if lowered.strict { "parameters" } else { "parametersJsonSchema" };
+            let mut spec = json!({"name": self.name(), "description": self.description()});
+            // An object without members is refused; a function without parameters is not.
+            if lowered.schema.get("properties").is_some() || !lowered.strict {
+                spec[member] = lowered.schema;
+            }
+            spec
+        })
+    }
+
+    /// [`Tool::to_openai_responses_spec`], for requests.
+    pub(crate) fn responses_spec(&self) -> &Value {
+        self.0.specs.responses.get_or_init(|| {
+            let parameters = self.parameters().lower(Dialect::OpenAi).schema;
+            json!({
+                "type": "function", "name": self.name(), "description": self.description(),
+                // Unlike chat completions, responses enforce the schema if nothing is said.
+                "parameters": parameters, "strict": false,
+            })
+        })
     }
 
     /// [`Tool::to_openai_spec`], for requests: the schema is lowered once, not in every round.

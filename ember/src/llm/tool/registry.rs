@@ -136,6 +136,16 @@ impl ToolRegistry {
         self.iter().map(Tool::to_anthropic_spec).collect()
     }
 
+    /// The tools as Gemini's function declarations describe them.
+    pub fn to_gemini_specs(&self) -> Vec<Value> {
+        self.iter().map(Tool::to_gemini_spec).collect()
+    }
+
+    /// The tools as OpenAI's responses describe them.
+    pub fn to_openai_responses_specs(&self) -> Vec<Value> {
+        self.iter().map(Tool::to_openai_responses_spec).collect()
+    }
+
     /// Runs a call.
     ///
     /// Whatever goes wrong, an unknown name, bad arguments, a failure, a panic or the time
@@ -264,6 +274,18 @@ mod tests {
         assert_eq!(
             tools.to_anthropic_specs(),
             [json!({"name": "echo", "description": "For tests.", "input_schema": schema})]
+        );
+        assert_eq!(
+            tools.to_openai_responses_specs(),
+            [
+                json!({"type": "function", "name": "echo", "description": "For tests.", "parameters": schema, "strict": false})
+            ]
+        );
+        let mut open = schema;
+        open.as_object_mut().unwrap().remove("additionalProperties");
+        assert_eq!(
+            tools.to_gemini_specs(),
+            [json!({"name": "echo", "description": "For tests.", "parameters": open})]
         );
     }
 }

@@ -8,6 +8,8 @@
 //! [`Lowered::strict`] is false and the schema is the non-strict one.
 
 mod rules;
+mod notes;
+mod openapi;
 mod walk;
 
 pub use rules::Dialect;
@@ -70,7 +72,7 @@ mod tests {
         let schema =
             json!({"$schema": "x", "type": "object", "properties": {"a": {"minLength": 2}}});
         let kept = json!({"type": "object", "properties": {"a": {"minLength": 2}}});
-        for dialect in [Dialect::OpenAi, Dialect::Anthropic] {
+        for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Gemini] {
             let lowered = check(dialect, schema.clone(), kept.clone());
             assert!(!lowered.strict && lowered.relaxed.is_empty());
         }
@@ -221,6 +223,72 @@ mod tests {
             }),
         );
         assert_eq!(keywords(&lowered), ["minimum", "format", "maxItems"]);
+    }
+
+    #[test]
+    fn gemini_is_told_in_the_words_of_openapi() {
+        let lowered = check(
+            Dialect::GeminiSchema,
+            json!({
+                "type": "object",
+                "properties": {
+                    "near": {"$ref": "#/$defs/Point"},
+                    "unit": {"type": ["string", "null"], "enum": ["c", "f", null]},
+                    "kind": {"const": "x"},
+                    "level": {"type": "integer", "enum": [1, 2], "minimum": 1},
+                    "mixed": {"type": ["string", "integer"], "description": "Either."},
+                    "maybe": {"anyOf": [{"$ref": "#/$defs/Point"}, {"type": "null"}], "description": "A place."},
+                    "when": {"type": "string", "format": "date"},
+                },
+                "required": ["near"],
+                "additionalProperties": false,
+                "$defs": {"Point": {"type": "object", "properties": {"x": {"type": "number"}}, "required": ["x"]}},
+            }),
+            json!({
+                "type": "object",
+                "properties": {
+                    "near": {"type": "object", "properties": {"x": {"type": "number"}}, "required": ["x"]},
+                    "unit": {"type": "string", "enum": ["c", "f"], "nullable": true},
+                    "kind": {"enum": ["x"], "type": "string"},
+                    "level": {"type": "integer", "minimum": 1, "description": "(enum: [1,2])"},
+                    "mixed": {"anyOf": [
+                        {"type": "string", "description": "Either."},
+                        {"type": "integer", "description": "Either."},
+                    ]},
+                    "maybe": {
+                        "description": "A place.",
+                        "type": "object", "properties": {"x": {"type": "number"}}, "required": ["x"],
+                        "nullable": true,
+                    },
+                    "when": {"type": "string", "description": "(format: \"date\")"},
+                },
+                "required": ["near"],
+                "propertyOrdering": ["near", "unit", "kind", "level", "mixed", "maybe", "when"],
+            }),
+        );
+        assert!(lowered.strict);
+        assert_eq!(keywords(&lowered), ["format", "enum"]);
+        // A list is a root like any other.
+        let list = json!({"type": "array", "items": {"type": "string"}});
+        check(Dialect::GeminiSchema, list.clone(), list);
+    }
+
+    #[test]
+    fn what_openapi_has_no_words_for_is_told_in_json_schema() {
+        let tree = json!({"type": "object", "properties": {"next": {"$ref": "#/$defs/T"}}});
+        for (schema, keyword) in [
+            (
+                json!({"type": "object", "additionalProperties": {"type": "integer"}}),
+                "additionalProperties",
+            ),
+            (json!({"$ref": "#/$defs/T", "$defs": {"T": tree}}), "$ref"),
+            (json!({"type": "object", "properties": {"a": {}}}), "true"),
+            (json!({"type": "array"}), "items"),
+        ] {
+            let lowered = check(Dialect::GeminiSchema, schema.clone(), schema);
+            assert!(!lowered.strict);
+            assert_eq!(keywords(&lowered), [keyword]);
+        }
     }
 
     #[test]

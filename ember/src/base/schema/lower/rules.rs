@@ -10,6 +10,11 @@ pub enum Dialect {
     Anthropic,
     /// Anthropic with `strict: true` or `output_config`: the answer is constrained to the schema.
     AnthropicStrict,
+    /// Gemini's `parametersJsonSchema` and `responseJsonSchema`: JSON Schema.
+    Gemini,
+    /// Gemini's `parameters` and `responseSchema`: a subset of OpenAPI's kind of schema, to which
+    /// the answer is constrained.
+    GeminiSchema,
 }
 
 impl Dialect {
@@ -18,14 +23,16 @@ impl Dialect {
         match self {
             Self::OpenAi | Self::OpenAiStrict => Self::OpenAi,
             Self::Anthropic | Self::AnthropicStrict => Self::Anthropic,
+            Self::Gemini | Self::GeminiSchema => Self::Gemini,
         }
     }
 
     pub(super) fn rules(self) -> &'static Rules {
         match self {
-            Self::OpenAi | Self::Anthropic => &PLAIN,
+            Self::OpenAi | Self::Anthropic | Self::Gemini => &PLAIN,
             Self::OpenAiStrict => &OPENAI_STRICT,
             Self::AnthropicStrict => &ANTHROPIC_STRICT,
+            Self::GeminiSchema => &GEMINI_SCHEMA,
         }
     }
 }
@@ -37,6 +44,10 @@ pub(super) struct Rules {
     pub(super) strict: bool,
     /// Every property must be listed as required; an optional one is made nullable.
     pub(super) all_required: bool,
+    /// Objects are said to have no other members; otherwise nothing is said.
+    pub(super) closed: bool,
+    /// What is said of JSON Schema is said in OpenAPI's words instead, without references.
+    pub(super) openapi: bool,
     /// References may lead back to themselves.
     pub(super) recursion: bool,
     /// `const` is known; otherwise it is said as an `enum` of one.
@@ -56,6 +67,8 @@ pub(super) struct Rules {
 const PLAIN: Rules = Rules {
     strict: false,
     all_required: false,
+    closed: false,
+    openapi: false,
     recursion: true,
     constants: true,
     constraints: &[],
@@ -69,6 +82,8 @@ const PLAIN: Rules = Rules {
 const OPENAI_STRICT: Rules = Rules {
     strict: true,
     all_required: true,
+    closed: true,
+    openapi: false,
     recursion: true,
     constants: true,
     constraints: &[
@@ -102,6 +117,8 @@ const OPENAI_STRICT: Rules = Rules {
 const ANTHROPIC_STRICT: Rules = Rules {
     strict: true,
     all_required: false,
+    closed: true,
+    openapi: false,
     recursion: false,
     constants: false,
     constraints: &["format", "minItems"],
@@ -118,6 +135,21 @@ const ANTHROPIC_STRICT: Rules = Rules {
         "ipv6",
         "uuid",
     ],
+    max_depth: usize::MAX,
+    max_properties: usize::MAX,
+};
+
+// https://ai.google.dev/api/caching#Schema
+const GEMINI_SCHEMA: Rules = Rules {
+    strict: true,
+    all_required: false,
+    closed: false,
+    openapi: true,
+    recursion: false,
+    constants: false,
+    constraints: &["format", "minimum", "maximum", "minItems", "maxItems"],
+    max_min_items: u64::MAX,
+    formats: &["enum", "date-time"],
     max_depth: usize::MAX,
     max_properties: usize::MAX,
 };

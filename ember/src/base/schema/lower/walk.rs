@@ -1,8 +1,7 @@
+use super::notes::{Object, describe, escaped, relaxed};
 use super::rules::Rules;
-use super::{Lowered, Relaxed};
-use serde_json::{Map, Value, json};
-
-type Object = Map<String, Value>;
+use super::{Lowered, Relaxed, openapi};
+use serde_json::{Value, json};
 
 /// Keywords that say nothing a model or a strict decoder could use.
 const NOISE: &[&str] = &[
@@ -52,6 +51,10 @@ pub(super) fn walk(schema: &Value, rules: &Rules) -> Result<Lowered, Relaxed> {
     let definitions = schema.get("$defs").and_then(Value::as_object).unwrap_or(&no_definitions);
     let mut walker = Walker { rules, definitions, relaxed: Vec::new(), properties: 0 };
     let mut root = walker.node(&walker.inlined_root(schema), "", 0)?;
+    if rules.openapi {
+        openapi::say(&mut root, "", &mut walker.relaxed)?;
+        return Ok(Lowered { schema: root, strict: true, relaxed: walker.relaxed });
+    }
     if root.get("type").is_none_or(|kind| kind != "object") {
         return Err(relaxed("", "type"));
     }
@@ -94,7 +97,7 @@ impl Walker<'_> {
             if recursive && !self.rules.recursion {
                 return Err(relaxed(pointer, "$ref"));
             }
-            return match recursive || object.len() == 1 {
+            return match !self.rules.openapi && (recursive || object.len() == 1) {
                 // Strict dialects refuse siblings of a reference.
                 true => Ok(json!({"$ref": format!("#/$defs/{name}")})),
                 false => self.node(&merged(target, schema, &["$ref"]), pointer, depth),
@@ -205,7 +208,9 @@ impl Walker<'_> {
         lowered.insert("type".into(), "object".into());
         lowered.insert("properties".into(), members.into());
         lowered.insert("required".into(), required.into());
-        lowered.insert("additionalProperties".into(), false.into());
+        if self.rules.closed {
+            lowered.insert("additionalProperties".into(), false.into());
+        }
         Ok(())
     }
 
@@ -287,14 +292,6 @@ fn make_nullable(schema: &mut Value) {
     }
 }
 
-fn describe(node: &mut Object, note: &str) {
-    let description = match node.get("description").and_then(Value::as_str) {
-        Some(text) if !text.is_empty() => format!("{text} ({note})"),
-        _ => format!("({note})"),
-    };
-    node.insert("description".into(), description.into());
-}
-
 fn type_of(value: &Value) -> Option<&'static str> {
     match value {
         Value::String(_) => Some("string"),
@@ -303,13 +300,4 @@ fn type_of(value: &Value) -> Option<&'static str> {
         Value::Number(_) => Some("integer"),
         _ => None,
     }
-}
-
-/// A member's name as a token of a JSON pointer (RFC 6901 §3).
-fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
-}
-
-fn relaxed(pointer: &str, keyword: &str) -> Relaxed {
-    Relaxed { pointer: pointer.to_owned(), keyword: keyword.to_owned() }
 }

@@ -4,11 +4,14 @@
 //! compatible differ in many small ways; reading is tolerant of all of them, writing sticks to
 //! what the reference documents.
 
+mod vendors;
+mod embeddings;
 mod request;
 mod response;
 mod stream;
 
 pub use stream::ChunkDecoder;
+pub use vendors::{Quirks, VENDORS, Vendor};
 
 use super::{Adapter, CallIds, Encoded, Failure, wait_hint};
 use crate::base::Secret;
@@ -22,6 +25,7 @@ use std::time::SystemTime;
 #[derive(Debug, Clone)]
 pub struct OpenAi {
     name: String,
+    quirks: Quirks,
 }
 
 impl OpenAi {
@@ -30,9 +34,11 @@ impl OpenAi {
         Self::named("openai")
     }
 
-    /// A compatible server of another name.
+    /// A compatible server of another name; if it is one of [`VENDORS`], its ways are known.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into() }
+        let name = name.into();
+        let quirks = Vendor::find(&name).map_or(Quirks::NONE, |vendor| vendor.quirks);
+        Self { name, quirks }
     }
 }
 
@@ -50,10 +56,11 @@ impl Adapter for OpenAi {
     }
 
     fn encode(&self, request: &ChatRequest, model: &str, stream: bool) -> Result<Encoded, Error> {
-        let (body, dropped) = request::encode(request, model, stream).map_err(|error| {
-            Error::new(ErrorKind::InvalidRequest, "the request cannot be written")
-                .with_source(error)
-        })?;
+        let (body, dropped) =
+            request::encode(request, model, stream, &self.quirks).map_err(|error| {
+                Error::new(ErrorKind::InvalidRequest, "the request cannot be written")
+                    .with_source(error)
+            })?;
         Ok(Encoded::new("/chat/completions", body, dropped))
     }
 

@@ -1,40 +1,60 @@
+use super::vendors::Quirks;
 use crate::base::schema::Dialect;
+use crate::llm::adapter::turns::{Turns, fnv1a, plain_id};
 use crate::llm::chat::{ChatRequest, Dropped, ResponseFormat, ToolChoice};
-use crate::llm::message::{Media, MediaSource, Message, Part, Role, ToolCall};
+use crate::llm::message::{Media, MediaSource, Message, Part, Reasoning, Role, ToolCall};
 use crate::llm::tool::Tool;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 
 /// Writes the body of a request, and lists what it could not say.
 pub(super) fn encode(
     request: &ChatRequest,
     model: &str,
     stream: bool,
+    quirks: &Quirks,
 ) -> Result<(Vec<u8>, Vec<Dropped>), serde_json::Error> {
-    let mut dropped = Vec::new();
+    // Calls without a result, and results without a call, are refused.
+    let Turns { mut dropped, unfit, .. } = Turns::of(&request.messages);
     let mut messages = Vec::with_capacity(request.messages.len());
     for (index, message) in request.messages.iter().enumerate() {
-        write_message(message, index, &mut messages, &mut dropped);
+        write_message(message, index, &unfit, quirks, &mut messages, &mut dropped);
+    }
+    let mut drop = |what: &str, why: &str| dropped.push(Dropped::new(what, why));
+    let knows = |member: &str| !quirks.refuses.contains(&member);
+    if request.seed.is_some() && !knows("seed") {
+        drop("seed", "this server cannot make choices repeatable");
+    }
+    if request.reasoning_effort.is_some() && !knows("reasoning_effort") {
+        drop("reasoning_effort", "this server takes none");
+    }
+    let mut format = response_format(&request.response_format);
+    if !quirks.json_schema && matches!(request.response_format, ResponseFormat::Schema { .. }) {
+        drop("response_format", "this server writes JSON, but not by a schema");
+        format = response_format(&ResponseFormat::Json);
     }
     let body = Body {
         model,
         messages,
         tools: request.tools.iter().map(Tool::openai_spec).collect(),
         tool_choice: (!request.tools.is_empty())
-            .then(|| tool_choice(&request.tool_choice))
+            .then(|| tool_choice(&request.tool_choice, quirks))
             .flatten(),
         parallel_tool_calls: request.parallel_tool_calls.filter(|_| !request.tools.is_empty()),
         temperature: request.temperature,
         top_p: request.top_p,
         max_completion_tokens: request.max_tokens,
         stop: &request.stop,
-        seed: request.seed,
-        reasoning_effort: request.reasoning_effort.as_deref(),
-        response_format: response_format(&request.response_format),
+        seed: request.seed.filter(|_| knows("seed")),
+        reasoning_effort: request.reasoning_effort.as_deref().filter(|_| knows("reasoning_effort")),
+        response_format: format,
         stream: stream.then_some(true),
-        stream_options: stream.then_some(StreamOptions { include_usage: true }),
+        stream_options: (stream && quirks.stream_options)
+            .then_some(StreamOptions { include_usage: true }),
+        quirks,
         extra: &request.extra,
     };
     Ok((serde_json::to_vec(&body)?, dropped))
@@ -55,6 +75,7 @@ struct Body<'a> {
     response_format: Option<Value>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
+    quirks: &'a Quirks,
     extra: &'a Map<String, Value>,
 }
 
@@ -68,10 +89,10 @@ impl Serialize for Body<'_> {
         members.put("parallel_tool_calls", self.parallel_tool_calls)?;
         members.put("temperature", self.temperature)?;
         members.put("top_p", self.top_p)?;
-        // `max_tokens` is deprecated, and newer models refuse it.
-        members.put("max_completion_tokens", self.max_completion_tokens)?;
+        // OpenAI's newer models refuse `max_tokens`, and others know nothing else.
+        members.put(self.quirks.max_tokens, self.max_completion_tokens)?;
         members.put("stop", Some(self.stop).filter(|stop| !stop.is_empty()))?;
-        members.put("seed", self.seed)?;
+        members.put(self.quirks.seed, self.seed)?;
         members.put("reasoning_effort", self.reasoning_effort)?;
         members.put("response_format", self.response_format.as_ref())?;
         members.put("stream", self.stream)?;
@@ -117,12 +138,22 @@ struct WireMessage<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<WireCall<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tool_call_id: Option<&'a str>,
+    tool_call_id: Option<Cow<'a, str>>,
+    /// Under the name that the server knows it by.
+    #[serde(flatten)]
+    reasoning: BTreeMap<&'static str, Cow<'a, str>>,
 }
 
 impl<'a> WireMessage<'a> {
     fn new(role: &'static str, content: Option<Content<'a>>) -> Self {
-        Self { role, content, refusal: None, tool_calls: Vec::new(), tool_call_id: None }
+        Self {
+            role,
+            content,
+            refusal: None,
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+            reasoning: BTreeMap::new(),
+        }
     }
 }
 
@@ -135,7 +166,7 @@ enum Content<'a> {
 
 #[derive(serde::Serialize)]
 struct WireCall<'a> {
-    id: &'a str,
+    id: Cow<'a, str>,
     r#type: &'static str,
     function: WireFunction<'a>,
 }
@@ -146,46 +177,88 @@ struct WireFunction<'a> {
     arguments: &'a str,
 }
 
-impl<'a> From<&'a ToolCall> for WireCall<'a> {
-    fn from(call: &'a ToolCall) -> Self {
+impl<'a> WireCall<'a> {
+    fn new(call: &'a ToolCall, quirks: &Quirks) -> Self {
         // An empty text is no JSON, and servers that parse it fail.
         let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
         Self {
-            id: &call.id,
+            id: wire_id(&call.id, quirks),
             r#type: "function",
             function: WireFunction { name: &call.name, arguments },
         }
     }
 }
 
+/// The longest id of a call that OpenAI takes back.
+const ID_LIMIT: usize = 40;
+
+/// The id of a call. Some servers know their own by its form, so that it changes only if it must.
+fn wire_id<'a>(id: &'a str, quirks: &Quirks) -> Cow<'a, str> {
+    if quirks.short_ids {
+        let short = id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        return if short { Cow::Borrowed(id) } else { Cow::Owned(short_id(id)) };
+    }
+    if id.len() > ID_LIMIT { plain_id(id, ID_LIMIT) } else { Cow::Borrowed(id) }
+}
+
+/// Nine letters and digits that stand for an id.
+fn short_id(id: &str) -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut hash = fnv1a(id);
+    let digits = (0..9).map(|_| {
+        let digit = DIGITS[(hash % 36) as usize];
+        hash /= 36;
+        char::from(digit)
+    });
+    digits.collect()
+}
+
 /// Appends the messages of the wire that one of ours becomes: results of tools have one each.
 fn write_message<'a>(
     message: &'a Message,
     index: usize,
+    unfit: &HashSet<(usize, usize)>,
+    quirks: &Quirks,
     messages: &mut Vec<WireMessage<'a>>,
     dropped: &mut Vec<Dropped>,
 ) {
     let mut drop = |part: usize, why: &str| {
         dropped.push(Dropped::new(format!("messages[{index}].content[{part}]"), why))
     };
+    let fits = |part: usize| !unfit.contains(&(index, part));
     match message.role {
         Role::System => {
-            messages.push(WireMessage::new("system", Some(Content::Text(message.text()))))
+            for (part_index, part) in message.content.iter().enumerate() {
+                if !matches!(part, Part::Text(_)) {
+                    drop(part_index, "instructions are text");
+                }
+            }
+            messages.push(WireMessage::new("system", Some(Content::Text(message.text()))));
         }
         Role::User => {
-            messages.push(WireMessage::new("user", Some(user_content(message, &mut drop))))
+            push_results(message, &fits, quirks, messages);
+            let rest = message.content.iter().enumerate().filter(|(part, _)| fits(*part));
+            let rest = rest.filter(|(_, part)| !matches!(part, Part::ToolResult(_)));
+            let rest: Vec<_> = rest.collect();
+            if !rest.is_empty() || message.content.is_empty() {
+                messages.push(WireMessage::new("user", Some(user_content(&rest, &mut drop))));
+            }
         }
         Role::Assistant => {
             let text = message.text();
             let mut wire = WireMessage::new("assistant", None);
             for (part_index, part) in message.content.iter().enumerate() {
                 match part {
+                    _ if !fits(part_index) => {}
                     Part::Text(_) => {}
                     Part::Refusal(_) => wire.refusal = message.refusal(),
-                    Part::ToolCall(call) if call.truncated => {
-                        drop(part_index, "the call was cut off")
+                    Part::ToolCall(call) => wire.tool_calls.push(WireCall::new(call, quirks)),
+                    // Without a mark it is plain text, which some servers want to see again.
+                    Part::Reasoning(Reasoning { text, signature: None })
+                        if let Some(name) = quirks.reasoning =>
+                    {
+                        *wire.reasoning.entry(name).or_default() += text.as_str();
                     }
-                    Part::ToolCall(call) => wire.tool_calls.push(call.into()),
                     Part::Reasoning(_) => {
                         drop(part_index, "chat completions take no reasoning back")
                     }
@@ -199,27 +272,50 @@ fn write_message<'a>(
             messages.push(wire);
         }
         Role::Tool => {
+            push_results(message, &fits, quirks, messages);
             for (part_index, part) in message.content.iter().enumerate() {
-                let Part::ToolResult(result) = part else {
+                if fits(part_index) && !matches!(part, Part::ToolResult(_)) {
                     drop(part_index, "only results can answer calls");
-                    continue;
-                };
-                let content = Content::Text(Cow::Borrowed(&result.content));
-                let tool_call_id = Some(result.call_id.as_str());
-                messages
-                    .push(WireMessage { tool_call_id, ..WireMessage::new("tool", Some(content)) });
+                }
             }
         }
     }
 }
 
-/// Text alone stays text: some compatible servers know nothing else.
-fn user_content<'a>(message: &'a Message, drop: &mut impl FnMut(usize, &str)) -> Content<'a> {
-    if message.content.iter().all(|part| matches!(part, Part::Text(_))) {
-        return Content::Text(message.text());
+/// Results have a message each.
+fn push_results<'a>(
+    message: &'a Message,
+    fits: &impl Fn(usize) -> bool,
+    quirks: &Quirks,
+    messages: &mut Vec<WireMessage<'a>>,
+) {
+    for (part_index, part) in message.content.iter().enumerate() {
+        if let (Part::ToolResult(result), true) = (part, fits(part_index)) {
+            let content = Content::Text(Cow::Borrowed(&result.content));
+            let tool_call_id = Some(wire_id(&result.call_id, quirks));
+            messages.push(WireMessage { tool_call_id, ..WireMessage::new("tool", Some(content)) });
+        }
     }
-    let mut parts = Vec::with_capacity(message.content.len());
-    for (index, part) in message.content.iter().enumerate() {
+}
+
+/// Text alone stays text: some compatible servers know nothing else.
+fn user_content<'a>(
+    content: &[(usize, &'a Part)],
+    drop: &mut impl FnMut(usize, &str),
+) -> Content<'a> {
+    if let [(_, Part::Text(only))] = content {
+        return Content::Text(Cow::Borrowed(&only.text));
+    }
+    let texts = content.iter().map(|(_, part)| match part {
+        Part::Text(text) => Some(text.text.as_str()),
+        _ => None,
+    });
+    if let Some(text) = texts.collect::<Option<String>>() {
+        return Content::Text(Cow::Owned(text));
+    }
+    let mut parts = Vec::with_capacity(content.len());
+    for (index, part) in content {
+        let index = *index;
         match part {
             Part::Text(text) => parts.push(json!({"type": "text", "text": text.text})),
             Part::Media(media) => match media_part(media) {
@@ -256,11 +352,11 @@ fn media_part(media: &Media) -> Option<Value> {
     }
 }
 
-fn tool_choice(choice: &ToolChoice) -> Option<Value> {
+fn tool_choice(choice: &ToolChoice, quirks: &Quirks) -> Option<Value> {
     match choice {
         ToolChoice::Auto => None,
         ToolChoice::None => Some("none".into()),
-        ToolChoice::Required => Some("required".into()),
+        ToolChoice::Required => Some(quirks.required.into()),
         ToolChoice::Tool(name) => Some(json!({"type": "function", "function": {"name": name}})),
     }
 }
@@ -281,13 +377,14 @@ fn response_format(format: &ResponseFormat) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::vendors::Vendor;
     use super::*;
     use crate::base::Schema;
-    use crate::llm::message::{Reasoning, ToolResult};
+    use crate::llm::message::ToolResult;
     use crate::llm::tool::ParameterSchema;
 
     fn written(request: &ChatRequest, stream: bool) -> (Value, Vec<Dropped>) {
-        let (body, dropped) = encode(request, "m", stream).unwrap();
+        let (body, dropped) = encode(request, "m", stream, &Quirks::NONE).unwrap();
         (serde_json::from_slice(&body).unwrap(), dropped)
     }
 
@@ -363,7 +460,7 @@ mod tests {
         let (body, dropped) = written(&Message::new(Role::Assistant, content).into(), false);
         assert_eq!(body["messages"], json!([{"role": "assistant", "content": "Well"}]));
         let places: Vec<_> = dropped.iter().map(|dropped| dropped.what.as_str()).collect();
-        assert_eq!(places, ["messages[0].content[0]", "messages[0].content[2]"]);
+        assert_eq!(places, ["messages[0].content[2]", "messages[0].content[0]"]);
     }
 
     #[test]
@@ -372,7 +469,7 @@ mod tests {
         for (name, value) in [("temperature", json!(1)), ("model", json!("x")), ("n", json!(2))] {
             request.extra.insert(name.into(), value);
         }
-        let (body, _) = encode(&request, "m", false).unwrap();
+        let (body, _) = encode(&request, "m", false, &Quirks::NONE).unwrap();
         let text = String::from_utf8(body).unwrap();
         assert_eq!(
             text,
@@ -424,5 +521,61 @@ mod tests {
                 "service_tier": "flex",
             })
         );
+    }
+
+    #[test]
+    fn vendors_are_told_in_their_words() {
+        let call = ToolCall::new("call_1", "now", "");
+        let thought = Part::Reasoning(Reasoning::new("hm"));
+        let content = [thought, Part::text("Well"), Part::ToolCall(call.clone())];
+        let schema = Schema::from(json!({"type": "object"}));
+        let request = ChatRequest::new([
+            Message::new(Role::Assistant, content),
+            Message::tool_results([ToolResult::new(&call, "12")]),
+        ])
+        .tool(Tool::declared("now", "N.", ParameterSchema::object([])).unwrap())
+        .tool_choice(ToolChoice::Required)
+        .max_tokens(9)
+        .seed(7)
+        .reasoning_effort("low")
+        .response_format(ResponseFormat::Schema { name: "x".into(), schema });
+        let written = |name: &str| {
+            let quirks = Vendor::find(name).unwrap().quirks;
+            let (body, dropped) = encode(&request, "m", true, &quirks).unwrap();
+            let places: Vec<_> = dropped.into_iter().map(|dropped| dropped.what).collect();
+            (serde_json::from_slice::<Value>(&body).unwrap(), places)
+        };
+        let (mistral, dropped) = written("mistral");
+        assert_eq!((&mistral["random_seed"], &mistral["max_tokens"]), (&json!(7), &json!(9)));
+        assert_eq!((&mistral["tool_choice"], mistral.get("stream_options")), (&json!("any"), None));
+        let id = mistral["messages"][1]["tool_call_id"].as_str().unwrap();
+        assert_eq!((id.len(), &mistral["messages"][0]["tool_calls"][0]["id"]), (9, &json!(id)));
+        assert_eq!(dropped, ["messages[0].content[0]", "reasoning_effort"]);
+        let (deepseek, dropped) = written("deepseek");
+        assert_eq!(deepseek["messages"][0]["reasoning_content"], "hm");
+        assert_eq!(deepseek["response_format"], json!({"type": "json_object"}));
+        assert_eq!((deepseek.get("seed"), &deepseek["reasoning_effort"]), (None, &json!("low")));
+        assert_eq!(dropped, ["seed", "response_format"]);
+    }
+
+    #[test]
+    fn halves_of_calls_and_long_ids_are_not_sent() {
+        let long = ToolCall::new("x".repeat(99), "now", "");
+        let request = ChatRequest::new([
+            Message::new(
+                Role::Assistant,
+                [Part::ToolCall(long.clone()), Part::ToolCall(ToolCall::new("lost", "now", ""))],
+            ),
+            Message::tool_results([
+                ToolResult::new(&long, "12"),
+                ToolResult::new(&ToolCall::new("never", "now", ""), "13"),
+            ]),
+        ]);
+        let (body, dropped) = written(&request, false);
+        let calls = body["messages"][0]["tool_calls"].as_array().unwrap();
+        assert_eq!((calls.len(), body["messages"].as_array().unwrap().len()), (1, 2));
+        assert_eq!(calls[0]["id"], body["messages"][1]["tool_call_id"]);
+        assert_eq!(calls[0]["id"].as_str().unwrap().len(), ID_LIMIT);
+        assert_eq!(dropped.len(), 2);
     }
 }

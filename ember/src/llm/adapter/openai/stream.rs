@@ -1,15 +1,12 @@
 use super::response::{WireMessage, WireUsage, finish, in_band};
-use crate::llm::adapter::{CallIds, EventDecoder};
-use crate::llm::error::{Error, ErrorKind};
+use crate::llm::adapter::{CallIds, EventDecoder, Garbage, cut};
+use crate::llm::error::Error;
 use crate::llm::message::{Part, ToolCall};
 use crate::llm::stream::ChatEvent;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::VecDeque;
-
-/// How many unreadable events in a row are taken for noise.
-const MAX_GARBAGE: usize = 10;
 
 /// Reads a streamed chat completion.
 ///
@@ -30,7 +27,7 @@ pub struct ChunkDecoder {
     empty_reason: bool,
     /// Whether a chunk had no reason at all, so that an empty one says more than that.
     no_reason: bool,
-    garbage: usize,
+    garbage: Garbage,
 }
 
 /// A call that is being put together.
@@ -86,7 +83,7 @@ impl ChunkDecoder {
             finish_reason: None,
             empty_reason: false,
             no_reason: false,
-            garbage: 0,
+            garbage: Garbage::default(),
         }
     }
 
@@ -197,8 +194,7 @@ impl ChunkDecoder {
     /// Tells the end.
     fn finish(&self, said_done: bool, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
         let Some(reason) = self.reason(said_done) else {
-            let message = "the stream ended before the answer was complete";
-            return Err(Error::new(ErrorKind::Truncated, message).with_provider(&self.provider));
+            return Err(cut(&self.provider));
         };
         let call = (self.told > 0).then(|| Part::ToolCall(ToolCall::new("", "", "")));
         let refusal = self.refused.then(|| Part::Refusal(String::new()));
@@ -219,19 +215,10 @@ impl EventDecoder for ChunkDecoder {
         }
         match serde_json::from_str(data) {
             Ok(chunk) => {
-                self.garbage = 0;
+                self.garbage.clear();
                 self.chunk(chunk, out)
             }
-            Err(error) => {
-                self.garbage += 1;
-                tracing::warn!(provider = self.provider, %error, "an unreadable event was skipped");
-                if self.garbage < MAX_GARBAGE {
-                    return Ok(());
-                }
-                let error =
-                    Error::new(ErrorKind::Decode, "the stream is unreadable").with_source(error);
-                Err(error.with_provider(&self.provider))
-            }
+            Err(error) => self.garbage.note(&self.provider, error),
         }
     }
 
@@ -253,6 +240,7 @@ mod tests {
     use super::super::response::decode;
     use super::*;
     use crate::llm::chat::{ChatResponse, Finish, FinishReason};
+    use crate::llm::error::ErrorKind;
     use crate::llm::message::ToolCall;
     use crate::llm::stream::Accumulator;
     use serde_json::{Value, json};
@@ -447,21 +435,5 @@ mod tests {
             read(&[delta(json!({"content": "a"})), error]).unwrap_err().kind(),
             ErrorKind::Overloaded
         );
-    }
-
-    #[test]
-    fn garbage_is_skipped_until_it_is_too_much() {
-        let mut decoder = ChunkDecoder::new("test", CallIds::default());
-        let mut events = VecDeque::new();
-        for _ in 0..3 {
-            for _ in 1..MAX_GARBAGE {
-                decoder.event("{\"choices\":", &mut events).unwrap();
-            }
-            decoder.event(&delta(json!({"content": "a"})).to_string(), &mut events).unwrap();
-        }
-        for _ in 1..MAX_GARBAGE {
-            decoder.event("x", &mut events).unwrap();
-        }
-        assert_eq!(decoder.event("x", &mut events).unwrap_err().kind(), ErrorKind::Decode);
     }
 }

@@ -1,0 +1,397 @@
+use super::thinking;
+use crate::base::schema::Dialect;
+use crate::llm::adapter::turns::{Placed, Turns, own, plain_id};
+use crate::llm::chat::{ChatRequest, Dropped, ResponseFormat, ToolChoice};
+use crate::llm::message::{Media, MediaSource, Part, Text, ToolCall};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde_json::{Map, Value, json};
+
+/// How long the id of a call may be.
+const ID_LIMIT: usize = 64;
+
+/// Writes the body of a request, and lists what it could not say.
+pub(super) fn encode(
+    provider: &str,
+    request: &ChatRequest,
+    model: &str,
+    stream: bool,
+) -> (Map<String, Value>, Vec<Dropped>) {
+    let Turns { system, turns, mut dropped, .. } = Turns::of(&request.messages);
+    let mut body = Map::new();
+    body.insert("model".into(), model.into());
+    let system = system.iter().filter_map(|placed| match placed.part {
+        Part::Text(text) if text.text.trim().is_empty() => None,
+        Part::Text(text) => Some(json!({"type": "text", "text": text.text})),
+        _ => {
+            dropped.push(placed.dropped("instructions are text"));
+            None
+        }
+    });
+    let mut system: Vec<_> = system.collect();
+    match &mut system[..] {
+        [] => {}
+        [only] => drop(body.insert("system".into(), only["text"].take())),
+        _ => drop(body.insert("system".into(), system.into())),
+    }
+    let mut messages = Messages::default();
+    for turn in &turns {
+        for placed in &turn.parts {
+            match block(provider, turn.assistant, placed) {
+                Ok(block) => messages.push(turn.assistant, block),
+                Err(why) => dropped.extend(why.map(|why| placed.dropped(why))),
+            }
+        }
+    }
+    body.insert("messages".into(), messages.finish());
+    let thinks = thinking::write(request, model, &mut body, &mut dropped);
+    options(request, thinks, &mut body, &mut dropped);
+    if stream {
+        body.insert("stream".into(), true.into());
+    }
+    body.extend(request.extra.clone());
+    (body, dropped)
+}
+
+/// Messages whose roles alternate.
+#[derive(Default)]
+struct Messages(Vec<(bool, Vec<Value>)>);
+
+impl Messages {
+    fn push(&mut self, assistant: bool, block: Value) {
+        match self.0.last_mut() {
+            Some((role, blocks)) if *role == assistant => blocks.push(block),
+            _ => self.0.push((assistant, vec![block])),
+        }
+    }
+
+    fn finish(mut self) -> Value {
+        // The user speaks first; the beginning of a trimmed conversation may be the model's.
+        if self.0.first().is_some_and(|(assistant, _)| *assistant) {
+            self.0.insert(0, (false, vec![json!({"type": "text", "text": "(…)"})]));
+        }
+        // What the model is to go on with may not end in white space.
+        if let Some((true, blocks)) = self.0.last_mut()
+            && let Some(last) = blocks.last_mut().filter(|last| last["type"] == "text")
+            && let Some(text) = last["text"].as_str()
+        {
+            last["text"] = text.trim_end().into();
+        }
+        let messages = self.0.into_iter().map(|(assistant, blocks)| {
+            json!({"role": if assistant { "assistant" } else { "user" }, "content": blocks})
+        });
+        messages.collect()
+    }
+}
+
+/// Writes a part, or says why it cannot be; nothing is said of parts that say nothing.
+fn block(
+    provider: &str,
+    assistant: bool,
+    placed: &Placed<'_>,
+) -> Result<Value, Option<&'static str>> {
+    match placed.part {
+        // Empty texts are refused.
+        Part::Text(text) if text.text.trim().is_empty() => Err(None),
+        Part::Text(text) => Ok(text_block(text, assistant)),
+        Part::Refusal(text) => Ok(json!({"type": "text", "text": text})),
+        Part::Media(_) if assistant => Err(Some("an answer cannot hold media")),
+        Part::Media(media) => media_block(media),
+        Part::Reasoning(reasoning) if assistant => {
+            // Without its signature a thought is refused, and another's is none.
+            let signature = own(reasoning.signature.as_ref(), provider)
+                .ok_or(Some("only signed reasoning of the provider itself is taken back"))?;
+            Ok(json!({"type": "thinking", "thinking": reasoning.text, "signature": signature}))
+        }
+        Part::ToolCall(call) if assistant => Ok(call_block(provider, call)),
+        Part::ToolResult(result) => {
+            let id = plain_id(&result.call_id, ID_LIMIT);
+            let mut block = json!({"type": "tool_result", "tool_use_id": id});
+            if !result.content.is_empty() {
+                block["content"] = result.content.as_str().into();
+            }
+            if result.is_error {
+                block["is_error"] = true.into();
+            }
+            Ok(block)
+        }
+        Part::Opaque(opaque) if opaque.provider == provider => Ok(opaque.value.clone()),
+        Part::Opaque(_) => Err(Some("only the provider it came from understands it")),
+        _ => Err(Some("a user's message cannot hold such a part")),
+    }
+}
+
+fn text_block(text: &Text, assistant: bool) -> Value {
+    let mut block = json!({"type": "text", "text": text.text});
+    // Citations of other providers have other types.
+    let ours = |citation: &&Value| {
+        citation["type"].as_str().is_some_and(|kind| kind.ends_with("_location"))
+    };
+    let citations: Vec<_> = text.citations.iter().filter(ours).cloned().collect();
+    if assistant && !citations.is_empty() {
+        block["citations"] = citations.into();
+    }
+    block
+}
+
+fn call_block(provider: &str, call: &ToolCall) -> Value {
+    // The input must be an object, whatever the model wrote.
+    let input = call.parse().ok().filter(Value::is_object);
+    let mut block = json!({
+        "type": "tool_use",
+        "id": plain_id(&call.id, ID_LIMIT),
+        "name": call.name,
+        "input": input.unwrap_or_else(|| json!({"arguments": call.arguments})),
+    });
+    let members = own(call.signature.as_ref(), provider).map(serde_json::from_str);
+    if let (Some(Ok(Value::Object(members))), Value::Object(block)) = (members, &mut block) {
+        block.extend(members);
+    }
+    block
+}
+
+fn media_block(media: &Media) -> Result<Value, Option<&'static str>> {
+    let is_image = media.media_type.starts_with("image/");
+    let is_document =
+        media.media_type == "application/pdf" || media.media_type.starts_with("text/");
+    if !is_image && !is_document {
+        return Err(Some("messages hold images and documents, and no other media"));
+    }
+    let source = match &media.source {
+        MediaSource::Url(url) => json!({"type": "url", "url": url}),
+        MediaSource::Bytes(bytes) if media.media_type.starts_with("text/") => {
+            let text = String::from_utf8_lossy(bytes);
+            json!({"type": "text", "media_type": "text/plain", "data": text})
+        }
+        MediaSource::Bytes(bytes) => json!({
+            "type": "base64", "media_type": media.media_type, "data": BASE64_STANDARD.encode(bytes),
+        }),
+    };
+    Ok(json!({"type": if is_image { "image" } else { "document" }, "source": source}))
+}
+
+/// Everything but the conversation.
+fn options(
+    request: &ChatRequest,
+    thinks: bool,
+    body: &mut Map<String, Value>,
+    dropped: &mut Vec<Dropped>,
+) {
+    let mut drop = |what: &str, why: &str| dropped.push(Dropped::new(what, why));
+    if !request.tools.is_empty() {
+        let tools = request.tools.iter().map(|tool| tool.anthropic_spec().clone());
+        body.insert("tools".into(), tools.collect());
+        let mut choice = match &request.tool_choice {
+            ToolChoice::Auto => json!({"type": "auto"}),
+            ToolChoice::None => json!({"type": "none"}),
+            ToolChoice::Required => json!({"type": "any"}),
+            ToolChoice::Tool(name) => json!({"type": "tool", "name": name}),
+        };
+        let alone = request.parallel_tool_calls == Some(false);
+        if alone && request.tool_choice != ToolChoice::None {
+            choice["disable_parallel_tool_use"] = true.into();
+        }
+        if alone || request.tool_choice != ToolChoice::Auto {
+            body.insert("tool_choice".into(), choice);
+        }
+    }
+    match (request.temperature, request.top_p) {
+        (Some(_), _) if thinks => drop("temperature", "a model that thinks takes none"),
+        (Some(temperature), _) => {
+            if temperature > 1.0 {
+                drop("temperature", "the highest is 1, which is used");
+            }
+            body.insert("temperature".into(), temperature.min(1.0).into());
+        }
+        _ => {}
+    }
+    match (request.top_p, request.temperature) {
+        (Some(_), _) if thinks => drop("top_p", "a model that thinks takes none"),
+        (Some(_), Some(_)) => drop("top_p", "newer models take either a temperature or this"),
+        (Some(top_p), None) => {
+            body.insert("top_p".into(), top_p.into());
+        }
+        (None, _) => {}
+    }
+    if !request.stop.is_empty() {
+        body.insert("stop_sequences".into(), request.stop.as_slice().into());
+    }
+    if request.seed.is_some() {
+        drop("seed", "choices cannot be made repeatable");
+    }
+    match &request.response_format {
+        ResponseFormat::Text => {}
+        ResponseFormat::Json => drop("response_format", "JSON is only written by a schema"),
+        ResponseFormat::Schema { schema, .. } => {
+            let lowered = schema.lower(Dialect::AnthropicStrict);
+            match lowered.strict {
+                true => {
+                    let format = json!({"type": "json_schema", "schema": lowered.schema});
+                    let config = body.entry("output_config").or_insert_with(|| json!({}));
+                    config["format"] = format;
+                }
+                false => drop("response_format", "the schema says what cannot be enforced"),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Schema;
+    use crate::llm::message::{Message, Opaque, Reasoning, Role, Signature, ToolResult};
+    use crate::llm::tool::{ParameterSchema, Tool};
+
+    fn written(request: &ChatRequest) -> (Value, Vec<String>) {
+        let (body, dropped) = encode("anthropic", request, "claude-x", false);
+        (body.into(), dropped.into_iter().map(|dropped| dropped.what).collect())
+    }
+
+    #[test]
+    fn a_plain_question_says_nothing_more() {
+        let request = ChatRequest::new([Message::system("Be brief."), Message::user("Hi")]);
+        let (body, dropped) = written(&request);
+        assert_eq!(
+            body,
+            json!({
+                "model": "claude-x",
+                "max_tokens": 8192,
+                "system": "Be brief.",
+                "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+            })
+        );
+        assert!(dropped.is_empty());
+        assert_eq!(encode("anthropic", &request, "m", true).0["stream"], true);
+    }
+
+    #[test]
+    fn a_turn_with_thoughts_and_tools_goes_back_as_it_came() {
+        let mark = |value: &str| Some(Signature::new("anthropic", value));
+        let mut call = ToolCall::new("toolu_1", "add", "{\"a\":1}");
+        call.signature = mark(r#"{"caller":{"type":"code"}}"#);
+        let other = ToolCall::new("functions.now:1", "now", "");
+        let redacted = json!({"type": "redacted_thinking", "data": "x"});
+        let mut failed = ToolResult::new(&other, "");
+        failed.is_error = true;
+        let request = ChatRequest::new([
+            Message::user("1+1?"),
+            Message::new(
+                Role::Assistant,
+                [
+                    Part::Reasoning(Reasoning { text: "hm".into(), signature: mark("s") }),
+                    Part::Opaque(Opaque::new("anthropic", redacted.clone())),
+                    Part::text("Let me see."),
+                    Part::ToolCall(call.clone()),
+                    Part::ToolCall(other),
+                ],
+            ),
+            Message::tool_results([failed, ToolResult::new(&call, "2")]),
+            Message::user("Well?"),
+        ]);
+        let (body, dropped) = written(&request);
+        let plain = plain_id("functions.now:1", ID_LIMIT);
+        assert_eq!(
+            body["messages"],
+            json!([
+                {"role": "user", "content": [{"type": "text", "text": "1+1?"}]},
+                {"role": "assistant", "content": [
+                    {"type": "thinking", "thinking": "hm", "signature": "s"},
+                    redacted,
+                    {"type": "text", "text": "Let me see."},
+                    {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"a": 1}, "caller": {"type": "code"}},
+                    {"type": "tool_use", "id": plain, "name": "now", "input": {}},
+                ]},
+                {"role": "user", "content": [
+                    {"type": "tool_result", "tool_use_id": "toolu_1", "content": "2"},
+                    {"type": "tool_result", "tool_use_id": plain, "is_error": true},
+                    {"type": "text", "text": "Well?"},
+                ]},
+            ])
+        );
+        assert!(dropped.is_empty());
+    }
+
+    #[test]
+    fn media_are_written_by_kind() {
+        let content = [
+            Part::Media(Media::image_url("https://a/b.png")),
+            Part::Media(Media::bytes("image/png", &b"abc"[..])),
+            Part::Media(Media::bytes("application/pdf", &b"abc"[..])),
+            Part::Media(Media::bytes("text/markdown", &b"abc"[..])),
+            Part::Media(Media::bytes("audio/mpeg", &b"abc"[..])),
+        ];
+        let (body, dropped) = written(&Message::new(Role::User, content).into());
+        assert_eq!(
+            body["messages"][0]["content"],
+            json!([
+                {"type": "image", "source": {"type": "url", "url": "https://a/b.png"}},
+                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "YWJj"}},
+                {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "YWJj"}},
+                {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "abc"}},
+            ])
+        );
+        assert_eq!(dropped, ["messages[0].content[4]"]);
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_listed() {
+        let foreign = Signature::new("gemini", "s");
+        let content = [
+            Part::Reasoning(Reasoning { text: "hm".into(), signature: Some(foreign) }),
+            Part::Opaque(Opaque::new("gemini", json!({}))),
+            Part::text("Well "),
+        ];
+        let mut request = ChatRequest::from(Message::new(Role::Assistant, content)).seed(1);
+        request = request.temperature(1.5).top_p(0.5).response_format(ResponseFormat::Json);
+        let (body, dropped) = written(&request);
+        assert_eq!(
+            body["messages"],
+            json!([
+                {"role": "user", "content": [{"type": "text", "text": "(…)"}]},
+                {"role": "assistant", "content": [{"type": "text", "text": "Well"}]},
+            ])
+        );
+        assert_eq!(body["temperature"], 1.0);
+        let message = ["messages[0].content[0]", "messages[0].content[1]"];
+        let options = ["temperature", "top_p", "seed", "response_format"];
+        assert_eq!(dropped, [&message[..], &options[..]].concat());
+    }
+
+    #[test]
+    fn options_have_the_names_of_the_reference() {
+        let tool = Tool::declared("add", "Adds.", ParameterSchema::object([])).unwrap();
+        let schema =
+            json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]});
+        let format = ResponseFormat::Schema { name: "sum".into(), schema: Schema::from(schema) };
+        let mut request = ChatRequest::from("Hi")
+            .tool(tool)
+            .tool_choice(ToolChoice::Tool("add".into()))
+            .parallel_tool_calls(false)
+            .temperature(0.5)
+            .max_tokens(9)
+            .response_format(format);
+        request.stop = vec!["END".into()];
+        request.extra.insert("service_tier".into(), "auto".into());
+        let (mut body, dropped) = written(&request);
+        body.as_object_mut().unwrap().remove("messages");
+        assert_eq!(
+            body,
+            json!({
+                "model": "claude-x",
+                "max_tokens": 9,
+                "tools": [{"name": "add", "description": "Adds.", "input_schema": {
+                    "type": "object", "properties": {}, "required": [], "additionalProperties": false,
+                }}],
+                "tool_choice": {"type": "tool", "name": "add", "disable_parallel_tool_use": true},
+                "temperature": 0.5,
+                "stop_sequences": ["END"],
+                "output_config": {"format": {"type": "json_schema", "schema": {
+                    "type": "object", "properties": {"n": {"type": "integer"}},
+                    "required": ["n"], "additionalProperties": false,
+                }}},
+                "service_tier": "auto",
+            })
+        );
+        assert!(dropped.is_empty());
+    }
+}

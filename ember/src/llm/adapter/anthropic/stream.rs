@@ -1,0 +1,469 @@
+use super::wire::{WireMessage, WireUsage, finish};
+use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut};
+use crate::llm::chat::FinishReason;
+use crate::llm::error::Error;
+use crate::llm::message::{Opaque, Part, Signature};
+use crate::llm::stream::ChatEvent;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::VecDeque;
+
+/// Reads a streamed message.
+///
+/// It is over with `message_stop`; a stream without that was cut off. Figures of usage are
+/// snapshots, of which the last one holds.
+#[derive(Debug)]
+pub struct MessageDecoder {
+    provider: String,
+    ids: CallIds,
+    /// The id of the message, once it has begun.
+    started: Option<Option<String>>,
+    blocks: Vec<(u64, Block)>,
+    /// How many calls have been told.
+    calls: usize,
+    usage: WireUsage,
+    stop_reason: Option<String>,
+    finished: bool,
+    garbage: Garbage,
+}
+
+/// A block that is being written.
+#[derive(Debug)]
+enum Block {
+    Text,
+    Thinking {
+        signature: String,
+    },
+    /// With the input that came with the beginning, until a piece of another comes.
+    Call {
+        index: usize,
+        input: Option<Map<String, Value>>,
+    },
+    /// With the text of its input, which arrives in pieces.
+    Other {
+        value: Map<String, Value>,
+        input: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Event {
+    #[serde(default)]
+    r#type: String,
+    message: Option<WireMessage>,
+    index: Option<u64>,
+    content_block: Option<Value>,
+    delta: Option<Delta>,
+    usage: Option<WireUsage>,
+    error: Option<Value>,
+}
+
+/// What is added to a block, or to the message.
+#[derive(Deserialize)]
+struct Delta {
+    #[serde(default)]
+    r#type: String,
+    text: Option<String>,
+    partial_json: Option<String>,
+    thinking: Option<String>,
+    signature: Option<String>,
+    citation: Option<Value>,
+    stop_reason: Option<String>,
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+impl MessageDecoder {
+    pub(super) fn new(provider: &str, ids: CallIds) -> Self {
+        Self {
+            provider: provider.to_owned(),
+            ids,
+            started: None,
+            blocks: Vec::new(),
+            calls: 0,
+            usage: WireUsage::default(),
+            stop_reason: None,
+            finished: false,
+            garbage: Garbage::default(),
+        }
+    }
+
+    /// Tells whether a tool was called.
+    pub(super) fn has_calls(&self) -> bool {
+        self.calls > 0
+    }
+
+    fn read(&mut self, event: Event, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+        if let Some(error) = event.error.filter(|error| !error.is_null()) {
+            let document = serde_json::json!({"error": error});
+            return Err(Failure::of(&document).into_error(&self.provider, None));
+        }
+        match event.r#type.as_str() {
+            "message_start" => self.start(event.message.unwrap_or_default(), out),
+            "content_block_start" => {
+                if let (Some(index), Some(block)) = (event.index, event.content_block) {
+                    self.open_block(index, block, out);
+                }
+            }
+            "content_block_delta" => {
+                if let (Some(index), Some(delta)) = (event.index, event.delta) {
+                    self.add(index, delta, out);
+                }
+            }
+            "content_block_stop" => {
+                if let Some(index) = event.index {
+                    self.close_block(index, out);
+                }
+            }
+            "message_delta" => {
+                let reason = event.delta.and_then(|delta| delta.stop_reason);
+                self.stop_reason = reason.or(self.stop_reason.take());
+                self.count(event.usage, out);
+            }
+            "message_stop" => return self.stop(out),
+            // Pings, and whatever is invented later.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The message begins. Another one may begin in the middle, if Anthropic has moved on to
+    /// another model: it takes the place of the first.
+    fn start(&mut self, message: WireMessage, out: &mut VecDeque<ChatEvent>) {
+        match &self.started {
+            Some(id) if *id == message.id => return self.count(message.usage, out),
+            Some(_) => {
+                out.push_back(ChatEvent::Reset);
+                self.blocks.clear();
+                self.calls = 0;
+                self.stop_reason = None;
+                self.usage = WireUsage::default();
+            }
+            None => {}
+        }
+        self.started = Some(message.id.clone());
+        out.push_back(ChatEvent::Start { id: message.id, model: message.model });
+        self.count(message.usage, out);
+    }
+
+    fn count(&mut self, usage: Option<WireUsage>, out: &mut VecDeque<ChatEvent>) {
+        if let Some(usage) = usage {
+            self.usage.update(usage);
+            out.push_back(ChatEvent::Usage(self.usage.into_usage()));
+        }
+    }
+
+    /// A block begins; it may hold text or input already.
+    pub(super) fn open_block(&mut self, at: u64, block: Value, out: &mut VecDeque<ChatEvent>) {
+        let Value::Object(mut block) = block else { return };
+        let mut text = |name: &str| match block.remove(name) {
+            Some(Value::String(text)) => text,
+            _ => String::new(),
+        };
+        let open = match text("type").as_str() {
+            "text" => {
+                out.extend(some(text("text")).map(ChatEvent::Text));
+                if let Some(Value::Array(citations)) = block.remove("citations") {
+                    out.extend(citations.into_iter().map(ChatEvent::Citation));
+                }
+                Block::Text
+            }
+            "thinking" => {
+                // A thought that is not shown has a signature all the same.
+                out.push_back(ChatEvent::Reasoning(text("thinking")));
+                Block::Thinking { signature: text("signature") }
+            }
+            "tool_use" => {
+                let (id, name) = (self.ids.take(&text("id")), text("name"));
+                let input = match block.remove("input") {
+                    Some(Value::Object(input)) => Some(input),
+                    _ => None,
+                };
+                // Who calls, if it is not the model itself, must be told again.
+                let signature = (!block.is_empty())
+                    .then(|| Signature::new(&*self.provider, Value::Object(block).to_string()));
+                let index = self.calls;
+                self.calls += 1;
+                out.push_back(ChatEvent::ToolCallStart { index, id, name, signature });
+                Block::Call { index, input }
+            }
+            kind => {
+                let mut value = Map::new();
+                value.insert("type".into(), kind.into());
+                value.extend(block);
+                Block::Other { value, input: String::new() }
+            }
+        };
+        self.blocks.retain(|(known, _)| *known != at);
+        self.blocks.push((at, open));
+    }
+
+    fn add(&mut self, at: u64, delta: Delta, out: &mut VecDeque<ChatEvent>) {
+        let block = self.blocks.iter_mut().find(|(known, _)| *known == at);
+        match block.map(|(_, block)| block) {
+            Some(Block::Text) => {
+                out.extend(delta.text.and_then(some).map(ChatEvent::Text));
+                out.extend(delta.citation.map(ChatEvent::Citation));
+            }
+            Some(Block::Thinking { signature }) => {
+                out.extend(delta.thinking.and_then(some).map(ChatEvent::Reasoning));
+                signature.push_str(delta.signature.as_deref().unwrap_or_default());
+            }
+            Some(Block::Call { index, input }) => {
+                if let Some(arguments) = delta.partial_json.and_then(some) {
+                    *input = None;
+                    out.push_back(ChatEvent::ToolCallDelta { index: *index, arguments });
+                }
+            }
+            Some(Block::Other { value, input }) => {
+                input.push_str(delta.partial_json.as_deref().unwrap_or_default());
+                if delta.r#type != "input_json_delta" {
+                    merge(value, delta.other);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// A block is complete.
+    pub(super) fn close_block(&mut self, at: u64, out: &mut VecDeque<ChatEvent>) {
+        let Some(place) = self.blocks.iter().position(|(known, _)| *known == at) else { return };
+        match self.blocks.remove(place).1 {
+            Block::Text => out.push_back(ChatEvent::PartEnd { signature: None }),
+            Block::Thinking { signature } => {
+                let mark = some(signature).map(|mark| Signature::new(&*self.provider, mark));
+                out.push_back(ChatEvent::PartEnd { signature: mark });
+            }
+            Block::Call { index, input } => {
+                if let Some(input) = input.filter(|input| !input.is_empty()) {
+                    let arguments = Value::Object(input).to_string();
+                    out.push_back(ChatEvent::ToolCallDelta { index, arguments });
+                }
+            }
+            Block::Other { mut value, input } => {
+                if let Ok(input) = serde_json::from_str::<Value>(&input) {
+                    value.insert("input".into(), input);
+                }
+                let opaque = Opaque::new(&*self.provider, Value::Object(value));
+                out.push_back(ChatEvent::Part(Part::Opaque(opaque)));
+            }
+        }
+    }
+
+    fn stop(&mut self, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+        let finish = finish(self.stop_reason.as_deref(), self.has_calls());
+        // At the limit of tokens no end of the block arrives, and the call stays cut; anywhere
+        // else it is a fault, and must not run either.
+        let open_call = self.blocks.iter().any(|(_, block)| matches!(block, Block::Call { .. }));
+        if open_call && matches!(finish.reason, FinishReason::Stop | FinishReason::ToolCalls) {
+            return Err(cut(&self.provider));
+        }
+        self.finished = true;
+        out.push_back(ChatEvent::Finish(finish));
+        Ok(())
+    }
+}
+
+fn some(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// Adds to a block that we know nothing of: texts grow, everything else is set.
+fn merge(value: &mut Map<String, Value>, delta: Map<String, Value>) {
+    for (name, piece) in delta {
+        match (value.get_mut(&name), piece) {
+            (Some(Value::String(known)), Value::String(piece)) => known.push_str(&piece),
+            (_, piece) => drop(value.insert(name, piece)),
+        }
+    }
+}
+
+impl EventDecoder for MessageDecoder {
+    fn event(&mut self, data: &str, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+        match serde_json::from_str(data) {
+            Ok(event) => {
+                self.garbage.clear();
+                self.read(event, out)
+            }
+            Err(error) => self.garbage.note(&self.provider, error),
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        // Nothing but the event itself says that nothing is missing.
+        self.finished
+    }
+
+    fn end(&mut self, rest: Option<&str>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+        // The last event may lack its blank line; half of one is not JSON.
+        if let Some(Ok(event)) = rest.map(serde_json::from_str) {
+            self.read(event, out)?;
+        }
+        match self.finished {
+            true => Ok(()),
+            false => Err(cut(&self.provider)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::response::decode;
+    use super::*;
+    use crate::llm::chat::ChatResponse;
+    use crate::llm::error::ErrorKind;
+    use crate::llm::message::ToolCall;
+    use crate::llm::stream::Accumulator;
+    use serde_json::json;
+
+    fn read(events: &[Value]) -> Result<ChatResponse, Error> {
+        let mut decoder = MessageDecoder::new("anthropic", CallIds::default());
+        let mut out = VecDeque::new();
+        for event in events {
+            decoder.event(&event.to_string(), &mut out)?;
+        }
+        if !matches!(out.back(), Some(ChatEvent::Finish(_))) {
+            decoder.end(None, &mut out)?;
+        }
+        let mut accumulator = Accumulator::new();
+        out.iter().for_each(|event| accumulator.push(event));
+        accumulator.finish()
+    }
+
+    fn start(id: &str) -> Value {
+        let usage = json!({"input_tokens": 3, "cache_read_input_tokens": 5, "output_tokens": 1});
+        json!({"type": "message_start", "message": {"id": id, "model": "m", "content": [], "usage": usage}})
+    }
+
+    fn open(index: u64, block: Value) -> Value {
+        json!({"type": "content_block_start", "index": index, "content_block": block})
+    }
+
+    fn delta(index: u64, kind: &str, name: &str, piece: Value) -> Value {
+        json!({"type": "content_block_delta", "index": index, "delta": {"type": kind, name: piece}})
+    }
+
+    fn close(index: u64) -> Value {
+        json!({"type": "content_block_stop", "index": index})
+    }
+
+    fn end(reason: &str) -> [Value; 2] {
+        [
+            json!({"type": "message_delta", "delta": {"stop_reason": reason}, "usage": {"output_tokens": 9}}),
+            json!({"type": "message_stop"}),
+        ]
+    }
+
+    fn text(index: u64, piece: &str) -> [Value; 3] {
+        let block = json!({"type": "text", "text": ""});
+        [open(index, block), delta(index, "text_delta", "text", piece.into()), close(index)]
+    }
+
+    #[test]
+    fn a_stream_gives_what_the_whole_gives() {
+        let citation = json!({"type": "page_location", "cited_text": "x"});
+        let thinking = json!({"type": "thinking", "thinking": "", "signature": ""});
+        let search =
+            json!({"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}});
+        let found = json!({"type": "web_search_tool_result", "tool_use_id": "s1", "content": []});
+        let call = |id: &str| json!({"type": "tool_use", "id": id, "name": "add", "input": {}});
+        let input =
+            |index, piece: &str| delta(index, "input_json_delta", "partial_json", piece.into());
+        let mut events = vec![
+            start("msg_1"),
+            open(0, thinking),
+            json!({"type": "ping"}),
+            delta(0, "thinking_delta", "thinking", "h".into()),
+            delta(0, "thinking_delta", "thinking", "m".into()),
+            delta(0, "signature_delta", "signature", "sig".into()),
+            close(0),
+            open(1, search),
+            input(1, ""),
+            input(1, "{\"q\":"),
+            input(1, "1}"),
+            close(1),
+            open(2, found.clone()),
+            close(2),
+            open(3, json!({"type": "text", "text": ""})),
+            delta(3, "text_delta", "text", "a".into()),
+            delta(3, "citations_delta", "citation", citation.clone()),
+            delta(3, "new_delta", "new", 1.into()),
+            close(3),
+        ];
+        events.extend(text(4, "b"));
+        events.extend([open(5, call("t1")), input(5, ""), input(5, "{\"a\":1}"), close(5)]);
+        events.extend([open(6, call("t2")), input(6, ""), close(6)]);
+        events.push(json!({"type": "new_event"}));
+        events.extend(end("tool_use"));
+        let whole = json!({
+            "id": "msg_1", "model": "m", "stop_reason": "tool_use",
+            "content": [
+                {"type": "thinking", "thinking": "hm", "signature": "sig"},
+                {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"q": 1}},
+                found,
+                {"type": "text", "text": "a", "citations": [citation]},
+                {"type": "text", "text": "b"},
+                {"type": "tool_use", "id": "t1", "name": "add", "input": {"a": 1}},
+                {"type": "tool_use", "id": "t2", "name": "add", "input": {}},
+            ],
+            "usage": {"input_tokens": 3, "cache_read_input_tokens": 5, "output_tokens": 9},
+        });
+        let whole = decode("anthropic", whole.to_string().as_bytes(), CallIds::default()).unwrap();
+        assert_eq!(read(&events).unwrap(), whole);
+        assert_eq!(whole.message.content.len(), 7);
+    }
+
+    #[test]
+    fn a_call_at_the_limit_stays_cut() {
+        let call = json!({"type": "tool_use", "id": "t1", "name": "add", "input": {}});
+        let piece = delta(0, "input_json_delta", "partial_json", "{\"a\":".into());
+        let begun = [start("m"), open(0, call), piece];
+        let cut = read(&[&begun[..], &end("max_tokens")].concat()).unwrap();
+        assert_eq!(cut.tool_calls().count(), 0);
+        assert_eq!(cut.message.tool_calls().next().unwrap().arguments, "{\"a\":");
+        let broken = read(&[&begun[..], &end("tool_use")].concat());
+        assert_eq!(broken.unwrap_err().kind(), ErrorKind::Truncated);
+    }
+
+    #[test]
+    fn another_message_takes_the_place_of_the_first() {
+        let call = json!({"type": "tool_use", "id": "t1", "name": "add", "input": {"a": 1}});
+        let events = [
+            &[start("a")][..],
+            &text(0, "lost"),
+            &[open(1, call), start("a"), start("b")],
+            &text(0, "kept"),
+            &end("end_turn"),
+        ];
+        let response = read(&events.concat()).unwrap();
+        assert_eq!((response.text(), response.id.as_deref()), ("kept".into(), Some("b")));
+        assert_eq!(response.finish.reason, FinishReason::Stop);
+    }
+
+    #[test]
+    fn a_stream_without_its_last_event_was_cut() {
+        let [delta, stop] = end("end_turn");
+        let events = [&[start("a")][..], &text(0, "x"), &[delta]].concat();
+        assert_eq!(read(&events).unwrap_err().kind(), ErrorKind::Truncated);
+        let mut decoder = MessageDecoder::new("anthropic", CallIds::default());
+        let stop = stop.to_string();
+        assert!(decoder.end(Some(&stop[..stop.len() - 1]), &mut VecDeque::new()).is_err());
+        assert!(decoder.end(Some(&stop), &mut VecDeque::new()).is_ok());
+    }
+
+    #[test]
+    fn an_error_within_the_stream_ends_it() {
+        let error =
+            json!({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}});
+        let error = read(&[start("a"), error]).unwrap_err();
+        assert_eq!((error.kind(), error.message()), (ErrorKind::Overloaded, "busy"));
+    }
+
+    #[test]
+    fn input_that_comes_with_the_beginning_counts() {
+        let call = json!({"type": "tool_use", "id": "", "name": "add", "input": {"a": 1}});
+        let events = [&[start("a"), open(0, call), close(0)][..], &end("tool_use")].concat();
+        let calls: Vec<_> = read(&events).unwrap().tool_calls().cloned().collect();
+        assert_eq!(calls, [ToolCall::new("call_0", "add", "{\"a\":1}")]);
+    }
+}

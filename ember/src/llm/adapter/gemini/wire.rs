@@ -1,0 +1,112 @@
+//! What stands in answers, whole or streamed. Every member is optional and every enumeration open.
+
+use super::partial::PartialArg;
+use crate::llm::chat::{Finish, FinishReason};
+use crate::llm::usage::{Usage, sum_of};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// An answer, or a piece of one.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Document {
+    pub(super) candidates: Option<Vec<Candidate>>,
+    pub(super) prompt_feedback: Option<PromptFeedback>,
+    pub(super) usage_metadata: Option<WireUsage>,
+    pub(super) model_version: Option<String>,
+    pub(super) response_id: Option<String>,
+    pub(super) error: Option<Value>,
+}
+
+impl Document {
+    pub(super) fn answers(&self) -> bool {
+        self.candidates.as_ref().is_some_and(|candidates| !candidates.is_empty())
+            || self.prompt_feedback.as_ref().is_some_and(|feedback| feedback.block_reason.is_some())
+            || self.error.is_some()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Candidate {
+    pub(super) index: Option<u64>,
+    pub(super) content: Option<Content>,
+    pub(super) finish_reason: Option<String>,
+    pub(super) grounding_metadata: Option<Value>,
+    pub(super) citation_metadata: Option<Value>,
+    pub(super) url_context_metadata: Option<Value>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Content {
+    /// Kept as they come: a kind of part that we do not know must go back unchanged.
+    pub(super) parts: Option<Vec<Map<String, Value>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PromptFeedback {
+    pub(super) block_reason: Option<String>,
+}
+
+/// A call, or (from Vertex) a piece of one.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct FunctionCall {
+    pub(super) id: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) args: Option<Map<String, Value>>,
+    pub(super) partial_args: Option<Vec<PartialArg>>,
+    #[serde(default)]
+    pub(super) will_continue: bool,
+}
+
+/// The usage as Gemini counts it: the prompt with what was cached, without what its own tools have
+/// added; the candidates without the thoughts.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WireUsage {
+    prompt_token_count: Option<u64>,
+    cached_content_token_count: Option<u64>,
+    tool_use_prompt_token_count: Option<u64>,
+    candidates_token_count: Option<u64>,
+    thoughts_token_count: Option<u64>,
+}
+
+impl WireUsage {
+    /// The usage, if there are any figures.
+    pub(super) fn into_usage(self) -> Option<Usage> {
+        let cached = self.cached_content_token_count;
+        let input = self.prompt_token_count.map(|prompt| {
+            let anew = prompt.saturating_sub(cached.unwrap_or(0));
+            sum_of([Some(anew), self.tool_use_prompt_token_count])
+        });
+        let usage = Usage {
+            input_tokens: input,
+            cache_read_tokens: cached,
+            cache_write_tokens: None,
+            output_tokens: self.candidates_token_count,
+            reasoning_tokens: self.thoughts_token_count,
+            estimated: false,
+        };
+        (usage != Usage::default()).then_some(usage)
+    }
+}
+
+/// Our word for the reason why an answer ended. Gemini says `STOP` even when it calls.
+pub(super) fn finish(raw: Option<&str>, has_calls: bool) -> Finish {
+    let reason = match raw.unwrap_or_default() {
+        "STOP" if has_calls => FinishReason::ToolCalls,
+        "STOP" => FinishReason::Stop,
+        "MAX_TOKENS" => FinishReason::Length,
+        "SAFETY" | "RECITATION" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII" | "LANGUAGE" => {
+            FinishReason::ContentFilter
+        }
+        image if image.starts_with("IMAGE_") => FinishReason::ContentFilter,
+        "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "TOO_MANY_TOOL_CALLS" => {
+            FinishReason::Error
+        }
+        other => FinishReason::Other(other.to_owned()),
+    };
+    Finish { reason, raw: raw.map(str::to_owned) }
+}
