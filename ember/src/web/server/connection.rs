@@ -4,6 +4,7 @@ use super::farewell::Farewell;
 use super::limits::ServerLimits;
 use super::refuse;
 use super::stream::Stream;
+use super::tasks::{self, Tasks};
 use crate::web::response::IntoResponse as _;
 use crate::web::site::{Answer, Site};
 use http::header::{CONNECTION, HeaderValue};
@@ -11,7 +12,7 @@ use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -28,8 +29,7 @@ const HYPERS_MAX_HEADERS: usize = 100;
 #[derive(Debug, Clone)]
 pub(super) struct Protocols {
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
-    max_header_size: usize,
+    limits: Arc<ServerLimits>,
 }
 
 impl Protocols {
@@ -43,7 +43,12 @@ impl Protocols {
         if limits.max_headers != HYPERS_MAX_HEADERS {
             http1.max_headers(limits.max_headers);
         }
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        Self { http1, limits: Arc::new(limits.clone()) }
+    }
+
+    fn http2(&self, tasks: Tasks) -> http2::Builder<Tasks> {
+        let limits = &self.limits;
+        let mut http2 = http2::Builder::new(tasks);
         http2
             .timer(TokioTimer::new())
             .keep_alive_interval(limits.keep_alive)
@@ -52,7 +57,7 @@ impl Protocols {
             .max_concurrent_streams(limits.max_concurrent_streams)
             .max_pending_accept_reset_streams(limits.max_pending_resets)
             .max_local_error_reset_streams(limits.max_stream_errors);
-        Self { http1, http2, max_header_size: limits.max_header_size }
+        http2
     }
 
     /// Serves one connection to its end.
@@ -61,7 +66,7 @@ impl Protocols {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = peer.activity.clone();
-        let mut stream = Stream::new(socket, activity.clone(), self.max_header_size);
+        let mut stream = Stream::new(socket, activity.clone(), self.limits.max_header_size);
         let outcome = match stream.speaks_http2().await {
             Err(_) => return,
             Ok(false) => {
@@ -70,7 +75,8 @@ impl Protocols {
                 Graceful { connection, activity: activity.clone(), closing: false }.await
             }
             Ok(true) => {
-                let connection = self.http2.serve_connection(TokioIo::new(stream), peer);
+                let http2 = self.http2(Tasks::of(activity.clone()));
+                let connection = http2.serve_connection(TokioIo::new(stream), peer);
                 Graceful { connection, activity: activity.clone(), closing: false }.await
             }
         };
@@ -180,7 +186,8 @@ impl Future for Serving {
         {
             in_flight.streams_events();
         }
-        Poll::Ready(Ok(response.map(|body| Outgoing::new(body, in_flight, last_word))))
+        let stream = if self.http1 { None } else { tasks::current() };
+        Poll::Ready(Ok(response.map(|body| Outgoing::new(body, in_flight, last_word, stream))))
     }
 }
 
@@ -225,7 +232,7 @@ where
     }
 }
 
-impl<I> Close for http2::Connection<I, Peer, TokioExecutor>
+impl<I> Close for http2::Connection<I, Peer, Tasks>
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
 {

@@ -16,7 +16,10 @@
 //! and a complete body, and whatever else is open is cut, so that it does not look complete.
 
 mod limits;
+mod ticks;
+mod progress;
 mod activity;
+mod tasks;
 mod framing;
 mod refuse;
 mod farewell;

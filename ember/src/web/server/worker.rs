@@ -1,10 +1,11 @@
 use super::Phase;
-use super::activity::{Activity, Overdue, Protocol, Ticks};
+use super::activity::{Activity, Overdue, Protocol};
 use super::body::Patience;
 use super::connection::{Common, Peer, Protocols};
 use super::farewell::Farewell;
 use super::limits::ServerLimits;
 use super::listen::{Accepted, Acceptor, Listener};
+use super::ticks::Ticks;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use crate::web::site::Site;
