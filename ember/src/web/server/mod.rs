@@ -31,11 +31,13 @@ mod stream;
 mod body;
 mod connection;
 mod listen;
+mod runtime;
 mod worker;
 mod supervisor;
 
 pub use limits::ServerLimits;
 pub use listen::Bind;
+pub(crate) use runtime::ThreadRuntime;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 #[cfg(unix)]
