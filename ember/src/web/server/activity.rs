@@ -144,11 +144,8 @@ impl Activity {
 
     /// Nothing is left to send.
     pub(super) fn sent(&self) {
-        if self.unsent.load(Relaxed) {
-            self.unsent.store(false, Relaxed);
-            self.stalled.store(false, Relaxed);
-            self.renew();
-        }
+        self.unsent.store(false, Relaxed);
+        self.stalled.store(false, Relaxed);
     }
 
     /// A stream of HTTP/2 begins.
@@ -211,14 +208,20 @@ impl Activity {
             return Some(Overdue::Cut);
         }
         let unsent = self.unsent.load(Relaxed);
-        if self.is(Protocol::Http2) {
-            match self.streams.sweep(limits.write_stall, unsent) {
-                Open::None => {}
-                Open::Some => self.renew(),
-                Open::Stuck => return Some(Overdue::Cut),
-            }
+        let streams = match self.is(Protocol::Http2) {
+            true => self.streams.sweep(limits.write_stall, unsent),
+            false => Open::None,
+        };
+        if streams == Open::Stuck {
+            return Some(Overdue::Cut);
         }
-        if self.in_flight.load(Relaxed) > 0 || unsent || self.is(Protocol::Upgraded) {
+        if self.is(Protocol::Upgraded) || self.in_flight.load(Relaxed) > 0 {
+            return None;
+        }
+        // Seen here, and not when the last byte is sent, which is as often that of an answer to a
+        // ping, and no sign of use.
+        if unsent || streams == Open::Some {
+            self.renew();
             return None;
         }
         if self.closing.load(Relaxed)
@@ -298,6 +301,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_sent_is_under_way() {
+        let limits = limits();
+        let ticks = Ticks::new(&limits);
+        let activity = Activity::new(ticks.clone());
+        drop(activity.begin());
+        for _ in 0..5 {
+            activity.wrote(false);
+            activity.wrote(true);
+            wait(&ticks, limits.keep_alive);
+            assert_eq!(activity.overdue(&limits), None, "it goes on, slowly");
+        }
+        activity.wrote(false);
+        activity.sent();
+        assert_eq!(activity.overdue(&limits), None, "it is idle from now on");
+        wait(&ticks, limits.keep_alive);
+        assert_eq!(activity.overdue(&limits), Some(Overdue::Close));
+    }
+
+    #[test]
     fn a_header_section_counts_from_its_first_byte() {
         let limits = limits();
         let ticks = Ticks::new(&limits);
@@ -342,6 +364,9 @@ mod tests {
         activity.received();
         wait(&ticks, limits.header_read);
         assert_eq!(activity.overdue(&limits), None);
+        // An answer to a ping.
+        activity.wrote(false);
+        activity.sent();
         wait(&ticks, limits.keep_alive);
         assert_eq!(activity.overdue(&limits), Some(Overdue::Close));
         activity.close();
