@@ -3,6 +3,7 @@
 use ember::app::Running as ServerHandle;
 use ember::prelude::*;
 use ember::web::server::ServerLimits;
+use futures_util::future::join_all;
 use futures_util::stream;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -141,15 +142,14 @@ async fn an_idle_connection_of_http2_is_kept_until_its_time() {
         connections.push((client, connection));
     }
     sleep(SHORT * 4).await;
-    for (client, connection) in connections {
+    let ends = connections.into_iter().map(async |(client, connection)| {
         let mut client = client.ready().await.expect("it was closed before its time");
         let (response, _) = client.send_request(server.request("/hello"), true).unwrap();
-        let mut response = response.await.unwrap();
-        assert_eq!(response.body_mut().data().await.unwrap().unwrap(), "Hello");
-        drop(response);
-        // By GOAWAY, not by a cut.
+        assert_eq!(response.await.unwrap().status(), 200);
+        // By GOAWAY, not by a cut, although the server sends a ping meanwhile.
         timeout(LONG, connection).await.expect("it stays open").unwrap().unwrap();
-    }
+    });
+    join_all(ends).await;
 }
 
 #[tokio::test]

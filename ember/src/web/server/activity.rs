@@ -271,6 +271,7 @@ impl Drop for InFlight {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn limits() -> ServerLimits {
         let second = Duration::from_secs;

@@ -9,6 +9,7 @@ use crate::web::response::IntoResponse as _;
 use crate::web::site::{Answer, Site};
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
@@ -119,27 +120,27 @@ impl Service<Request<Incoming>> for Peer {
     type Error = Infallible;
     type Future = Serving;
 
-    fn call(&self, mut request: Request<Incoming>) -> Serving {
+    fn call(&self, request: Request<Incoming>) -> Serving {
+        let (mut head, incoming) = request.into_parts();
         let (in_flight, number) = self.activity.begin();
-        let http1 = request.version() < Version::HTTP_2;
+        let http1 = head.version < Version::HTTP_2;
         let mut last = number >= self.common.max_requests;
         if last && !http1 {
             self.activity.close();
         }
         #[cfg(unix)]
         if let Some(local) = self.local {
-            request.extensions_mut().insert(local);
+            head.extensions.insert(local);
         }
         #[cfg(feature = "websocket")]
-        if request.extensions().get::<hyper::upgrade::OnUpgrade>().is_some() {
+        if head.extensions.get::<hyper::upgrade::OnUpgrade>().is_some() {
             let takeover = self.activity.takeover().clone();
-            request.extensions_mut().insert(takeover);
+            head.extensions.insert(takeover);
         }
-        let work = match refuse::check(&mut request) {
+        let work = match refuse::check(&mut head) {
             Ok(()) => {
-                let patience = self.common.patience;
-                let request = request.map(|incoming| from_hyper(incoming, patience));
-                Work::Site(self.common.site.answer(request, self.remote))
+                let body = from_hyper(incoming, self.common.patience);
+                Work::Site(self.common.site.answer_parts(head, body, self.remote))
             }
             Err(error) => {
                 last = true;
@@ -180,7 +181,11 @@ impl Future for Serving {
         } else if self.http1 && (self.last || self.common.stopping.load(Relaxed)) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let last_word = self.common.farewell.watch(response.headers());
+        // A stream whose length is known is whole already.
+        let last_word = match response.body().size_hint().exact() {
+            Some(_) => None,
+            None => self.common.farewell.watch(response.headers()),
+        };
         if last_word.is_some()
             && let Some(in_flight) = &mut in_flight
         {
