@@ -78,7 +78,9 @@ impl Protocols {
             Ok(true) => {
                 let http2 = self.http2(Tasks::of(activity.clone()));
                 let connection = http2.serve_connection(TokioIo::new(stream), peer);
-                Graceful { connection, activity: activity.clone(), closing: false }.await
+                let activity = activity.clone();
+                // On the heap, so that connections of HTTP/1 need no room for what it is larger.
+                Box::pin(Graceful { connection, activity, closing: false }).await
             }
         };
         if let Err(error) = outcome {

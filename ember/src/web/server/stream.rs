@@ -91,6 +91,20 @@ impl<S: AsyncRead + Unpin> Stream<S> {
         fine
     }
 
+    /// Reads from the socket what may be passed on.
+    fn poll_socket(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
+        self.activity.received();
+        let fine = self.follow(&buffer.filled()[before..]);
+        buffer.set_filled(before + fine);
+        Poll::Ready(Ok(()))
+    }
+
     /// What hyper reads once something was refused.
     fn refusal(&mut self, refusal: Refusal, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
         match refusal {
@@ -116,19 +130,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
             let end = self.pending.start + count;
             buffer.put_slice(&self.first[self.pending.start..end]);
             self.pending.start = end;
+            // With what follows them, so that hyper need not grow its buffer for the rest. What is
+            // wrong with the socket is told by the next read.
+            if self.refused.is_none() && buffer.remaining() > 0 {
+                let _ = self.poll_socket(context, buffer);
+            }
             return Poll::Ready(Ok(()));
         }
         if let Some(refusal) = self.refused {
             return Poll::Ready(self.refusal(refusal, buffer));
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
-        self.activity.received();
-        let fine = self.follow(&buffer.filled()[before..]);
-        buffer.set_filled(before + fine);
+        ready!(self.poll_socket(context, buffer))?;
         match self.refused {
             // Nothing at all would be the end.
-            Some(refusal) if fine == 0 => Poll::Ready(self.refusal(refusal, buffer)),
+            Some(refusal) if buffer.filled().len() == before => {
+                Poll::Ready(self.refusal(refusal, buffer))
+            }
             _ => Poll::Ready(Ok(())),
         }
     }
