@@ -15,6 +15,7 @@ mod sessions;
 mod websocket;
 mod server;
 mod hostile;
+mod slow_readers;
 mod shutdown;
 mod health;
 #[cfg(unix)]

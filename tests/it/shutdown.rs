@@ -297,3 +297,100 @@ async fn workers_are_limited_in_connections() {
     handle.stop().within(Duration::ZERO);
     join(handle).await;
 }
+
+/// Blocks a thread of the runtime for work that blocks, for longer than any test has time.
+#[get("/blocking")]
+async fn blocking() -> String {
+    let work = || std::thread::sleep(LONG * 10);
+    format!("{:?}", tokio::task::spawn_blocking(work).await.is_ok())
+}
+
+/// Blocks the thread of the worker, for as many milliseconds.
+#[get("/stuck/{time}")]
+async fn stuck(time: u64) -> &'static str {
+    std::thread::sleep(Duration::from_millis(time));
+    "done"
+}
+
+#[tokio::test]
+async fn work_that_blocks_is_not_waited_for_beyond_the_deadline() {
+    let handle = serve(ServerLimits::default().notice(Duration::ZERO), 1);
+    let mut socket = open(handle.address(), "/blocking").await;
+    sleep(Duration::from_millis(100)).await;
+    handle.stop().within(Duration::from_millis(100));
+    join(handle).await;
+    assert_eq!(rest(&mut socket).await, "");
+}
+
+#[tokio::test]
+async fn work_that_blocks_does_not_keep_a_worker_from_being_replaced() {
+    let handle = serve(ServerLimits::default(), 1);
+    let _blocking = open(handle.address(), "/blocking").await;
+    sleep(Duration::from_millis(100)).await;
+    handle.fail_a_worker();
+    let answer = async {
+        let mut socket = open(handle.address(), "/hello").await;
+        read_response(&mut socket).await
+    };
+    assert!(timeout(LONG, answer).await.expect("the worker is not replaced").is_some());
+    handle.stop().within(Duration::ZERO);
+    join(handle).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_blocked_is_left_behind() {
+    let handle = serve(ServerLimits::default().notice(Duration::ZERO), 2);
+    let _stuck = open(handle.address(), "/stuck/200000").await;
+    sleep(Duration::from_millis(100)).await;
+    handle.stop().within(Duration::from_millis(100));
+    join(handle).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_has_said_nothing_is_not_waited_for() {
+    let limits = ServerLimits::default().notice(Duration::ZERO).header_read(LONG * 2);
+    let handle = serve(limits.keep_alive(LONG * 2), 1);
+    let mut silent = Vec::new();
+    // Nothing at all, and nothing after an answer.
+    for said in [false, true] {
+        let mut socket = TcpStream::connect(handle.address()).await.unwrap();
+        if said {
+            socket.write_all(HELLO).await.unwrap();
+            read_response(&mut socket).await.unwrap();
+        }
+        silent.push(socket);
+    }
+    sleep(Duration::from_millis(100)).await;
+    handle.stop().within(LONG * 2);
+    join(handle).await;
+}
+
+#[tokio::test]
+async fn what_waits_in_the_kernel_at_the_signal_is_answered() {
+    // Without notice: what is there when the server learns of its end is all that it serves.
+    let handle = serve(ServerLimits::default().notice(Duration::ZERO), 1);
+    let address = handle.address();
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(HELLO).await.unwrap();
+    read_response(&mut idle).await.unwrap();
+    let silent = TcpStream::connect(address).await.unwrap();
+    sleep(Duration::from_millis(100)).await;
+    let mut stuck = open(address, "/stuck/500").await;
+    sleep(Duration::from_millis(100)).await;
+    // The only worker is blocked: these wait in the buffers of their sockets, and in the queue.
+    let mut waiting = vec![idle, silent];
+    for socket in &mut waiting {
+        socket.write_all(HELLO).await.unwrap();
+    }
+    for _ in 0..50 {
+        waiting.push(open(address, "/hello").await);
+    }
+    handle.stop().gracefully();
+    assert_eq!(read_response(&mut stuck).await.unwrap().body, "done");
+    for (number, mut socket) in waiting.into_iter().enumerate() {
+        let response = read_response(&mut socket).await;
+        let response = response.unwrap_or_else(|| panic!("request {number} is lost"));
+        assert!(response.status == 200 && response.head.contains("connection: close"));
+    }
+    join(handle).await;
+}

@@ -3,7 +3,7 @@
 use super::ready::Ready;
 use crate::base::{Error, Result};
 use crate::web::HookEvent;
-use crate::web::server::{self, Server, ServerHandle, Workers};
+use crate::web::server::{self, Server, ServerHandle, ThreadRuntime, Workers};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
@@ -47,6 +47,8 @@ impl<A> Running<A> {
     }
 
     /// Waits until every worker has ended, and the components are taken down.
+    ///
+    /// A worker that is blocked beyond the deadline is not waited for.
     pub fn join(self) {
         // What happens in that thread is caught and logged; a panic past that was reported by it.
         let _ = self.thread.join();
@@ -101,11 +103,12 @@ impl Ready {
     ) -> Result<Running<A>> {
         let stop = Stop::new(self.settings.limits.shutdown);
         let (told, heard) = mpsc::sync_channel(1);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = ThreadRuntime::new()?;
+        let deadline = stop.deadline.subscribe();
         let life = self.live(open, stop.clone(), told);
         let thread = std::thread::Builder::new()
             .name("ember-main".to_owned())
-            .spawn(move || runtime.block_on(life))?;
+            .spawn(move || runtime.run(life, || *deadline.borrow()).unwrap_or(()))?;
         match heard.recv() {
             Ok(outcome) => {
                 outcome.map(|(address, workers)| Running { address, stop, workers, thread })
@@ -155,6 +158,9 @@ impl Ready {
     }
 }
 
+/// How long after the deadline the workers may take to say their last words and end.
+const LATE: Duration = Duration::from_secs(1);
+
 /// Serves until the application is told to stop, and then until the last worker has ended.
 async fn until_ended<A: Send + 'static>(ready: &Ready, server: ServerHandle<A>, stop: &Stop) {
     let mut deadline = stop.deadline.subscribe();
@@ -168,13 +174,23 @@ async fn until_ended<A: Send + 'static>(ready: &Ready, server: ServerHandle<A>, 
     }
     let stop_server = server.stop();
     let ended = tokio::task::spawn_blocking(move || server.join());
-    tokio::pin!(ended);
+    let late = async {
+        passed(deadline.clone()).await;
+        tokio::time::sleep(LATE).await;
+    };
+    let mut deadline = deadline.clone();
+    tokio::pin!(ended, late);
     loop {
         if let Some(deadline) = *deadline.borrow_and_update() {
             stop_server.within(deadline.saturating_duration_since(Instant::now()));
         }
         tokio::select! {
             _ = &mut ended => break,
+            // Nothing can end a handler that blocks its thread.
+            () = &mut late => {
+                tracing::error!("a worker has not ended in time, and is left behind");
+                break;
+            }
             _ = deadline.changed() => {}
         }
     }

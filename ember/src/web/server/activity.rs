@@ -4,47 +4,13 @@
 //! stores instead of a timer's registration.
 
 use super::limits::ServerLimits;
+use super::progress::{Open, Progress, Streams};
+use super::ticks::Ticks;
 #[cfg(feature = "websocket")]
 use crate::web::takeover::Takeover;
 use futures_util::task::AtomicWaker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
-use std::time::Duration;
-
-/// A worker's time, counted by its reaper. Reading it is one load.
-#[derive(Debug, Clone)]
-pub(super) struct Ticks {
-    now: Arc<AtomicU32>,
-    length: Duration,
-}
-
-impl Ticks {
-    /// Ticks that are fine enough for these limits.
-    pub(super) fn new(limits: &ServerLimits) -> Self {
-        let shortest = limits.header_read.min(limits.keep_alive).min(limits.write_stall);
-        let length = (shortest / 4).clamp(Duration::from_millis(5), Duration::from_millis(500));
-        Self { now: Arc::default(), length }
-    }
-
-    pub(super) fn length(&self) -> Duration {
-        self.length
-    }
-
-    pub(super) fn advance(&self) {
-        self.now.fetch_add(1, Relaxed);
-    }
-
-    fn now(&self) -> u32 {
-        self.now.load(Relaxed)
-    }
-
-    /// Tells whether at least `limit` has passed since a tick.
-    fn passed(&self, since: u32, limit: Duration) -> bool {
-        // The tick under way may have just begun, so it does not count.
-        let elapsed = self.now().wrapping_sub(since).saturating_sub(1);
-        self.length.saturating_mul(elapsed) >= limit
-    }
-}
 
 /// What one connection is doing.
 #[derive(Debug)]
@@ -57,13 +23,17 @@ pub(super) struct Activity {
     /// Requests whose answers are not yet written.
     in_flight: AtomicU32,
     /// Those among them that are answered by a stream of events.
-    streams: AtomicU32,
+    event_streams: AtomicU32,
+    /// The streams of HTTP/2 that are open, or whose last bytes are not yet on their way.
+    streams: Streams,
     /// A header section has begun to arrive.
     reading_head: AtomicBool,
     /// A part of a header section is there.
     within_head: AtomicBool,
     /// When the connection became idle, or the header section began.
     since: AtomicU32,
+    /// Bytes were written and are not all sent.
+    unsent: AtomicBool,
     /// The client does not take what is sent to it.
     stalled: AtomicBool,
     stalled_since: AtomicU32,
@@ -101,11 +71,13 @@ impl Activity {
             protocol: AtomicU8::new(Protocol::Http1 as u8),
             requests: AtomicU32::new(0),
             in_flight: AtomicU32::new(0),
-            streams: AtomicU32::new(0),
+            event_streams: AtomicU32::new(0),
+            streams: Streams::default(),
             // A new connection owes its first request within the time of a header section.
             reading_head: AtomicBool::new(true),
             within_head: AtomicBool::new(false),
             since,
+            unsent: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             stalled_since: AtomicU32::new(0),
             closing: AtomicBool::new(false),
@@ -119,6 +91,11 @@ impl Activity {
     /// Another protocol is spoken from now on.
     pub(super) fn speaks(&self, protocol: Protocol) {
         self.protocol.store(protocol as u8, Relaxed);
+        if protocol == Protocol::Http2 {
+            // Its client has shown that it is one, and may keep the connection for later.
+            self.reading_head.store(false, Relaxed);
+            self.renew();
+        }
     }
 
     pub(super) fn is(&self, protocol: Protocol) -> bool {
@@ -128,6 +105,10 @@ impl Activity {
     /// The first request is awaited anew: a handshake is over.
     #[cfg(feature = "tls")]
     pub(super) fn restart(&self) {
+        self.renew();
+    }
+
+    fn renew(&self) {
         self.since.store(self.ticks.now(), Relaxed);
     }
 
@@ -138,7 +119,7 @@ impl Activity {
             && self.is(Protocol::Http1)
             && !self.reading_head.swap(true, Relaxed)
         {
-            self.since.store(self.ticks.now(), Relaxed);
+            self.renew();
         }
     }
 
@@ -152,12 +133,24 @@ impl Activity {
         !self.within_head.load(Relaxed)
     }
 
-    /// Bytes were sent, or could not be.
+    /// Bytes were sent, or could not be; there may be more.
     pub(super) fn wrote(&self, stalled: bool) {
+        self.unsent.store(true, Relaxed);
         if self.stalled.load(Relaxed) != stalled {
             self.stalled_since.store(self.ticks.now(), Relaxed);
             self.stalled.store(stalled, Relaxed);
         }
+    }
+
+    /// Nothing is left to send.
+    pub(super) fn sent(&self) {
+        self.unsent.store(false, Relaxed);
+        self.stalled.store(false, Relaxed);
+    }
+
+    /// A stream of HTTP/2 begins.
+    pub(super) fn begin_stream(&self) -> Arc<Progress> {
+        self.streams.begin(&self.ticks)
     }
 
     /// A request is complete enough to be answered. Returns which one of the connection it is.
@@ -204,7 +197,7 @@ impl Activity {
 
     /// Tells whether an event stream is open, which can be ended well.
     pub(super) fn streams_events(&self) -> bool {
-        self.streams.load(Relaxed) > 0
+        self.event_streams.load(Relaxed) > 0
     }
 
     /// Tells whether the connection has used up one of its times.
@@ -214,7 +207,21 @@ impl Activity {
         {
             return Some(Overdue::Cut);
         }
-        if self.in_flight.load(Relaxed) > 0 || self.is(Protocol::Upgraded) {
+        let unsent = self.unsent.load(Relaxed);
+        let streams = match self.is(Protocol::Http2) {
+            true => self.streams.sweep(limits.write_stall, unsent),
+            false => Open::None,
+        };
+        if streams == Open::Stuck {
+            return Some(Overdue::Cut);
+        }
+        if self.is(Protocol::Upgraded) || self.in_flight.load(Relaxed) > 0 {
+            return None;
+        }
+        // Seen here, and not when the last byte is sent, which is as often that of an answer to a
+        // ping, and no sign of use.
+        if unsent || streams == Open::Some {
+            self.renew();
             return None;
         }
         if self.closing.load(Relaxed)
@@ -246,17 +253,17 @@ impl InFlight {
     /// The answer is a stream of events.
     pub(super) fn streams_events(&mut self) {
         if !std::mem::replace(&mut self.stream, true) {
-            self.activity.streams.fetch_add(1, Relaxed);
+            self.activity.event_streams.fetch_add(1, Relaxed);
         }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.activity.since.store(self.activity.ticks.now(), Relaxed);
+        self.activity.renew();
         self.activity.in_flight.fetch_sub(1, Relaxed);
         if self.stream {
-            self.activity.streams.fetch_sub(1, Relaxed);
+            self.activity.event_streams.fetch_sub(1, Relaxed);
         }
     }
 }
@@ -264,6 +271,7 @@ impl Drop for InFlight {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn limits() -> ServerLimits {
         let second = Duration::from_secs;
@@ -291,6 +299,25 @@ mod tests {
         assert_eq!(activity.overdue(&limits), None, "idle is not the same as slow");
         wait(&ticks, limits.keep_alive);
         assert_eq!(activity.overdue(&limits), Some(Overdue::Close), "idle for too long");
+    }
+
+    #[test]
+    fn what_is_not_sent_is_under_way() {
+        let limits = limits();
+        let ticks = Ticks::new(&limits);
+        let activity = Activity::new(ticks.clone());
+        drop(activity.begin());
+        for _ in 0..5 {
+            activity.wrote(false);
+            activity.wrote(true);
+            wait(&ticks, limits.keep_alive);
+            assert_eq!(activity.overdue(&limits), None, "it goes on, slowly");
+        }
+        activity.wrote(false);
+        activity.sent();
+        assert_eq!(activity.overdue(&limits), None, "it is idle from now on");
+        wait(&ticks, limits.keep_alive);
+        assert_eq!(activity.overdue(&limits), Some(Overdue::Close));
     }
 
     #[test]
@@ -338,6 +365,9 @@ mod tests {
         activity.received();
         wait(&ticks, limits.header_read);
         assert_eq!(activity.overdue(&limits), None);
+        // An answer to a ping.
+        activity.wrote(false);
+        activity.sent();
         wait(&ticks, limits.keep_alive);
         assert_eq!(activity.overdue(&limits), Some(Overdue::Close));
         activity.close();

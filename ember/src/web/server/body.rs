@@ -3,15 +3,17 @@
 use super::activity::InFlight;
 use super::farewell::LastWord;
 use super::limits::ServerLimits;
+use super::progress::{Piece, Progress};
 use crate::base::error::BoxError;
 use crate::base::{Error, ErrorKind};
 use crate::web::body::Body;
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -119,24 +121,44 @@ pin_project! {
         body: Body,
         in_flight: Option<InFlight>,
         last_word: Option<LastWord>,
+        paced: Option<Paced>,
+    }
+}
+
+/// How many bytes a stream of HTTP/2 is given at once; a frame has no more when nothing else was
+/// agreed upon (RFC 9113 §6.5.2).
+const PIECE: usize = 16 << 10;
+
+/// A body that is given to HTTP/2 in pieces which tell when they are taken.
+///
+/// They are small, so that a task has most of its body still to give when the client takes no
+/// more, and the stream can be ended with it.
+struct Paced {
+    stream: Arc<Progress>,
+    rest: Bytes,
+}
+
+impl Paced {
+    fn next(&mut self) -> Piece {
+        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        Piece::of(&self.stream, piece)
     }
 }
 
 impl Outgoing {
+    /// A body, and in HTTP/2 the stream that it is for.
     pub(super) fn new(
         body: Body,
         in_flight: Option<InFlight>,
         last_word: Option<LastWord>,
+        stream: Option<Arc<Progress>>,
     ) -> Self {
-        Self { body, in_flight, last_word }
+        let paced = stream.map(|stream| Paced { stream, rest: Bytes::new() });
+        Self { body, in_flight, last_word, paced }
     }
-}
 
-impl http_body::Body for Outgoing {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
+    /// The next frame of the body, or the last word in its place.
+    fn poll_whole(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
@@ -162,9 +184,35 @@ impl http_body::Body for Outgoing {
             Poll::Pending => last_word.poll(context).map(|word| Some(Ok(Frame::data(word)))),
         }
     }
+}
+
+impl http_body::Body for Outgoing {
+    type Data = Piece;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Piece>, BoxError>>> {
+        if let Some(paced) = self.as_mut().project().paced
+            && !paced.rest.is_empty()
+        {
+            return Poll::Ready(Some(Ok(Frame::data(paced.next()))));
+        }
+        let frame = ready!(self.as_mut().poll_whole(context));
+        let piece = |bytes| match self.project().paced {
+            Some(paced) => {
+                paced.rest = bytes;
+                paced.next()
+            }
+            None => Piece::plain(bytes),
+        };
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(piece))))
+    }
 
     fn is_end_stream(&self) -> bool {
-        self.last_word.as_ref().is_some_and(LastWord::is_over) || self.body.is_end_stream()
+        self.paced.as_ref().is_none_or(|paced| paced.rest.is_empty())
+            && (self.last_word.as_ref().is_some_and(LastWord::is_over) || self.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -4,14 +4,16 @@ use super::farewell::Farewell;
 use super::limits::ServerLimits;
 use super::refuse;
 use super::stream::Stream;
+use super::tasks::{self, Tasks};
 use crate::web::response::IntoResponse as _;
 use crate::web::site::{Answer, Site};
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -28,8 +30,7 @@ const HYPERS_MAX_HEADERS: usize = 100;
 #[derive(Debug, Clone)]
 pub(super) struct Protocols {
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
-    max_header_size: usize,
+    limits: Arc<ServerLimits>,
 }
 
 impl Protocols {
@@ -43,7 +44,12 @@ impl Protocols {
         if limits.max_headers != HYPERS_MAX_HEADERS {
             http1.max_headers(limits.max_headers);
         }
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        Self { http1, limits: Arc::new(limits.clone()) }
+    }
+
+    fn http2(&self, tasks: Tasks) -> http2::Builder<Tasks> {
+        let limits = &self.limits;
+        let mut http2 = http2::Builder::new(tasks);
         http2
             .timer(TokioTimer::new())
             .keep_alive_interval(limits.keep_alive)
@@ -52,7 +58,7 @@ impl Protocols {
             .max_concurrent_streams(limits.max_concurrent_streams)
             .max_pending_accept_reset_streams(limits.max_pending_resets)
             .max_local_error_reset_streams(limits.max_stream_errors);
-        Self { http1, http2, max_header_size: limits.max_header_size }
+        http2
     }
 
     /// Serves one connection to its end.
@@ -61,7 +67,7 @@ impl Protocols {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = peer.activity.clone();
-        let mut stream = Stream::new(socket, activity.clone(), self.max_header_size);
+        let mut stream = Stream::new(socket, activity.clone(), self.limits.max_header_size);
         let outcome = match stream.speaks_http2().await {
             Err(_) => return,
             Ok(false) => {
@@ -70,8 +76,11 @@ impl Protocols {
                 Graceful { connection, activity: activity.clone(), closing: false }.await
             }
             Ok(true) => {
-                let connection = self.http2.serve_connection(TokioIo::new(stream), peer);
-                Graceful { connection, activity: activity.clone(), closing: false }.await
+                let http2 = self.http2(Tasks::of(activity.clone()));
+                let connection = http2.serve_connection(TokioIo::new(stream), peer);
+                let activity = activity.clone();
+                // On the heap, so that connections of HTTP/1 need no room for what it is larger.
+                Box::pin(Graceful { connection, activity, closing: false }).await
             }
         };
         if let Err(error) = outcome {
@@ -113,27 +122,27 @@ impl Service<Request<Incoming>> for Peer {
     type Error = Infallible;
     type Future = Serving;
 
-    fn call(&self, mut request: Request<Incoming>) -> Serving {
+    fn call(&self, request: Request<Incoming>) -> Serving {
+        let (mut head, incoming) = request.into_parts();
         let (in_flight, number) = self.activity.begin();
-        let http1 = request.version() < Version::HTTP_2;
+        let http1 = head.version < Version::HTTP_2;
         let mut last = number >= self.common.max_requests;
         if last && !http1 {
             self.activity.close();
         }
         #[cfg(unix)]
         if let Some(local) = self.local {
-            request.extensions_mut().insert(local);
+            head.extensions.insert(local);
         }
         #[cfg(feature = "websocket")]
-        if request.extensions().get::<hyper::upgrade::OnUpgrade>().is_some() {
+        if head.extensions.get::<hyper::upgrade::OnUpgrade>().is_some() {
             let takeover = self.activity.takeover().clone();
-            request.extensions_mut().insert(takeover);
+            head.extensions.insert(takeover);
         }
-        let work = match refuse::check(&mut request) {
+        let work = match refuse::check(&mut head) {
             Ok(()) => {
-                let patience = self.common.patience;
-                let request = request.map(|incoming| from_hyper(incoming, patience));
-                Work::Site(self.common.site.answer(request, self.remote))
+                let body = from_hyper(incoming, self.common.patience);
+                Work::Site(self.common.site.answer_parts(head, body, self.remote))
             }
             Err(error) => {
                 last = true;
@@ -174,13 +183,18 @@ impl Future for Serving {
         } else if self.http1 && (self.last || self.common.stopping.load(Relaxed)) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let last_word = self.common.farewell.watch(response.headers());
+        // A stream whose length is known is whole already.
+        let last_word = match response.body().size_hint().exact() {
+            Some(_) => None,
+            None => self.common.farewell.watch(response.headers()),
+        };
         if last_word.is_some()
             && let Some(in_flight) = &mut in_flight
         {
             in_flight.streams_events();
         }
-        Poll::Ready(Ok(response.map(|body| Outgoing::new(body, in_flight, last_word))))
+        let stream = if self.http1 { None } else { tasks::current() };
+        Poll::Ready(Ok(response.map(|body| Outgoing::new(body, in_flight, last_word, stream))))
     }
 }
 
@@ -225,7 +239,7 @@ where
     }
 }
 
-impl<I> Close for http2::Connection<I, Peer, TokioExecutor>
+impl<I> Close for http2::Connection<I, Peer, Tasks>
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
 {

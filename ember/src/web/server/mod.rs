@@ -16,7 +16,10 @@
 //! and a complete body, and whatever else is open is cut, so that it does not look complete.
 
 mod limits;
+mod ticks;
+mod progress;
 mod activity;
+mod tasks;
 mod framing;
 mod refuse;
 mod farewell;
@@ -28,11 +31,13 @@ mod stream;
 mod body;
 mod connection;
 mod listen;
+mod runtime;
 mod worker;
 mod supervisor;
 
 pub use limits::ServerLimits;
 pub use listen::Bind;
+pub(crate) use runtime::ThreadRuntime;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 #[cfg(unix)]

@@ -2,8 +2,9 @@
 
 use crate::base::{Error, Result};
 use http::header::{HOST, HeaderMap, HeaderValue};
+use http::request::Parts;
 use http::uri::Authority;
-use http::{Method, Request, Version};
+use http::{Method, Version};
 use hyper::ext::Protocol;
 
 /// Refuses a request whose target or host is missing, ambiguous or not for an origin server.
@@ -18,26 +19,26 @@ use hyper::ext::Protocol;
 ///
 /// # Errors
 /// Status 400.
-pub(super) fn check<B>(request: &mut Request<B>) -> Result<()> {
-    if request.method() == Method::CONNECT {
-        if request.extensions().get::<Protocol>().is_some() {
+pub(super) fn check(request: &mut Parts) -> Result<()> {
+    if request.method == Method::CONNECT {
+        if request.extensions.get::<Protocol>().is_some() {
             return Ok(());
         }
         return Err(Error::bad_request("This server is no proxy: it does not answer to CONNECT."));
     }
-    let path = request.uri().path();
-    let whole_server = path == "*" && request.method() == Method::OPTIONS;
+    let path = request.uri.path();
+    let whole_server = path == "*" && request.method == Method::OPTIONS;
     if !path.starts_with('/') && !whole_server {
         return Err(Error::bad_request("The target of the request is not a path."));
     }
-    if request.uri().scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
+    if request.uri.scheme_str().is_some_and(|scheme| !matches!(scheme, "http" | "https")) {
         return Err(Error::bad_request(
             "The target of the request has a scheme that is not served.",
         ));
     }
-    let host = host(request.headers())?;
-    let authority = request.uri().authority();
-    if request.version() >= Version::HTTP_2 {
+    let host = host(&request.headers)?;
+    let authority = request.uri.authority();
+    if request.version >= Version::HTTP_2 {
         return match (host, authority) {
             (Some(host), Some(authority)) if !same(&host, authority) => {
                 Err(Error::bad_request("The header `host` contradicts the target of the request."))
@@ -45,57 +46,62 @@ pub(super) fn check<B>(request: &mut Request<B>) -> Result<()> {
             _ => Ok(()),
         };
     }
-    if host.is_none() && request.version() == Version::HTTP_11 {
+    if host.is_none() && request.version == Version::HTTP_11 {
         return Err(Error::bad_request("The header `host` is missing."));
     }
     if let Some(authority) = authority {
         let host = HeaderValue::try_from(authority.as_str())
             .map_err(|_| Error::bad_request("The host in the target is not valid."))?;
-        request.headers_mut().insert(HOST, host);
+        request.headers.insert(HOST, host);
     }
     Ok(())
 }
 
 /// The only `Host`; an empty one is one.
 fn host(headers: &HeaderMap) -> Result<Option<Host<'_>>> {
-    let mut values = headers.get_all(HOST).iter();
+    let mut values = headers.get_all(&HOST).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(Error::bad_request("The header `host` is there more than once."));
     }
-    let text = value.to_str().ok().filter(|text| valid(text));
-    text.map(|text| Some(Host(text)))
-        .ok_or_else(|| Error::bad_request("The header `host` does not hold a host."))
+    match valid(value.as_bytes()) {
+        true => Ok(Some(Host(value.as_bytes()))),
+        false => Err(Error::bad_request("The header `host` does not hold a host.")),
+    }
 }
 
-struct Host<'a>(&'a str);
+struct Host<'a>(&'a [u8]);
 
 /// A host with perhaps a port, and no user in front.
 ///
 /// The common ones are told without parsing.
-fn valid(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-    let (name, port) = text.split_once(':').unwrap_or((text, ""));
-    if name.bytes().all(plain) && port.bytes().all(|byte| byte.is_ascii_digit()) {
-        return !name.is_empty() || port.is_empty();
+fn valid(text: &[u8]) -> bool {
+    let special = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+    let name = text.iter().position(special).unwrap_or(text.len());
+    match &text[name..] {
+        [] => true,
+        [b':', port @ ..] if port.iter().all(u8::is_ascii_digit) => name > 0 || port.is_empty(),
+        _ => {
+            let text = str::from_utf8(text).ok().filter(|text| !text.contains('@'));
+            text.is_some_and(|text| text.parse::<Authority>().is_ok())
+        }
     }
-    !text.contains('@') && text.parse::<Authority>().is_ok()
 }
 
 fn same(host: &Host<'_>, authority: &Authority) -> bool {
-    host.0.eq_ignore_ascii_case(authority.as_str())
+    host.0.eq_ignore_ascii_case(authority.as_str().as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn request(method: &str, target: &str, version: Version, hosts: &[&str]) -> Request<()> {
-        let mut request = Request::builder().method(method).uri(target).version(version);
+    fn request(method: &str, target: &str, version: Version, hosts: &[&str]) -> Parts {
+        let mut request = http::Request::builder().method(method).uri(target).version(version);
         for host in hosts {
             request = request.header(HOST, *host);
         }
-        request.body(()).unwrap()
+        request.body(()).unwrap().into_parts().0
     }
 
     #[test]
@@ -135,6 +141,6 @@ mod tests {
     fn the_host_of_the_target_wins() {
         let mut request = request("GET", "http://x:8/a", Version::HTTP_11, &["y"]);
         check(&mut request).unwrap();
-        assert_eq!(request.headers()[HOST], "x:8");
+        assert_eq!(request.headers[HOST], "x:8");
     }
 }

@@ -1,10 +1,11 @@
 use super::activity::{Activity, Protocol};
 use super::framing::{Framing, Refusal};
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What an HTTP/2 client sends first when it knows that the server speaks HTTP/2 (RFC 9113 §3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -22,8 +23,6 @@ pub(super) struct Stream<S> {
     refused: Option<Refusal>,
     /// hyper was told of the refusal, and reads nothing more.
     told: bool,
-    /// The last flush could not be completed.
-    flushing: bool,
     /// Bytes that were read to tell the version of HTTP, or that stand for refused ones.
     first: [u8; PREFACE.len()],
     /// Which of them are still to be handed on.
@@ -39,17 +38,19 @@ impl<S: AsyncRead + Unpin> Stream<S> {
             framing: Framing::new(max_header_size),
             refused: None,
             told: false,
-            flushing: false,
             first: [0; PREFACE.len()],
             pending: 0..0,
         }
     }
 
     /// Reads far enough to tell whether the client speaks HTTP/2; what was read is not lost.
+    ///
+    /// # Errors
+    /// When the socket fails, or the connection is asked to close before anything has arrived.
     pub(super) async fn speaks_http2(&mut self) -> io::Result<bool> {
         let mut end = 0;
         while end < PREFACE.len() {
-            let read = self.socket.read(&mut self.first[end..]).await?;
+            let read = poll_fn(|context| self.poll_first(context, end)).await?;
             end += read;
             if read == 0 || self.first[..end] != PREFACE[..end] {
                 let first = self.first;
@@ -63,6 +64,20 @@ impl<S: AsyncRead + Unpin> Stream<S> {
         Ok(true)
     }
 
+    /// Reads into what was read first, of which there are `end` bytes.
+    fn poll_first(&mut self, context: &mut Context<'_>, end: usize) -> Poll<io::Result<usize>> {
+        let closing = self.activity.poll_closing(context.waker());
+        let mut buffer = ReadBuf::new(&mut self.first[end..]);
+        // What has arrived before the wish to close is still answered.
+        if Pin::new(&mut self.socket).poll_read(context, &mut buffer)?.is_ready() {
+            return Poll::Ready(Ok(buffer.filled().len()));
+        }
+        match closing && end == 0 {
+            true => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+            false => Poll::Pending,
+        }
+    }
+
     /// Follows bytes that have been read, and returns how many of them may be passed on.
     fn follow(&mut self, bytes: &[u8]) -> usize {
         if self.activity.is(Protocol::Upgraded) {
@@ -74,6 +89,20 @@ impl<S: AsyncRead + Unpin> Stream<S> {
         tracing::debug!(?refusal, "a request was refused for its framing");
         self.refused = Some(refusal);
         fine
+    }
+
+    /// Reads from the socket what may be passed on.
+    fn poll_socket(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
+        self.activity.received();
+        let fine = self.follow(&buffer.filled()[before..]);
+        buffer.set_filled(before + fine);
+        Poll::Ready(Ok(()))
     }
 
     /// What hyper reads once something was refused.
@@ -101,19 +130,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
             let end = self.pending.start + count;
             buffer.put_slice(&self.first[self.pending.start..end]);
             self.pending.start = end;
+            // With what follows them, so that hyper need not grow its buffer for the rest. What is
+            // wrong with the socket is told by the next read.
+            if self.refused.is_none() && buffer.remaining() > 0 {
+                let _ = self.poll_socket(context, buffer);
+            }
             return Poll::Ready(Ok(()));
         }
         if let Some(refusal) = self.refused {
             return Poll::Ready(self.refusal(refusal, buffer));
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.socket).poll_read(context, buffer))?;
-        self.activity.received();
-        let fine = self.follow(&buffer.filled()[before..]);
-        buffer.set_filled(before + fine);
+        ready!(self.poll_socket(context, buffer))?;
         match self.refused {
             // Nothing at all would be the end.
-            Some(refusal) if fine == 0 => Poll::Ready(self.refusal(refusal, buffer)),
+            Some(refusal) if buffer.filled().len() == before => {
+                Poll::Ready(self.refusal(refusal, buffer))
+            }
             _ => Poll::Ready(Ok(())),
         }
     }
@@ -151,10 +184,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.socket).poll_flush(context);
-        if poll.is_pending() || self.flushing {
+        match &poll {
+            Poll::Ready(_) => self.activity.sent(),
             // What a layer of encryption has taken may still wait for the client.
-            self.flushing = poll.is_pending();
-            self.activity.wrote(self.flushing);
+            Poll::Pending => self.activity.wrote(true),
         }
         poll
     }

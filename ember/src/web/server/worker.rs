@@ -1,10 +1,12 @@
 use super::Phase;
-use super::activity::{Activity, Overdue, Protocol, Ticks};
+use super::activity::{Activity, Overdue, Protocol};
 use super::body::Patience;
 use super::connection::{Common, Peer, Protocols};
 use super::farewell::Farewell;
 use super::limits::ServerLimits;
 use super::listen::{Accepted, Acceptor, Listener};
+use super::runtime::ThreadRuntime;
+use super::ticks::Ticks;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use crate::web::site::Site;
@@ -13,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::{AbortHandle, JoinHandle, yield_now};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
 /// One thread's share of the server.
@@ -38,19 +40,28 @@ impl Worker {
     /// # Errors
     /// When the worker has no runtime, or no listener.
     pub(super) fn serve(&self) -> io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
+        let work = async {
             let listener = self.listener().as_ref().map(Listener::try_clone).transpose()?;
             if let Some(listener) = listener {
                 Connections::new(self).accept(listener.acceptor()?).await;
             }
             Ok(())
-        })
+        };
+        // Work that blocks has as long as the requests that began it.
+        ThreadRuntime::new()?.run(work, || self.deadline()).unwrap_or(Ok(()))
+    }
+
+    /// Until when requests may finish, once the server was told to stop.
+    fn deadline(&self) -> Option<Instant> {
+        match *self.phase.borrow() {
+            Phase::Stopping { deadline, .. } => Some(deadline),
+            Phase::Serving => None,
+        }
     }
 
     /// Tells whether the server was told to stop.
     pub(super) fn is_over(&self) -> bool {
-        *self.phase.borrow() != Phase::Serving
+        self.deadline().is_some()
     }
 
     fn listener(&self) -> std::sync::MutexGuard<'_, Option<Listener>> {
@@ -135,7 +146,9 @@ impl<'a> Connections<'a> {
                 () = self.worker.fault.notified() => fail(),
             }
         }
-        // What the kernel has accepted already is served as well.
+        // What the kernel has accepted already is served as well. It is asked anew, since whatever
+        // kept this thread busy may have lasted longer than the notice.
+        yield_now().await;
         if let Some(accepted) = waiting {
             self.open_last(accepted);
         }
@@ -217,6 +230,8 @@ impl<'a> Connections<'a> {
     /// Lets requests finish. At the deadline event streams are ended, and the rest is cut.
     async fn drain(mut self) {
         self.common.stopping.store(true, Relaxed);
+        // So that each connection knows of what has already arrived, and takes it first.
+        yield_now().await;
         for (activity, _) in &self.open {
             activity.close();
         }
@@ -251,7 +266,7 @@ impl<'a> Connections<'a> {
             task.abort();
         }
         // Aborted tasks drop their sockets when the runtime next runs them.
-        tokio::task::yield_now().await;
+        yield_now().await;
     }
 }
 

@@ -36,18 +36,25 @@ impl Future for Answer {
     type Output = Response;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        let outcome = match &mut self.work {
+        let response = match &mut self.work {
             Work::Handler(future) => {
-                ready!(poll_caught("the handler", future.as_mut(), context)).flatten()
+                match ready!(poll_caught("the handler", future.as_mut(), context)) {
+                    Ok(Ok(response)) => response,
+                    Ok(Err(error)) | Err(error) => error.into_response(),
+                }
             }
-            Work::Layered(future) => ready!(poll_caught("an answer", future.as_mut(), context)),
+            Work::Layered(future) => {
+                match ready!(poll_caught("an answer", future.as_mut(), context)) {
+                    Ok(response) => response,
+                    Err(error) => error.into_response(),
+                }
+            }
             work => match mem::replace(work, Work::Over) {
-                Work::Done(response) => Ok(response),
-                _ => Err(Error::internal("an answer was polled after it was given")),
+                Work::Done(response) => response,
+                _ => Error::internal("an answer was polled after it was given").into_response(),
             },
         };
         self.work = Work::Over;
-        let response = outcome.unwrap_or_else(Error::into_response);
         if let Some(error) = response.extensions().get::<ResponseError>() {
             self.report(error);
         }

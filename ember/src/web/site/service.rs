@@ -47,7 +47,18 @@ impl Site {
         request: http::Request<Body>,
         remote: Option<SocketAddr>,
     ) -> Answer {
-        let (mut head, body) = request.into_parts();
+        let (head, body) = request.into_parts();
+        self.answer_parts(head, body, remote)
+    }
+
+    /// As [`Site::answer`], of a request that has been taken apart.
+    #[inline]
+    pub(crate) fn answer_parts(
+        self: &Arc<Self>,
+        mut head: http::request::Parts,
+        body: Body,
+        remote: Option<SocketAddr>,
+    ) -> Answer {
         // An application that is mounted in another one of ours has the address from that.
         let outer = head.extensions.remove::<Known>();
         let remote = remote.or_else(|| outer.and_then(|known| known.remote));
@@ -55,17 +66,16 @@ impl Site {
         let (target, matched) = self.table.find(&head.method, &head.uri, &head.headers);
         let route = matched.route;
         let body = body.limit(self.table.max_body_size(&target));
-        let mut parts = RequestParts::new(head, self.state.clone(), matched, remote);
-        if let Target::Route(index) = target
-            && let Some(kept) = self.table.endpoints[index as usize].kept(&mut parts)
-        {
-            return Answer { work: Work::Done(kept), is_head, route, state: self.state.clone() };
-        }
-        let request = Request::from_parts(parts, body);
+        // Put together where it stays: it is large, and each move of it is a copy.
+        let parts = RequestParts::new(head, self.state.clone(), matched, remote);
+        let mut request = Request::from_parts(parts, body);
         let work = match target {
             Target::Route(index) => match &self.table.endpoints[index as usize] {
                 route if route.is_plain() => Work::Handler(route.endpoint.call(request)),
-                _ => self.layered(request, target),
+                route => match route.kept(request.parts_mut()) {
+                    Some(kept) => Work::Done(kept),
+                    None => self.layered(request, target),
+                },
             },
             _ if self.table.middleware.is_empty() && self.table.catchers.is_empty() => {
                 Work::Done(target.respond())
