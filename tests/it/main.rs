@@ -29,6 +29,8 @@ mod grouping;
 mod lifecycle;
 mod provider;
 mod layers;
+mod structured;
+mod precedence;
 mod events;
 mod faults;
 mod conversation;
