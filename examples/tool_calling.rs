@@ -60,7 +60,7 @@ fn offline() -> FakeProvider {
             [_, _, metres] => FakeReply::new().text(format!("The Mönch is {metres} m higher.")),
             [a, b] => call("difference", &format!(r#"{{"a": {a}, "b": {b}}}"#)),
             _ => {
-                let both = ["Mönch", "Eiger"].map(|name| ember::serde_json::Value::from(name));
+                let both = ["Mönch", "Eiger"];
                 both.into_iter().fold(FakeReply::new(), |reply, name| {
                     reply.tool_call("height", [("mountain", name)].into_iter().collect())
                 })

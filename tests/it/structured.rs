@@ -153,7 +153,7 @@ async fn the_schema_stands_in_the_instructions_of_json_mode() {
 async fn tools_run_before_the_answer() {
     for mode in [JsonMode::Schema, JsonMode::Tool] {
         let last = match mode {
-            JsonMode::Tool => FakeReply::new().tool_call("integer", json!({"value": 3})),
+            JsonMode::Tool => FakeReply::new().tool_call("Sum", json!({"value": 3})),
             _ => FakeReply::new().text(r#"{"value": 3}"#),
         };
         let fake = FakeProvider::new()
@@ -162,7 +162,7 @@ async fn tools_run_before_the_answer() {
         let prompt = Client::new(fake.clone()).prompt("1 + 2?").tool(add {}).json_mode(mode);
         let answer = match mode {
             JsonMode::Tool => {
-                let answer = prompt.json_response::<Integer>().await.unwrap();
+                let answer = prompt.json_response::<Sum>().await.unwrap();
                 (answer.value.value, answer.response.steps.len())
             }
             _ => {
@@ -176,11 +176,9 @@ async fn tools_run_before_the_answer() {
 
 /// A number.
 #[derive(Deserialize, JsonSchema)]
-#[expect(non_camel_case_types, reason = "the name of the type is that of the tool")]
-struct integer {
+struct Sum {
     value: i64,
 }
-use integer as Integer;
 
 #[tokio::test]
 async fn a_streamed_value_grows() {
