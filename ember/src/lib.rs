@@ -49,6 +49,7 @@
 //! - `multipart`: forms with files.
 //! - `garde`: rules on the values of a request, by the crate of that name.
 //! - `websocket`: WebSocket.
+//! - `jsonschema`: structured answers of models are checked by their whole schema.
 
 pub mod base;
 pub mod store;

@@ -51,7 +51,7 @@ async fn an_answer_without_tools_is_one_call() {
         (response.finish.reason, response.usage),
         (FinishReason::Stop, Some(Usage::new(2, 3)))
     );
-    assert_eq!(fake.requests(), ["Hi there".into()]);
+    assert_eq!(fake.requests(), [ChatRequest::from("Hi there").temperature(0.7)]);
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ mod histories;
 mod lifecycle;
 mod provider;
 mod layers;
+mod structured;
+mod precedence;
 mod events;
 mod faults;
 mod conversation;

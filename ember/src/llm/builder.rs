@@ -219,11 +219,13 @@ impl ClientBuilder {
             Some(model) if cost.default_model.is_none() => cost.default_model(model),
             _ => cost,
         });
+        let catalog = stack.cost.as_ref().map(|cost| cost.catalog.clone()).unwrap_or_default();
         stack.cache = cache;
         stack.ledger = ledger.clone();
         stack.clock = clock;
         let events = events.resolve(EventBus::new);
-        Ok(Client::of(Parts { provider: stack.boxed(provider), env, model, ledger, events }))
+        let provider = stack.boxed(provider);
+        Ok(Client::of(Parts { provider, env, model, ledger, events, catalog }))
     }
 }
 

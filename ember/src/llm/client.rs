@@ -1,7 +1,10 @@
 use super::budget::{Budget, Meter};
+use super::catalog::Catalog;
 use super::chat::{ChatRequest, ChatResponse};
+use super::defaults;
 use super::error::Error;
 use super::events::{EventBus, LifecycleEvent, Outcome, Subscription};
+use super::json_mode::{JsonMode, Ways};
 use super::layer::{Ledger, StackConfig, UsageTotals};
 use super::observe::Observer;
 use super::provider::{BoxProvider, Provider};
@@ -41,6 +44,10 @@ struct Inner {
     ledger: Ledger,
     /// Whom to tell what happens.
     events: Option<EventBus>,
+    /// What is known of models.
+    catalog: Catalog,
+    /// How each model was last brought to answer in JSON.
+    ways: Ways,
 }
 
 /// What a client is made of.
@@ -51,6 +58,7 @@ pub(super) struct Parts {
     pub(super) model: Option<String>,
     pub(super) ledger: Ledger,
     pub(super) events: Option<EventBus>,
+    pub(super) catalog: Catalog,
 }
 
 impl Client {
@@ -59,7 +67,12 @@ impl Client {
 
     /// How many turns of the model a request may take, with the results of tools in between, unless
     /// [`ChatRequest::max_turns`] or `EMBER_MAX_TOOL_ITERATIONS` says otherwise.
-    pub const DEFAULT_MAX_TURNS: usize = 10;
+    pub const DEFAULT_MAX_TURNS: usize = defaults::MAX_TURNS;
+
+    /// How freely words are chosen unless [`ChatRequest::temperature`] or `EMBER_TEMPERATURE` says
+    /// otherwise. A model that the catalogue knows to reason gets neither this nor the
+    /// environment's: such models refuse a temperature.
+    pub const DEFAULT_TEMPERATURE: f64 = defaults::TEMPERATURE;
 
     /// A client of a given provider, as it is: what is used is counted, but nothing is tried again.
     ///
@@ -70,11 +83,12 @@ impl Client {
         let ledger = stack.ledger.clone();
         let provider = stack.boxed(BoxProvider::new(provider));
         let events = Some(EventBus::new());
-        Self::of(Parts { provider, env: Env::process(), model: None, ledger, events })
+        let catalog = Catalog::new();
+        Self::of(Parts { provider, env: Env::process(), model: None, ledger, events, catalog })
     }
 
     pub(super) fn of(parts: Parts) -> Self {
-        let Parts { provider, env, model, ledger, events } = parts;
+        let Parts { provider, env, model, ledger, events, catalog } = parts;
         Self(Arc::new(Inner {
             provider,
             env,
@@ -84,6 +98,8 @@ impl Client {
             budgets: Vec::new(),
             ledger,
             events,
+            catalog,
+            ways: Ways::default(),
         }))
     }
 
@@ -220,12 +236,27 @@ impl Client {
 
     /// Begins a request that is put together step by step.
     pub fn prompt(&self, request: impl Into<ChatRequest>) -> Prompt {
-        Prompt { client: self.clone(), request: request.into() }
+        Prompt { client: self.clone(), request: request.into(), json_mode: None }
+    }
+
+    /// What is known of models.
+    pub(super) fn catalog(&self) -> &Catalog {
+        &self.0.catalog
+    }
+
+    /// How each model was last brought to answer in JSON.
+    pub(super) fn ways(&self) -> &Ways {
+        &self.0.ways
+    }
+
+    /// The tools that every request gets.
+    pub(super) fn tools_of_all(&self) -> impl Iterator<Item = &Tool> {
+        self.0.defaults.tools.iter()
     }
 
     /// Completes a request by what the client is set to, and sets its tokens aside.
     fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
-        let Inner { provider, env, defaults, context, budgets, events, .. } = &*self.0;
+        let Inner { provider, env, defaults, context, budgets, events, catalog, .. } = &*self.0;
         if request.model.is_none() {
             request.model.clone_from(&defaults.model);
         }
@@ -234,6 +265,8 @@ impl Client {
                 request.tools.push(tool.clone());
             }
         }
+        let model = request.model.clone().or_else(|| self.0.model.clone());
+        defaults::fill(&mut request, env, catalog, provider.name(), model.as_deref());
         let reservations =
             budgets.iter().map(|budget| budget.reserve(&mut request)).collect::<Result<_, _>>()?;
         let max_turns = request.max_turns.filter(|turns| *turns > 0);
@@ -243,13 +276,8 @@ impl Client {
             request: Arc::new(request),
             context: context.clone(),
             meter: Meter::new(reservations),
-            max_turns: max_turns.unwrap_or_else(|| self.max_turns()),
+            max_turns: max_turns.unwrap_or_else(|| defaults::max_turns(env)),
         })
-    }
-
-    fn max_turns(&self) -> usize {
-        let accept = |turns: &usize| *turns > 0;
-        self.0.env.parse_if("EMBER_MAX_TOOL_ITERATIONS", accept).unwrap_or(Self::DEFAULT_MAX_TURNS)
     }
 }
 
@@ -273,10 +301,12 @@ impl fmt::Debug for Client {
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
-#[must_use = "a prompt is sent by `text`, `send` or `stream`"]
+#[must_use = "a prompt is sent by `text`, `send`, `stream`, `json` or `json_stream`"]
 pub struct Prompt {
-    client: Client,
-    request: ChatRequest,
+    pub(super) client: Client,
+    pub(super) request: ChatRequest,
+    /// How to ask for JSON, if the caller has chosen.
+    pub(super) json_mode: Option<JsonMode>,
 }
 
 impl Prompt {

@@ -31,7 +31,10 @@ mod budget;
 pub mod events;
 mod observe;
 mod tool_loop;
+mod defaults;
+mod json_mode;
 mod client;
+mod structured;
 mod builder;
 mod session;
 
@@ -51,6 +54,7 @@ pub use fake::{FakeProvider, FakeReply};
 pub use http::HttpProvider;
 #[cfg(feature = "transport")]
 pub use http_embedder::HttpEmbedder;
+pub use json_mode::JsonMode;
 pub use message::{
     Content, Media, MediaSource, Message, Opaque, Part, Reasoning, Role, Signature, Text, ToolCall,
     ToolResult,
@@ -58,6 +62,7 @@ pub use message::{
 pub use provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor, Timeouts};
 pub use session::{History, MemorySessionStore, SessionStore, Sessions, Turn};
 pub use stream::{Accumulator, ChatEvent, ChatStream, TextStream};
+pub use structured::{JsonEvent, JsonStream, PartialJson, Structured};
 pub use tool::{Tool, ToolContext, ToolError, ToolRegistry};
 pub use usage::Usage;
 pub use usd::{ParseUsdError, Usd};

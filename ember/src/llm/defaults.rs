@@ -1,0 +1,104 @@
+//! What a request gets that does not say otherwise: the environment's word, or else a default.
+//!
+//! Read at the moment of each call. A variable that makes no sense is warned about and passed over.
+
+use super::catalog::{Capability, Catalog};
+use super::chat::ChatRequest;
+use crate::base::Env;
+
+/// How freely words are chosen unless the request or `EMBER_TEMPERATURE` says otherwise.
+pub(super) const TEMPERATURE: f64 = 0.7;
+
+/// How many turns of the model a request may take unless it or `EMBER_MAX_TOOL_ITERATIONS` says otherwise.
+pub(super) const MAX_TURNS: usize = 10;
+
+/// The names of the variable for the temperature; the first that is set counts.
+const TEMPERATURE_VARIABLES: [&str; 2] = ["EMBER_TEMPERATURE", "EMBER_DEFAULT_TEMPERATURE"];
+
+/// Fills in the temperature and the limit of tokens, where the request names none.
+///
+/// `model` is the one that will answer, as far as it is known.
+pub(super) fn fill(
+    request: &mut ChatRequest,
+    env: &Env,
+    catalog: &Catalog,
+    provider: &str,
+    model: Option<&str>,
+) {
+    // What is put into the body as it is goes before anything of ours.
+    if request.temperature.is_none() && !request.extra.contains_key("temperature") {
+        request.temperature = takes_temperature(catalog, provider, model).then(|| temperature(env));
+    }
+    if request.max_tokens.is_none() {
+        request.max_tokens = env.parse_if("EMBER_MAX_TOKENS", |tokens: &u64| *tokens > 0);
+    }
+}
+
+/// How many turns of the model a request may take that does not say.
+pub(super) fn max_turns(env: &Env) -> usize {
+    env.parse_if("EMBER_MAX_TOOL_ITERATIONS", |turns: &usize| *turns > 0).unwrap_or(MAX_TURNS)
+}
+
+fn temperature(env: &Env) -> f64 {
+    // Providers take 0 to 2 at most; a value beyond that would fail every request.
+    let accept = |value: &f64| (0.0..=2.0).contains(value);
+    let set = TEMPERATURE_VARIABLES.into_iter().find(|name| env.var(name).is_some());
+    set.and_then(|name| env.parse_if(name, accept)).unwrap_or(TEMPERATURE)
+}
+
+/// Models that think refuse a temperature, or are told to be left with their own. One that is not
+/// known is taken for one that does not think.
+fn takes_temperature(catalog: &Catalog, provider: &str, model: Option<&str>) -> bool {
+    let model = model.and_then(|model| catalog.find(provider, model));
+    model.is_none_or(|model| !model.can(Capability::Reasoning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn filled(request: ChatRequest, env: &[(&str, &str)], model: Option<&str>) -> ChatRequest {
+        let mut request = request;
+        fill(&mut request, &Env::of(env.iter().copied()), &Catalog::new(), "openai", model);
+        request
+    }
+
+    #[test]
+    fn the_temperature_is_the_calls_then_the_environments_then_the_default() {
+        let temperature = |request: ChatRequest, env: &[(&str, &str)]| {
+            filled(request, env, Some("gpt-4o-mini")).temperature
+        };
+        let set = [("EMBER_TEMPERATURE", "0.2"), ("EMBER_DEFAULT_TEMPERATURE", "0.3")];
+        assert_eq!(temperature("Hi".into(), &[]), Some(0.7));
+        assert_eq!(temperature("Hi".into(), &set), Some(0.2));
+        assert_eq!(temperature("Hi".into(), &set[1..]), Some(0.3));
+        assert_eq!(temperature(ChatRequest::from("Hi").temperature(1.0), &set), Some(1.0));
+        for nonsense in ["warm", "-1", "2.5", "NaN"] {
+            assert_eq!(temperature("Hi".into(), &[("EMBER_TEMPERATURE", nonsense)]), Some(0.7));
+        }
+    }
+
+    #[test]
+    fn a_model_that_thinks_gets_no_temperature_of_ours() {
+        let env = [("EMBER_TEMPERATURE", "0.2")];
+        assert_eq!(filled("Hi".into(), &env, Some("gpt-5-mini")).temperature, None);
+        assert_eq!(filled("Hi".into(), &env, Some("unheard-of")).temperature, Some(0.2));
+        assert_eq!(filled("Hi".into(), &env, None).temperature, Some(0.2));
+        let own = ChatRequest::from("Hi").temperature(1.0);
+        assert_eq!(filled(own, &env, Some("gpt-5-mini")).temperature, Some(1.0));
+        let mut raw = ChatRequest::from("Hi");
+        raw.extra.insert("temperature".into(), json!(0.1));
+        assert_eq!(filled(raw, &env, None).temperature, None);
+    }
+
+    #[test]
+    fn the_limit_of_tokens_and_of_turns() {
+        let limit = |value| filled("Hi".into(), &[("EMBER_MAX_TOKENS", value)], None).max_tokens;
+        assert_eq!((limit("9"), limit("0"), limit("many"), limit("")), (Some(9), None, None, None));
+        let own = filled(ChatRequest::from("Hi").max_tokens(5), &[("EMBER_MAX_TOKENS", "9")], None);
+        assert_eq!(own.max_tokens, Some(5));
+        let turns = |value| max_turns(&Env::of([("EMBER_MAX_TOOL_ITERATIONS", value)]));
+        assert_eq!((turns("3"), turns("0"), turns("x"), turns("")), (3, 10, 10, 10));
+    }
+}
