@@ -33,4 +33,5 @@ mod events;
 mod faults;
 mod conversation;
 mod command;
+mod llm_sessions;
 mod openapi;

@@ -5,6 +5,7 @@ use super::events::{EventBus, LifecycleEvent, Outcome, Subscription};
 use super::layer::{Ledger, StackConfig, UsageTotals};
 use super::observe::Observer;
 use super::provider::{BoxProvider, Provider};
+use super::session_store::{MemorySessionStore, Sessions};
 use super::stream::{ChatStream, TextStream};
 use super::tool::{Tool, ToolContext};
 use super::tool_loop::{self, Call};
@@ -41,6 +42,7 @@ struct Inner {
     ledger: Ledger,
     /// Whom to tell what happens.
     events: Option<EventBus>,
+    sessions: Sessions,
 }
 
 /// What a client is made of.
@@ -51,6 +53,7 @@ pub(super) struct Parts {
     pub(super) model: Option<String>,
     pub(super) ledger: Ledger,
     pub(super) events: Option<EventBus>,
+    pub(super) sessions: Sessions,
 }
 
 impl Client {
@@ -70,11 +73,12 @@ impl Client {
         let ledger = stack.ledger.clone();
         let provider = stack.boxed(BoxProvider::new(provider));
         let events = Some(EventBus::new());
-        Self::of(Parts { provider, env: Env::process(), model: None, ledger, events })
+        let sessions = Sessions::new(MemorySessionStore::new());
+        Self::of(Parts { provider, env: Env::process(), model: None, ledger, events, sessions })
     }
 
     pub(super) fn of(parts: Parts) -> Self {
-        let Parts { provider, env, model, ledger, events } = parts;
+        let Parts { provider, env, model, ledger, events, sessions } = parts;
         Self(Arc::new(Inner {
             provider,
             env,
@@ -84,6 +88,7 @@ impl Client {
             budgets: Vec::new(),
             ledger,
             events,
+            sessions,
         }))
     }
 
@@ -123,6 +128,18 @@ impl Client {
     pub fn budget(mut self, budget: impl Budget) -> Self {
         Arc::make_mut(&mut self.0).budgets.push(Arc::new(budget));
         self
+    }
+
+    /// Keeps the conversations of [`Client::session`] here, and not in the memory of this client.
+    #[must_use]
+    pub fn sessions(mut self, sessions: impl Into<Sessions>) -> Self {
+        Arc::make_mut(&mut self.0).sessions = sessions.into();
+        self
+    }
+
+    /// Where the conversations are kept.
+    pub(super) fn session_store(&self) -> &Sessions {
+        &self.0.sessions
     }
 
     /// What the provider is called.

@@ -22,6 +22,7 @@ mod transport;
 mod http;
 mod fake;
 pub mod layer;
+mod session_store;
 mod budget;
 pub mod events;
 mod observe;
@@ -48,7 +49,8 @@ pub use message::{
     ToolResult,
 };
 pub use provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor, Timeouts};
-pub use session::{History, MemorySessionStore, SessionStore, Sessions, Turn};
+pub use session::Session;
+pub use session_store::{History, MemorySessionStore, SessionStore, Sessions, Turn};
 pub use stream::{Accumulator, ChatEvent, ChatStream, TextStream};
 pub use tool::{Tool, ToolContext, ToolError, ToolRegistry};
 pub use usage::Usage;
