@@ -1,7 +1,10 @@
 //! Lessons in Ember, one idea each. `cargo run --example NAME` runs one, without a network.
 //!
 //! - `chat`: a conversation that is streamed and remembered, with a tool; beside it a cached route.
+//! - `basic_api`: routes, blueprints, middleware and caches.
+//! - `tasks`: the typical application, in modules, on SQLite (feature `tasks`).
 //! - `structured_output`: an answer that is a value of a type, whole and as it comes into being.
 //! - `tool_calling`: functions that a model may call.
 //! - `events`: what happens in a client, told to whoever wants to know.
 //! - `custom_provider`: a model of one's own, chosen by `LLM_PROVIDER`.
+//! - `sessions`: conversations that are remembered, each by its id.

@@ -39,4 +39,5 @@ mod events;
 mod faults;
 mod conversation;
 mod command;
+mod llm_sessions;
 mod openapi;

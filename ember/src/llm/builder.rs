@@ -5,6 +5,7 @@ use super::layer::{
     CacheConfig, CircuitBreakerConfig, CostConfig, Ledger, RetryConfig, StackConfig,
 };
 use super::provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor};
+use super::session_store::{MemorySessionStore, Sessions};
 use crate::base::{Clock, Env};
 
 /// Puts a client together: a provider, and what stands around it.
@@ -37,6 +38,7 @@ pub struct ClientBuilder {
     cache: Option<CacheConfig>,
     events: Setting<EventBus>,
     ledger: Ledger,
+    sessions: Option<Sessions>,
     clock: Clock,
 }
 
@@ -71,6 +73,7 @@ impl Client {
             cache: None,
             events: Setting::Default,
             ledger: Ledger::new(),
+            sessions: None,
             clock: Clock::system(),
         }
     }
@@ -180,6 +183,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Keeps the conversations of [`Client::session`] here, where other clients may keep theirs as
+    /// well; in the memory of the client unless this is set.
+    pub fn sessions(mut self, sessions: impl Into<Sessions>) -> Self {
+        self.sessions = Some(sessions.into());
+        self
+    }
+
     /// Takes the time of waits and limits from this clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -202,6 +212,7 @@ impl ClientBuilder {
             cache,
             events,
             ledger,
+            sessions,
             clock,
         } = self;
         let (provider, model) = match (provider, config) {
@@ -225,7 +236,8 @@ impl ClientBuilder {
         stack.clock = clock;
         let events = events.resolve(EventBus::new);
         let provider = stack.boxed(provider);
-        Ok(Client::of(Parts { provider, env, model, ledger, events, catalog }))
+        let sessions = sessions.unwrap_or_else(|| Sessions::new(MemorySessionStore::new()));
+        Ok(Client::of(Parts { provider, env, model, ledger, events, catalog, sessions }))
     }
 }
 

@@ -8,6 +8,7 @@ use super::json_mode::{JsonMode, Ways};
 use super::layer::{Ledger, StackConfig, UsageTotals};
 use super::observe::Observer;
 use super::provider::{BoxProvider, Provider};
+use super::session_store::{MemorySessionStore, Sessions};
 use super::stream::{ChatStream, TextStream};
 use super::tool::{Tool, ToolContext};
 use super::tool_loop::{self, Call};
@@ -48,6 +49,7 @@ struct Inner {
     catalog: Catalog,
     /// How each model was last brought to answer in JSON.
     ways: Ways,
+    sessions: Sessions,
 }
 
 /// What a client is made of.
@@ -59,6 +61,7 @@ pub(super) struct Parts {
     pub(super) ledger: Ledger,
     pub(super) events: Option<EventBus>,
     pub(super) catalog: Catalog,
+    pub(super) sessions: Sessions,
 }
 
 impl Client {
@@ -83,12 +86,13 @@ impl Client {
         let ledger = stack.ledger.clone();
         let provider = stack.boxed(BoxProvider::new(provider));
         let events = Some(EventBus::new());
-        let catalog = Catalog::new();
-        Self::of(Parts { provider, env: Env::process(), model: None, ledger, events, catalog })
+        let (catalog, sessions) = (Catalog::new(), Sessions::new(MemorySessionStore::new()));
+        let env = Env::process();
+        Self::of(Parts { provider, env, model: None, ledger, events, catalog, sessions })
     }
 
     pub(super) fn of(parts: Parts) -> Self {
-        let Parts { provider, env, model, ledger, events, catalog } = parts;
+        let Parts { provider, env, model, ledger, events, catalog, sessions } = parts;
         Self(Arc::new(Inner {
             provider,
             env,
@@ -100,6 +104,7 @@ impl Client {
             events,
             catalog,
             ways: Ways::default(),
+            sessions,
         }))
     }
 
@@ -139,6 +144,18 @@ impl Client {
     pub fn budget(mut self, budget: impl Budget) -> Self {
         Arc::make_mut(&mut self.0).budgets.push(Arc::new(budget));
         self
+    }
+
+    /// Keeps the conversations of [`Client::session`] here, and not in the memory of this client.
+    #[must_use]
+    pub fn sessions(mut self, sessions: impl Into<Sessions>) -> Self {
+        Arc::make_mut(&mut self.0).sessions = sessions.into();
+        self
+    }
+
+    /// Where the conversations are kept.
+    pub(super) fn session_store(&self) -> &Sessions {
+        &self.0.sessions
     }
 
     /// What the provider is called.

@@ -59,6 +59,8 @@ pub enum ErrorKind {
     CircuitOpen,
     /// The model called tools more often than it may.
     ToolLimit,
+    /// The conversation could not be read or kept, or another turn of it goes on.
+    Session,
     /// Whoever asked has gone.
     Cancelled,
     /// The settings are wrong or incomplete.
@@ -79,6 +81,12 @@ impl Error {
             should_retry: None,
             source: None,
         }))
+    }
+
+    /// What a store of conversations reports. A client of our own service is told as much as the
+    /// store's error tells it.
+    pub(super) fn of_store(error: base::Error) -> Self {
+        Self::new(ErrorKind::Session, error.to_string()).with_source(StoreFailure(error))
     }
 
     /// Sets what a client of our own service may read, in place of the sentence of the kind.
@@ -219,11 +227,26 @@ impl StdError for Error {
     }
 }
 
+/// An error of the ground floor, as a cause.
+#[derive(Debug)]
+struct StoreFailure(base::Error);
+
+impl fmt::Display for StoreFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for StoreFailure {}
+
 inventory::submit! { ErrorClass(|error| error.downcast_ref::<Error>().map(public)) }
 
 /// What a client of our own service is told when the model behind it fails.
 fn public(error: &Error) -> base::Error {
     use base::ErrorKind as Public;
+    if let Some(StoreFailure(error)) = error.source().and_then(<dyn StdError>::downcast_ref) {
+        return base::Error::new(error.kind(), error.message().to_owned());
+    }
     let (kind, sentence) = match error.kind() {
         ErrorKind::RateLimit
         | ErrorKind::Quota
@@ -246,7 +269,7 @@ fn public(error: &Error) -> base::Error {
         }
         ErrorKind::ToolLimit => (Public::BadGateway, "The model called tools too often."),
         ErrorKind::Cancelled => (Public::ClientClosed, "The request was cancelled."),
-        ErrorKind::Config => (Public::Internal, Public::Internal.sentence()),
+        ErrorKind::Session | ErrorKind::Config => (Public::Internal, Public::Internal.sentence()),
         ErrorKind::Auth
         | ErrorKind::Transport
         | ErrorKind::Server

@@ -27,6 +27,7 @@ mod registered;
 mod http_embedder;
 mod fake;
 pub mod layer;
+mod session_store;
 mod budget;
 pub mod events;
 mod observe;
@@ -60,7 +61,8 @@ pub use message::{
     ToolResult,
 };
 pub use provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor, Timeouts};
-pub use session::{History, MemorySessionStore, SessionStore, Sessions, Turn};
+pub use session::Session;
+pub use session_store::{History, MemorySessionStore, SessionStore, Sessions, Turn};
 pub use stream::{Accumulator, ChatEvent, ChatStream, TextStream};
 pub use structured::{JsonEvent, JsonStream, PartialJson, Structured};
 pub use tool::{Tool, ToolContext, ToolError, ToolRegistry};

@@ -1,458 +1,331 @@
-use super::message::{Media, MediaSource, Message, Part};
-use crate::base::{Clock, Error};
-use crate::store::{BoundedMap, KeyedLock, KeyedLocks};
+//! Conversations with a [`Client`]: what was said before is sent along, and remembered.
+
+use super::chat::{ChatRequest, ChatResponse};
+use super::client::Client;
+use super::error::Error;
+use super::message::{Message, Role};
+use super::session_store::Turn;
+use super::stream::{Accumulator, ChatEvent, ChatStream, TextStream};
+use futures_core::Stream;
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-/// Keeps the messages of conversations, and lets one turn of each happen at a time.
+/// A conversation with a model, which remembers what was said.
 ///
-/// A turn [locks](SessionStore::lock) the conversation, loads it, and writes to it only when it
-/// has succeeded. A turn that fails or is abandoned therefore leaves nothing behind.
+/// Sessions of one id are one conversation, also those of other clients with the same store. A
+/// session holds nothing itself but its id and its settings; clones are the same conversation.
 ///
-/// Whoever writes says which version was read. A conversation that has another version by then,
-/// or was forgotten in between, is not touched, and the writer gets a conflict (409): a turn whose
-/// beginning is gone must not be kept by half.
-pub trait SessionStore: Send + Sync + 'static {
-    /// Holds a conversation until it is dropped.
-    type Lock: Send + 'static;
-
-    /// Returns a conversation as it is now; [`History::default`] if there is none.
-    fn load(&self, id: &str) -> impl Future<Output = Result<History, Error>> + Send;
-
-    /// Adds messages to the end of a conversation, and returns its new version.
-    ///
-    /// # Errors
-    /// A conflict when the conversation does not have this version any more; nothing has changed.
-    fn append(
-        &self,
-        id: &str,
-        version: u64,
-        messages: Vec<Message>,
-    ) -> impl Future<Output = Result<u64, Error>> + Send;
-
-    /// Puts messages in place of those there were, and returns the new version.
-    ///
-    /// # Errors
-    /// As [`SessionStore::append`].
-    fn save(
-        &self,
-        id: &str,
-        version: u64,
-        messages: Vec<Message>,
-    ) -> impl Future<Output = Result<u64, Error>> + Send;
-
-    /// Forgets a conversation.
-    fn delete(&self, id: &str) -> impl Future<Output = Result<(), Error>> + Send;
-
-    /// Tells whether there is a conversation.
-    fn exists(&self, id: &str) -> impl Future<Output = Result<bool, Error>> + Send;
-
-    /// Waits until nobody else holds the conversation.
-    fn lock(&self, id: &str) -> impl Future<Output = Result<Self::Lock, Error>> + Send;
-}
-
-/// A conversation as it was when it was loaded.
-#[derive(Debug, Clone, Default, PartialEq)]
-#[non_exhaustive]
-pub struct History {
-    /// What was said. Copies of a message share its texts.
-    pub messages: Vec<Message>,
-    /// Which state this is: 0 for a conversation that does not exist, and a number that never
-    /// comes again after every change.
-    pub version: u64,
-}
-
-impl History {
-    /// Messages of a version.
-    pub fn new(messages: Vec<Message>, version: u64) -> Self {
-        Self { messages, version }
-    }
-}
-
-/// Keeps conversations in the memory of this process.
+/// - **A turn is remembered as a whole, or not at all:** when its answer is complete, as
+///   [`Client::ask`] understands it. A failure, an answer that is cut, withheld or refused, and a
+///   future or stream that is dropped leave the conversation as it was.
+/// - **Turns follow one another.** A turn waits for those that began before it; a stream is a turn
+///   until it ends or is dropped.
+/// - **The conversation is `[system, user, answer, user, answer, …]`.** What the model and its
+///   tools said to each other in between is stored, but neither shown nor sent again;
+///   [`Session::history_with_tools`] shows it.
 ///
-/// At most 10,000 are kept, with about 256 MiB of text, each for a day after its last turn, unless
-/// it is told otherwise; the ones that have been silent longest make room.
-#[doc(alias = "InMemorySessionStore")]
-pub struct MemorySessionStore {
-    sessions: Mutex<BoundedMap<Session>>,
-    versions: AtomicU64,
-    locks: KeyedLocks,
-    max_sessions: usize,
-    max_bytes: u64,
-    ttl: Duration,
-    clock: Clock,
-}
-
-#[derive(Debug)]
-struct Session {
-    messages: Vec<Message>,
-    version: u64,
-    bytes: u64,
-}
-
-impl MemorySessionStore {
-    /// How many bytes all conversations may have together unless it is told otherwise: 256 MiB.
-    pub const DEFAULT_MAX_BYTES: u64 = 256 << 20;
-
-    /// An empty store.
-    pub fn new() -> Self {
-        Self {
-            sessions: Mutex::new(BoundedMap::new(0)),
-            versions: AtomicU64::new(0),
-            locks: KeyedLocks::new(),
-            max_sessions: 10_000,
-            max_bytes: Self::DEFAULT_MAX_BYTES,
-            ttl: Duration::from_secs(24 * 60 * 60),
-            clock: Clock::system(),
-        }
-        .bounded()
-    }
-
-    /// Sets how many conversations are kept.
-    #[must_use]
-    pub fn max_sessions(mut self, sessions: usize) -> Self {
-        self.max_sessions = sessions;
-        self.bounded()
-    }
-
-    /// Sets how many bytes the conversations may have together, by estimate: their texts, and a
-    /// little for each message.
-    #[must_use]
-    pub fn max_bytes(mut self, bytes: u64) -> Self {
-        self.max_bytes = bytes;
-        self.bounded()
-    }
-
-    /// Sets how long a conversation is kept after its last turn; [`Duration::MAX`] is for ever.
-    #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = ttl;
-        self
-    }
-
-    /// Takes the time from this clock.
-    #[must_use]
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    fn bounded(mut self) -> Self {
-        let sessions = BoundedMap::new(self.max_sessions).max_weight(self.max_bytes);
-        self.sessions = Mutex::new(sessions);
-        self
-    }
-
-    fn sessions(&self) -> MutexGuard<'_, BoundedMap<Session>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Writes a conversation, if it still is what it was when it was loaded.
-    fn put(
-        &self,
-        id: &str,
-        version: u64,
-        messages: Vec<Message>,
-        append: bool,
-    ) -> Result<u64, Error> {
-        let (now, expires) = (self.clock.now(), self.clock.after(self.ttl));
-        let added = messages.iter().map(weight).fold(0, u64::saturating_add);
-        let mut sessions = self.sessions();
-        let known = sessions.get(id, now);
-        if known.map_or(0, |session| session.version) != version {
-            let message = "The conversation was changed or forgotten during this turn.";
-            return Err(Error::conflict(message));
-        }
-        let kept = known.filter(|_| append).map_or(0, |session| session.bytes);
-        let bytes = added.saturating_add(kept);
-        if bytes > self.max_bytes {
-            return Err(Error::payload_too_large("The conversation is too long to be kept."));
-        }
-        let mut session = Session { messages, version: self.next_version(), bytes };
-        if let Some(before) = sessions.remove(id).filter(|_| append && version != 0) {
-            session.messages.splice(0..0, before.messages);
-        }
-        let version = session.version;
-        sessions.insert_weighed(id, session, bytes, expires, now);
-        Ok(version)
-    }
-
-    fn next_version(&self) -> u64 {
-        self.versions.fetch_add(1, Ordering::Relaxed) + 1
-    }
-}
-
-/// What a message takes of memory, about.
-fn weight(message: &Message) -> u64 {
-    const PER_MESSAGE: u64 = 128;
-    let parts = message.content.iter().map(|part| match part {
-        Part::Media(Media { source: MediaSource::Bytes(bytes), .. }) => bytes.len() as u64,
-        Part::Media(Media { source: MediaSource::Url(url), .. }) => url.len() as u64,
-        Part::Text(text) => text.text.len() as u64,
-        Part::Reasoning(reasoning) => reasoning.text.len() as u64,
-        Part::Refusal(text) => text.len() as u64,
-        Part::ToolCall(call) => (call.name.len() + call.arguments.len()) as u64,
-        Part::ToolResult(result) => (result.name.len() + result.content.len()) as u64,
-        Part::Opaque(opaque) => opaque.value.to_string().len() as u64,
-    });
-    parts.map(|bytes| bytes.saturating_add(PER_MESSAGE)).fold(PER_MESSAGE, u64::saturating_add)
-}
-
-impl SessionStore for MemorySessionStore {
-    type Lock = KeyedLock;
-
-    async fn load(&self, id: &str) -> Result<History, Error> {
-        let sessions = self.sessions();
-        let session = sessions.get(id, self.clock.now());
-        let history = |session: &Session| History::new(session.messages.clone(), session.version);
-        Ok(session.map(history).unwrap_or_default())
-    }
-
-    async fn append(&self, id: &str, version: u64, messages: Vec<Message>) -> Result<u64, Error> {
-        self.put(id, version, messages, true)
-    }
-
-    async fn save(&self, id: &str, version: u64, messages: Vec<Message>) -> Result<u64, Error> {
-        self.put(id, version, messages, false)
-    }
-
-    async fn delete(&self, id: &str) -> Result<(), Error> {
-        self.sessions().remove(id);
-        Ok(())
-    }
-
-    async fn exists(&self, id: &str) -> Result<bool, Error> {
-        Ok(self.sessions().get(id, self.clock.now()).is_some())
-    }
-
-    async fn lock(&self, id: &str) -> Result<KeyedLock, Error> {
-        Ok(self.locks.lock(id).await)
-    }
-}
-
-impl Default for MemorySessionStore {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for MemorySessionStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemorySessionStore")
-            .field("sessions", &self.sessions().len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A session store whose type is forgotten.
+/// ```
+/// # use ember::llm::{Client, FakeProvider, FakeReply};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), ember::llm::Error> {
+/// # let client = Client::new(FakeProvider::new().respond(|request| {
+/// #     FakeReply::new().text(format!("{} messages", request.messages.len()))
+/// # }));
+/// let session = client.session("ada").system("You are helpful.");
+/// session.ask("My name is Ada.").await?;
+/// session.ask("What is my name?").await?;
+/// assert_eq!(session.history().await?.len(), 5);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
-pub struct Sessions(Arc<dyn Erased>);
+pub struct Session {
+    client: Client,
+    id: Arc<str>,
+    system: Option<Message>,
+    patience: Duration,
+}
 
-impl Sessions {
-    /// Forgets the type of a store.
-    pub fn new(store: impl SessionStore) -> Self {
-        Self(Arc::new(store))
+impl Client {
+    /// A conversation, which begins with its first turn.
+    ///
+    /// Whoever knows the id of a conversation can read it: an id that comes from outside is to be
+    /// joined with who has sent it.
+    pub fn session(&self, id: impl Into<String>) -> Session {
+        Session {
+            client: self.clone(),
+            id: id.into().into(),
+            system: None,
+            patience: Session::DEFAULT_PATIENCE,
+        }
+    }
+}
+
+impl Session {
+    /// How long a turn waits for those before it unless it is told otherwise: 600 s.
+    pub const DEFAULT_PATIENCE: Duration = Duration::from_secs(600);
+
+    /// Sets the instructions of the conversation, in place of those there were. They are stored
+    /// with the next turn.
+    #[must_use]
+    pub fn system(mut self, text: impl Into<String>) -> Self {
+        self.system = Some(Message::system(text));
+        self
     }
 
-    /// Tells whether there is a conversation.
+    /// Sets how long a turn waits for those before it.
+    #[must_use]
+    pub fn patience(mut self, limit: Duration) -> Self {
+        self.patience = limit;
+        self
+    }
+
+    /// The id of the conversation.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Asks, returns the text of the answer, and remembers both.
+    ///
+    /// # Errors
+    /// As [`Client::ask`]; when the store fails, or the turns before this one take too long
+    /// ([`ErrorKind::Session`](super::ErrorKind::Session)). Nothing is remembered then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection to the provider, and nothing is remembered,
+    /// unless the answer was complete and on its way to the store.
+    pub async fn ask(&self, request: impl Into<ChatRequest>) -> Result<String, Error> {
+        self.complete(request).await?.into_text()
+    }
+
+    /// Asks, and returns the whole answer, which is remembered if it is complete.
+    ///
+    /// The messages of the request are what is new; a system message among them takes the place of
+    /// the conversation's.
+    ///
+    /// # Errors
+    /// Whatever keeps the model from answering, and as [`Session::ask`].
+    ///
+    /// # Cancel safety
+    /// As [`Session::ask`].
+    pub async fn complete(&self, request: impl Into<ChatRequest>) -> Result<ChatResponse, Error> {
+        let mut open = self.begin().await?;
+        let request = open.request(request.into());
+        let response = self.client.complete(request).await?;
+        if is_answer(&response) {
+            open.keep(&response).await?;
+        }
+        Ok(response)
+    }
+
+    /// Asks, and returns the answer as it arrives. It is remembered when it is complete, before
+    /// the stream tells so.
+    ///
+    /// # Errors
+    /// Whatever keeps the answer from beginning, and as [`Session::ask`]; later failures are told
+    /// in the stream, that of remembering as well.
+    ///
+    /// # Cancel safety
+    /// As [`Session::ask`]; the same holds for dropping the stream.
+    pub async fn stream(&self, request: impl Into<ChatRequest>) -> Result<ChatStream, Error> {
+        let mut open = self.begin().await?;
+        let request = open.request(request.into());
+        let answer = self.client.stream(request).await?;
+        let (accumulator, open) = (Box::new(Accumulator::new()), Box::new(open));
+        Ok(ChatStream::new(Answering(State::Reading { answer, accumulator, open })))
+    }
+
+    /// As [`Session::stream`], but only the pieces of text.
+    ///
+    /// # Errors
+    /// As [`Session::stream`]; the stream ends in an error unless the answer is complete.
+    pub async fn stream_text(&self, request: impl Into<ChatRequest>) -> Result<TextStream, Error> {
+        Ok(self.stream(request).await?.into_text())
+    }
+
+    /// What was said so far, the system message first; without what tools said.
+    ///
+    /// A turn that is under way is not waited for, and not in it.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn exists(&self, id: &str) -> Result<bool, Error> {
-        self.0.exists(id).await
+    pub async fn history(&self) -> Result<Vec<Message>, Error> {
+        let mut messages = self.history_with_tools().await?;
+        messages.retain(is_spoken);
+        Ok(messages)
     }
 
-    /// Begins a turn: waits until the conversation is free, and loads what was said in it.
+    /// As [`Session::history`], with the calls of tools and their results.
     ///
     /// # Errors
-    /// When the store fails, or the conversation is not free within `patience` (409).
-    pub async fn begin(&self, id: &str, patience: Duration) -> Result<(Turn, Vec<Message>), Error> {
-        let lock = match tokio::time::timeout(patience, self.0.lock(id)).await {
-            Ok(lock) => lock?,
-            Err(_) => {
-                return Err(Error::conflict(
-                    "Another turn of this conversation has not ended yet.",
-                ));
+    /// When the store fails.
+    pub async fn history_with_tools(&self) -> Result<Vec<Message>, Error> {
+        self.client.session_store().load(&self.id).await.map_err(Error::of_store)
+    }
+
+    /// Forgets what was said. The system message stays.
+    ///
+    /// # Errors
+    /// When the store fails, or the turns before take too long.
+    pub async fn clear(&self) -> Result<(), Error> {
+        let mut open = self.begin().await?;
+        let system = open.messages.first().filter(|first| first.role == Role::System).cloned();
+        match system {
+            Some(system) => open.turn.replace(vec![system]).await,
+            None => open.turn.forget().await,
+        }
+        .map_err(Error::of_store)
+    }
+
+    /// Adds a message, as a turn of its own. A system message takes the place of the one there was.
+    ///
+    /// # Errors
+    /// As [`Session::clear`].
+    pub async fn add_message(&self, message: Message) -> Result<(), Error> {
+        let mut open = self.begin().await?;
+        open.add([message]);
+        open.save().await
+    }
+
+    /// Waits for the turns before, and loads what was said in them.
+    async fn begin(&self) -> Result<Open, Error> {
+        let begun = self.client.session_store().begin(&self.id, self.patience).await;
+        let (turn, messages) = begun.map_err(Error::of_store)?;
+        let mut open = Open { stored: Some(messages.len()), turn, messages };
+        if let Some(system) = &self.system {
+            open.system(system.clone());
+        }
+        Ok(open)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Tells whether an answer is one: what [`Client::ask`] would return.
+fn is_answer(response: &ChatResponse) -> bool {
+    let refused = response.message.refusal().is_some();
+    // A call that nobody has answered cannot stand in a conversation.
+    let waits = response.message.tool_calls().next().is_some();
+    !refused && !waits && response.finish.check(refused).is_ok()
+}
+
+/// Tells whether a message is one that people see: not a call of tools, and not a result.
+fn is_spoken(message: &Message) -> bool {
+    message.role != Role::Tool && message.tool_calls().next().is_none()
+}
+
+/// A conversation that a turn holds.
+struct Open {
+    turn: Turn,
+    messages: Vec<Message>,
+    /// How many of the messages are in the store as they are here; `None` when they differ.
+    stored: Option<usize>,
+}
+
+impl Open {
+    /// Adds what the request says, and makes it one that says everything.
+    fn request(&mut self, mut request: ChatRequest) -> ChatRequest {
+        self.add(std::mem::take(&mut request.messages));
+        request.messages = self.messages.iter().filter(|told| is_spoken(told)).cloned().collect();
+        request
+    }
+
+    fn add(&mut self, messages: impl IntoIterator<Item = Message>) {
+        for message in messages {
+            match message.role {
+                Role::System => self.system(message),
+                _ => self.messages.push(message),
+            }
+        }
+    }
+
+    fn system(&mut self, system: Message) {
+        if self.messages.first() == Some(&system) {
+            return;
+        }
+        if self.stored != Some(0) {
+            self.stored = None;
+        }
+        self.messages.retain(|message| message.role != Role::System);
+        self.messages.insert(0, system);
+    }
+
+    /// Remembers the turn with its answer, in one step.
+    async fn keep(&mut self, response: &ChatResponse) -> Result<(), Error> {
+        self.messages.extend(response.steps.iter().cloned());
+        self.messages.push(response.message.clone());
+        self.save().await
+    }
+
+    async fn save(&mut self) -> Result<(), Error> {
+        match self.stored {
+            Some(stored) => self.turn.commit(self.messages.split_off(stored)).await,
+            None => self.turn.replace(std::mem::take(&mut self.messages)).await,
+        }
+        .map_err(Error::of_store)
+    }
+}
+
+/// An answer on its way to the reader, with the conversation that it belongs to.
+struct Answering(State);
+
+enum State {
+    Reading {
+        answer: ChatStream,
+        accumulator: Box<Accumulator>,
+        open: Box<Open>,
+    },
+    /// The answer is complete and is being remembered; only then the reader is told.
+    Saving(Pin<Box<dyn Future<Output = Result<ChatEvent, Error>> + Send>>),
+    Over,
+}
+
+impl Stream for Answering {
+    type Item = Result<ChatEvent, Error>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let state = &mut self.get_mut().0;
+        let item = loop {
+            match state {
+                State::Over => return Poll::Ready(None),
+                State::Saving(save) => break ready!(save.as_mut().poll(context)),
+                State::Reading { answer, accumulator, .. } => {
+                    let item = ready!(Pin::new(answer).poll_next(context));
+                    match item {
+                        Some(Ok(event)) => {
+                            accumulator.push(&event);
+                            if !accumulator.is_finished() {
+                                return Poll::Ready(Some(Ok(event)));
+                            }
+                            *state = end(std::mem::replace(state, State::Over), event);
+                        }
+                        Some(Err(error)) => break Err(error),
+                        None => *state = State::Over,
+                    }
+                }
             }
         };
-        let History { messages, version } = self.0.load(id).await?;
-        Ok((Turn { store: self.clone(), id: id.to_owned(), version, _lock: lock }, messages))
+        // The conversation is free before the reader knows that the answer has ended.
+        *state = State::Over;
+        Poll::Ready(Some(item))
     }
 }
 
-impl fmt::Debug for Sessions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sessions")
-    }
-}
-
-/// One turn of a conversation. The conversation is held until this is dropped.
-pub struct Turn {
-    store: Sessions,
-    id: String,
-    /// The state of the conversation that this turn goes on from.
-    version: u64,
-    _lock: Box<dyn Send>,
-}
-
-impl Turn {
-    /// Adds what was said.
-    ///
-    /// # Errors
-    /// When the store fails, or the conversation was changed or forgotten in between (409);
-    /// nothing has changed then.
-    pub async fn commit(&mut self, messages: Vec<Message>) -> Result<(), Error> {
-        self.version = self.store.0.append(&self.id, self.version, messages).await?;
-        Ok(())
-    }
-
-    /// Puts these messages in place of all there were.
-    ///
-    /// # Errors
-    /// As [`Turn::commit`].
-    pub async fn replace(&mut self, messages: Vec<Message>) -> Result<(), Error> {
-        self.version = self.store.0.save(&self.id, self.version, messages).await?;
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Turn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Turn").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
-
-/// The boxed twin of [`SessionStore`].
-trait Erased: Send + Sync {
-    fn load<'a>(&'a self, id: &'a str) -> Boxed<'a, History>;
-    fn append<'a>(&'a self, id: &'a str, version: u64, messages: Vec<Message>) -> Boxed<'a, u64>;
-    fn save<'a>(&'a self, id: &'a str, version: u64, messages: Vec<Message>) -> Boxed<'a, u64>;
-    fn exists<'a>(&'a self, id: &'a str) -> Boxed<'a, bool>;
-    fn lock<'a>(&'a self, id: &'a str) -> Boxed<'a, Box<dyn Send>>;
-}
-
-impl<S: SessionStore> Erased for S {
-    fn load<'a>(&'a self, id: &'a str) -> Boxed<'a, History> {
-        Box::pin(SessionStore::load(self, id))
-    }
-
-    fn append<'a>(&'a self, id: &'a str, version: u64, messages: Vec<Message>) -> Boxed<'a, u64> {
-        Box::pin(SessionStore::append(self, id, version, messages))
-    }
-
-    fn save<'a>(&'a self, id: &'a str, version: u64, messages: Vec<Message>) -> Boxed<'a, u64> {
-        Box::pin(SessionStore::save(self, id, version, messages))
-    }
-
-    fn exists<'a>(&'a self, id: &'a str) -> Boxed<'a, bool> {
-        Box::pin(SessionStore::exists(self, id))
-    }
-
-    fn lock<'a>(&'a self, id: &'a str) -> Boxed<'a, Box<dyn Send>> {
-        Box::pin(async move { Ok(Box::new(SessionStore::lock(self, id).await?) as Box<dyn Send>) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{History, MemorySessionStore, Message, SessionStore, Sessions};
-    use crate::base::clock::{ManualClock, millis, secs};
-    use std::time::Duration;
-
-    #[tokio::test]
-    async fn a_turn_that_is_not_committed_leaves_nothing() {
-        let sessions = Sessions::new(MemorySessionStore::new());
-        drop(sessions.begin("a", secs(1)).await.unwrap());
-        let (mut turn, history) = sessions.begin("a", secs(1)).await.unwrap();
-        assert!(history.is_empty());
-        turn.commit(vec![Message::user("Hi"), Message::assistant("Hello")]).await.unwrap();
-        drop(turn);
-        let (_turn, history) = sessions.begin("a", secs(1)).await.unwrap();
-        assert_eq!(history.len(), 2);
-        let (_turn, history) = sessions.begin("b", secs(1)).await.unwrap();
-        assert!(history.is_empty());
-    }
-
-    #[tokio::test]
-    async fn turns_of_one_conversation_wait_for_each_other() {
-        let sessions = Sessions::new(MemorySessionStore::new());
-        let turn = sessions.begin("a", secs(1)).await.unwrap();
-        assert_eq!(sessions.begin("a", millis(1)).await.unwrap_err().status(), 409);
-        drop(turn);
-        assert!(sessions.begin("a", millis(1)).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn conversations_are_forgotten_after_their_time() {
-        let hands = ManualClock::new();
-        let store = MemorySessionStore::new().ttl(secs(10)).clock(hands.clock());
-        let version = store.append("a", 0, vec![Message::user("Hi")]).await.unwrap();
-        hands.advance(secs(9));
-        store.append("a", version, vec![Message::assistant("Hello")]).await.unwrap();
-        hands.advance(secs(9));
-        assert_eq!(store.load("a").await.unwrap().messages.len(), 2);
-        hands.advance(secs(1));
-        assert!(!store.exists("a").await.unwrap());
-    }
-
-    #[tokio::test]
-    async fn for_ever_is_a_time_to_live() {
-        let store = MemorySessionStore::new().ttl(Duration::MAX);
-        let version = store.append("a", 0, vec![Message::user("Hi")]).await.unwrap();
-        store.append("a", version, vec![Message::assistant("Hello")]).await.unwrap();
-        assert_eq!(store.load("a").await.unwrap().messages.len(), 2);
-    }
-
-    #[tokio::test]
-    async fn a_turn_whose_beginning_is_gone_is_not_kept() {
-        let hands = ManualClock::new();
-        let store = MemorySessionStore::new().ttl(secs(10)).max_sessions(1).clock(hands.clock());
-        let sessions = Sessions::new(store);
-        let (mut turn, _) = sessions.begin("a", secs(1)).await.unwrap();
-        turn.commit(vec![Message::system("Be kind.")]).await.unwrap();
-        hands.advance(secs(10));
-        let expired = turn.commit(vec![Message::user("Hi")]).await.unwrap_err();
-        assert_eq!(expired.status(), 409);
-        drop(turn);
-        assert!(!sessions.exists("a").await.unwrap());
-        let (mut turn, _) = sessions.begin("a", secs(1)).await.unwrap();
-        turn.commit(vec![Message::system("Be kind.")]).await.unwrap();
-        let (mut other, _) = sessions.begin("b", secs(1)).await.unwrap();
-        other.commit(vec![Message::user("I take the place.")]).await.unwrap();
-        assert_eq!(turn.commit(vec![Message::user("Hi")]).await.unwrap_err().status(), 409);
-        assert_eq!(turn.replace(vec![Message::user("Hi")]).await.unwrap_err().status(), 409);
-        drop(turn);
-        let (_turn, history) = sessions.begin("a", secs(1)).await.unwrap();
-        assert!(history.is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_version_is_written_once() {
-        let store = MemorySessionStore::new();
-        let first = store.append("a", 0, vec![Message::user("Hi")]).await.unwrap();
-        assert!(store.append("a", 0, vec![Message::user("Me, too")]).await.is_err());
-        let second = store.save("a", first, vec![Message::user("Ho")]).await.unwrap();
-        assert!(store.append("a", first, vec![Message::user("Late")]).await.is_err());
-        assert_eq!(store.load("a").await.unwrap(), History::new(vec![Message::user("Ho")], second));
-    }
-
-    #[tokio::test]
-    async fn memory_is_bounded_by_bytes() {
-        let store = MemorySessionStore::new().max_bytes(10_000);
-        for id in ["a", "b", "c"] {
-            store.save(id, 0, vec![Message::user("x".repeat(4_000))]).await.unwrap();
+/// Begins to remember an answer whose end, `event`, has come.
+fn end(state: State, event: ChatEvent) -> State {
+    let State::Reading { answer, accumulator, mut open } = state else { return state };
+    // The stream of the model goes here: a budget need not wait for the store.
+    drop(answer);
+    State::Saving(Box::pin(async move {
+        let response = accumulator.finish()?;
+        if is_answer(&response) {
+            open.keep(&response).await?;
         }
-        assert!(!store.exists("a").await.unwrap(), "the oldest made room");
-        assert!(store.exists("b").await.unwrap() && store.exists("c").await.unwrap());
-        let too_long = store.save("d", 0, vec![Message::user("x".repeat(20_000))]).await;
-        assert_eq!(too_long.unwrap_err().status(), 413);
-        assert!(store.exists("b").await.unwrap(), "nothing made room for what cannot be kept");
-    }
+        Ok(event)
+    }))
 }
