@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// The programs of the tests, and every example. `openapi-spec-validator` is from PyPI.
+/// The programs of the tests, and every example that is an application. `openapi-spec-validator` is from PyPI.
 pub fn test() {
     for program in [env!("CARGO_BIN_EXE_described"), env!("CARGO_BIN_EXE_sound")] {
         validate(program, Command::new(program).arg("openapi").output().unwrap());
@@ -12,9 +12,14 @@ pub fn test() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let manifest = fs::read_to_string(examples.join("Cargo.toml")).unwrap();
     let sections = manifest.split("[[example]]").skip(1);
-    let names = sections.map(|section| section.split('"').nth(1).unwrap());
     let mut found = 0;
-    for name in names {
+    for section in sections {
+        let mut texts = section.split('"').skip(1).step_by(2);
+        let (name, path) = (texts.next().unwrap(), texts.next().unwrap());
+        // A lesson without a server has no routes to describe.
+        if !fs::read_to_string(examples.join(path)).unwrap().contains("ember::app!()") {
+            continue;
+        }
         let mut run = Command::new(env!("CARGO"));
         run.current_dir(&examples).args(["run", "-q", "--all-features", "--example", name]);
         run.args(["--", "openapi"]);
