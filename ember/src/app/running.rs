@@ -1,7 +1,7 @@
 //! A served application, from its first component to its last hook.
 
 use super::ready::Ready;
-use crate::base::{Error, Result};
+use crate::base::{Clock, Error, Result};
 use crate::web::HookEvent;
 use crate::web::server::{self, Server, ServerHandle, ThreadRuntime, Workers};
 use std::net::SocketAddr;
@@ -80,9 +80,7 @@ impl Stop {
 
     /// As [`Stop::gracefully`], with another time to finish in. A shorter one overrules an earlier call.
     pub fn within(&self, grace: Duration) {
-        let now = Instant::now();
-        // A time that cannot be reached is as good as a year.
-        let deadline = now.checked_add(grace).unwrap_or(now + Duration::from_secs(31_536_000));
+        let deadline = Clock::system().after(grace);
         self.deadline.send_modify(|earlier| {
             *earlier = Some(earlier.map_or(deadline, |earlier| earlier.min(deadline)));
         });

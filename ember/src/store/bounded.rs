@@ -92,7 +92,14 @@ impl<V> BoundedMap<V> {
     }
 
     pub(crate) fn remove_prefix(&mut self, prefix: &str) {
-        self.entries.retain(|key, _| !key.starts_with(prefix));
+        let weight = &mut self.weight;
+        self.entries.retain(|key, entry| {
+            let stays = !key.starts_with(prefix);
+            if !stays {
+                *weight = weight.saturating_sub(entry.weight);
+            }
+            stays
+        });
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -158,5 +165,18 @@ mod tests {
         }
         assert!(map.order.len() <= 2 * 4 + 1);
         assert_eq!(map.get("a", now), Some(&999));
+    }
+
+    #[test]
+    fn what_is_removed_weighs_nothing() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        let mut map = BoundedMap::new(9).max_weight(10);
+        map.insert_weighed("a/1", 1, 6, later, now);
+        map.remove_prefix("a/");
+        map.insert_weighed("b", 2, 6, later, now);
+        assert_eq!((map.get("b", now), map.len()), (Some(&2), 1));
+        map.insert_weighed("c", 3, 6, later, now);
+        assert_eq!((map.get("b", now), map.get("c", now)), (None, Some(&3)));
     }
 }

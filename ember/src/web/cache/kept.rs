@@ -45,6 +45,12 @@ impl CachedResponse {
         &self.body
     }
 
+    /// About how many bytes it takes.
+    pub(super) fn weight(&self) -> u64 {
+        let headers = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+        (self.body.len() + headers.sum::<usize>()) as u64
+    }
+
     /// Returns the answer as it is sent again.
     pub fn to_response(&self) -> Response {
         let mut response = Response::new(Body::from(self.body.clone()));

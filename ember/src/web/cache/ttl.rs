@@ -46,24 +46,41 @@ pub struct TtlCache {
     ttl: Duration,
     clock: Clock,
     rules: CacheRules,
+    max_entries: usize,
+    max_bytes: u64,
     entries: Arc<Mutex<BoundedMap<CachedResponse>>>,
 }
 
 impl TtlCache {
-    /// Keeps at most 1,024 answers, each for this time.
+    /// How many bytes all answers together have at most where nothing else is said: 64 MiB.
+    pub const DEFAULT_MAX_BYTES: u64 = 64 << 20;
+
+    /// Keeps at most 1,024 answers of [`TtlCache::DEFAULT_MAX_BYTES`] together, each for this time.
     pub fn new(ttl: Duration) -> Self {
+        let (max_entries, max_bytes) = (1024, Self::DEFAULT_MAX_BYTES);
         Self {
             ttl,
             clock: Clock::system(),
             rules: CacheRules::new(),
-            entries: Arc::new(Mutex::new(BoundedMap::new(1024))),
+            max_entries,
+            max_bytes,
+            entries: room(max_entries, max_bytes),
         }
     }
 
     /// Sets how many answers are kept, of at most 1 MiB each; the oldest make room for new ones.
     #[must_use]
     pub fn max_entries(mut self, entries: usize) -> Self {
-        self.entries = Arc::new(Mutex::new(BoundedMap::new(entries)));
+        self.max_entries = entries;
+        self.entries = room(entries, self.max_bytes);
+        self
+    }
+
+    /// Sets how many bytes all answers together may have, keys and headers included.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes;
+        self.entries = room(self.max_entries, bytes);
         self
     }
 
@@ -96,6 +113,10 @@ impl TtlCache {
     }
 }
 
+fn room(entries: usize, bytes: u64) -> Arc<Mutex<BoundedMap<CachedResponse>>> {
+    Arc::new(Mutex::new(BoundedMap::new(entries).max_weight(bytes)))
+}
+
 impl CacheEngine for TtlCache {
     async fn get(&self, key: &str) -> Option<CachedResponse> {
         self.entries().get(key, self.clock.now()).cloned()
@@ -103,9 +124,8 @@ impl CacheEngine for TtlCache {
 
     async fn put(&self, key: &str, response: CachedResponse) {
         let now = self.clock.now();
-        // A time that the clock cannot reach is as good as a year.
-        let expires = now.checked_add(self.ttl).unwrap_or(now + Duration::from_secs(31_536_000));
-        self.entries().insert(key, response, expires, now);
+        let weight = key.len() as u64 + response.weight();
+        self.entries().insert_weighed(key, response, weight, self.clock.after(self.ttl), now);
     }
 
     async fn invalidate_prefix(&self, prefix: &str) {
@@ -156,6 +176,15 @@ mod tests {
         }
         assert!(cache.get("/b\n").await.is_none());
         assert!(cache.get("/a\n").await.is_some() && cache.get("/c\n").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn all_answers_together_are_bounded() {
+        let cache = TtlCache::new(secs(30)).max_bytes(40);
+        for key in ["/a\n", "/b\n"] {
+            cache.put(key, answer("twenty-two bytes, this")).await;
+        }
+        assert!(cache.get("/a\n").await.is_none() && cache.get("/b\n").await.is_some());
     }
 
     #[tokio::test]

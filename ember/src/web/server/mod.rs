@@ -45,6 +45,7 @@ pub use unix::{UnixPeer, UnixSocket};
 
 use super::health::Health;
 use super::site::Site;
+use crate::base::Clock;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -287,8 +288,7 @@ impl Stop {
             health.stop();
         }
         let now = Instant::now();
-        // A time that cannot be reached is as good as a year.
-        let latest = now.checked_add(grace).unwrap_or(now + Duration::from_secs(31_536_000));
+        let latest = Clock::system().after(grace);
         self.phase.send_modify(|phase| {
             *phase = match *phase {
                 Phase::Stopping { notice, deadline } => {
