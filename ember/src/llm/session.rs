@@ -132,7 +132,7 @@ impl Session {
         let mut open = self.begin().await?;
         let request = open.request(request.into());
         let answer = self.client.stream(request).await?;
-        let (accumulator, open) = (Accumulator::new(), Box::new(open));
+        let (accumulator, open) = (Box::default(), Box::new(open));
         Ok(ChatStream::new(Answering(State::Reading { answer, accumulator, open })))
     }
 
@@ -277,7 +277,7 @@ struct Answering(State);
 enum State {
     Reading {
         answer: ChatStream,
-        accumulator: Accumulator,
+        accumulator: Box<Accumulator>,
         open: Box<Open>,
     },
     /// The answer is complete and is being remembered; only then the reader is told.
