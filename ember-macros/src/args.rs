@@ -33,10 +33,30 @@ impl Args {
         Self { text: text.flatten(), ..args }
     }
 
+    /// Reads the arguments of `#[plugin]`, which understands every key.
+    pub(crate) fn parse_open(tokens: TokenStream, sink: &Sink) -> Self {
+        let text = |input: ParseStream<'_>| {
+            input.peek(LitStr).then(|| input.parse::<LitStr>()).transpose()
+        };
+        let (text, args) = Self::parse_with("plugin", None, tokens, sink, text);
+        Self { text: text.flatten(), ..args }
+    }
+
     /// As [`Args::parse`], where something else than a text may come first.
     pub(crate) fn parse_after<T>(
         name: &str,
         known: &[&str],
+        tokens: TokenStream,
+        sink: &Sink,
+        first: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
+    ) -> (Option<T>, Self) {
+        Self::parse_with(name, Some(known), tokens, sink, first)
+    }
+
+    /// Reads the arguments; every key is understood where none are listed.
+    fn parse_with<T>(
+        name: &str,
+        known: Option<&[&str]>,
         tokens: TokenStream,
         sink: &Sink,
         first: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
@@ -72,7 +92,7 @@ impl Args {
     fn option(
         &mut self,
         name: &str,
-        known: &[&str],
+        known: Option<&[&str]>,
         input: ParseStream<'_>,
         sink: &Sink,
     ) -> syn::Result<()> {
@@ -83,7 +103,9 @@ impl Args {
             return Ok(());
         }
         let value = input.parse()?;
-        if !known.iter().any(|known| key == known) {
+        if let Some(known) = known
+            && !known.iter().any(|known| key == known)
+        {
             sink.at(&key, unknown(name, known, &key.to_string()));
         } else if let Some(earlier) = self.options.iter().find(|option| option.key == key) {
             sink.at(&key, format!("the option `{key}` is set twice"));

@@ -5,7 +5,7 @@
 //! difference is read like any other.
 
 use crate::{
-    ai_route, blueprint, catch, component, hook, middleware, provider, route, schema, tool,
+    ai_route, blueprint, catch, component, hook, middleware, plugin, provider, route, schema, tool,
 };
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote};
@@ -55,6 +55,7 @@ fn expand_item(mut item: Item) -> TokenStream {
         "ai_route",
         "tool",
         "provider",
+        "plugin",
         "derive",
         "hook",
         "catch",
@@ -78,6 +79,7 @@ fn expand_item(mut item: Item) -> TokenStream {
         "ai_route" => ai_route::attribute(arguments, item),
         "tool" => tool::attribute(arguments, item),
         "provider" => provider::attribute(arguments, item),
+        "plugin" => plugin::attribute(arguments, item),
         "hook" => hook::attribute(arguments, item),
         "catch" => catch::attribute(arguments, item),
         "middleware" => middleware::attribute(arguments, item),

@@ -25,6 +25,7 @@ pub(crate) const TOKEN_LIMITS: &str = "token_limits";
 pub(crate) const TOOLS: &str = "tools";
 
 pub(crate) const DESCRIPTION: &str = "description";
+pub(crate) const MAX_CALLS: &str = "max_calls";
 pub(crate) const NAME: &str = "name";
 pub(crate) const TIMEOUT: &str = "timeout";
 
@@ -32,6 +33,9 @@ pub(crate) const API_KEY_ENV: &str = "api_key_env";
 pub(crate) const BASE_URL_ENV: &str = "base_url_env";
 pub(crate) const DEFAULT_MODEL: &str = "default_model";
 pub(crate) const MODEL_ENV: &str = "model_env";
+
+pub(crate) const KIND: &str = "kind";
+pub(crate) const MAKE: &str = "make";
 
 /// The attribute of a tool's argument that gives its default.
 pub(crate) const DEFAULT: &str = "default";

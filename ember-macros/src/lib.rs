@@ -27,6 +27,7 @@ mod middleware;
 mod component;
 mod tool;
 mod provider;
+mod plugin;
 mod schema;
 mod test;
 #[cfg(test)]
@@ -106,6 +107,12 @@ pub fn tool(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn provider(attribute: TokenStream, item: TokenStream) -> TokenStream {
     provider::attribute(attribute.into(), item.into()).into()
+}
+
+/// A type that is found by a kind and a name. See `ember::plugin`.
+#[proc_macro_attribute]
+pub fn plugin(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    plugin::attribute(attribute.into(), item.into()).into()
 }
 
 /// An async function that is a test. See `ember::test`.

@@ -4,7 +4,8 @@ pub mod describe;
 mod tool_output;
 
 pub use crate::ai::AiOptions;
-pub use crate::base::{Error, Location};
+pub use crate::base::plugin::{plugin, plugin_value};
+pub use crate::base::{Error, Location, PluginDescriptor};
 pub use crate::default_json;
 pub use crate::llm::tool::{
     Arguments, FromToolContext, Parameters, ToolDescriptor, ToolFuture, ToolItem, ToolNeeds,

@@ -42,6 +42,7 @@
 //! - `openai` (default): talks to OpenAI and to whatever is compatible with it.
 //! - `anthropic` (default): talks to Anthropic.
 //! - `gemini` (default): talks to Gemini.
+//! - `builtin-tools`: `llm::tool::builtin`, tools for the time, pages of the web and files.
 //! - `cors`: `Cors`, for pages of other origins.
 //! - `compression`: `Compression` of responses and `Decompression` of requests.
 //! - `files`: `StaticFiles`, and `Ember::files`.
@@ -112,6 +113,8 @@ pub use ember_macros::component;
 pub use ember_macros::hook;
 #[doc = include_str!("docs/middleware.md")]
 pub use ember_macros::middleware;
+#[doc = include_str!("docs/plugin.md")]
+pub use ember_macros::plugin;
 #[doc = include_str!("docs/provider.md")]
 pub use ember_macros::provider;
 #[doc = include_str!("docs/test.md")]
@@ -152,7 +155,7 @@ pub mod prelude {
     };
     pub use crate::{
         Ember, JsonSchema, ai_route, blueprint, catch, component, delete, get, head, hook,
-        middleware, options, patch, post, provider, put, route, tool, url_for,
+        middleware, options, patch, plugin, post, provider, put, route, tool, url_for,
     };
     pub use bytes::Bytes;
     pub use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};

@@ -348,3 +348,42 @@ async fn the_environment_chooses_the_provider() {
         "{unknown}"
     );
 }
+
+/// Looks something up.
+#[tool(max_calls = 2, timeout = secs(1))]
+async fn look_up(key: u8) -> u8 {
+    key
+}
+
+#[tokio::test]
+async fn a_tool_is_called_so_often_and_no_more() {
+    let look_up_twice = |a: u8, b: u8| {
+        let reply = FakeReply::new().tool_call("look_up", json!({"key": a}));
+        reply.tool_call("look_up", json!({"key": b}))
+    };
+    let script = [
+        look_up_twice(1, 2).tool_call("look_up", json!({"key": 3})),
+        look_up_twice(4, 5).tool_call("add", json!({"a": 1, "b": 2})),
+        FakeReply::new().text("Enough."),
+    ];
+    let request = || ChatRequest::from("x").tool(look_up {}).tool(add {});
+    let (_, response) = both(&script, request()).await;
+    let parts = response.steps.iter().flat_map(|step| step.content.iter());
+    let results = parts.filter_map(|part| match part {
+        Part::ToolResult(result) => Some((result.content.as_str(), result.is_error)),
+        _ => None,
+    });
+    let refused = ("the tool `look_up` can be called 2 times and no more: go on without", true);
+    let expected = [("1", false), ("2", false), refused, refused, refused, ("3", false)];
+    assert_eq!(results.collect::<Vec<_>>(), expected);
+    // The next request counts anew, and so does a tool that is made by hand.
+    let hand = Tool::from(look_up {}).max_calls(1);
+    assert_eq!((hand.options().max_calls, hand.options().timeout), (Some(1), Some(secs(1))));
+    let (_, again) = both(
+        &[look_up_twice(7, 8), FakeReply::new().text("So.")],
+        ChatRequest::from("x").tool(hand),
+    )
+    .await;
+    let told = format!("{:?}", again.steps);
+    assert!(told.contains("can be called once and no more"), "{told}");
+}

@@ -39,5 +39,9 @@ mod events;
 mod faults;
 mod conversation;
 mod command;
+#[cfg(feature = "builtin-tools")]
+mod builtin_tools;
+mod conformance;
 mod llm_sessions;
+mod plugins;
 mod openapi;

@@ -182,7 +182,7 @@ async fn mistakes_are_told_to_the_model() {
     for part in [
         "`city` is missing",
         "`days` does not fit",
-        "`options` does not fit at `a`",
+        "`options` does not fit at `/a`",
         "no parameter `cty`",
     ] {
         assert!(content.contains(part), "{part}: {content}");

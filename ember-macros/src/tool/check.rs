@@ -5,14 +5,15 @@ use crate::{doc, keys};
 use proc_macro2::Span;
 use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
-use syn::{Expr, GenericArgument, Path, PathArguments, Type};
+use syn::{Expr, GenericArgument, Ident, Path, PathArguments, Type};
 
 /// A tool in which nothing is wrong that a macro can see.
 pub(super) struct Checked {
     pub(super) ember: Path,
     pub(super) name: String,
     pub(super) description: String,
-    pub(super) timeout: Option<Expr>,
+    /// The options that are set when the tool is made, as methods and their values.
+    pub(super) options: Vec<(Ident, Expr)>,
     pub(super) inputs: Vec<Input>,
 }
 
@@ -48,7 +49,12 @@ impl Checked {
             None => doc::before_heading(&doc::text(&function.attributes)),
         };
         let inputs = arguments.into_iter().filter_map(|argument| input(argument, sink)).collect();
-        Self { timeout: args.take(keys::TIMEOUT), ember: args.ember, name, description, inputs }
+        let options = [keys::TIMEOUT, keys::MAX_CALLS].into_iter().filter_map(|key| {
+            let value = args.take(key)?;
+            Some((Ident::new(key, Span::call_site()), value))
+        });
+        let options = options.collect();
+        Self { options, ember: args.ember, name, description, inputs }
     }
 }
 

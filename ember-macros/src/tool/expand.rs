@@ -16,14 +16,7 @@ pub(super) fn expand(tool: &Checked, function: &Function) -> TokenStream {
     let parameters = parameters(&tool.inputs);
     let needs = needs(&tool.inputs);
     let call = call(tool, function);
-    let options = tool.timeout.as_ref().map(|timeout| {
-        let variable = local("options");
-        quote! {
-            fn options(#variable: &mut __ember::ToolOptions) {
-                #variable.timeout(#timeout);
-            }
-        }
-    });
+    let options = options(tool);
     let block = in_block(
         &tool.ember,
         quote! {
@@ -40,6 +33,20 @@ pub(super) fn expand(tool: &Checked, function: &Function) -> TokenStream {
         },
     );
     quote!(#function #name_type #block)
+}
+
+/// Sets the options of the attribute.
+fn options(tool: &Checked) -> Option<TokenStream> {
+    let variable = local("options");
+    let sets = tool.options.iter().map(|(method, value)| quote!(#variable.#method(#value);));
+    let sets: Vec<_> = sets.collect();
+    (!sets.is_empty()).then(|| {
+        quote! {
+            fn options(#variable: &mut __ember::ToolOptions) {
+                #(#sets)*
+            }
+        }
+    })
 }
 
 /// A variable of ours: one of the user's that has the same name is another.

@@ -132,7 +132,7 @@ impl Session {
         let mut open = self.begin().await?;
         let request = open.request(request.into());
         let answer = self.client.stream(request).await?;
-        let (accumulator, open) = (Box::new(Accumulator::new()), Box::new(open));
+        let (accumulator, open) = (Box::default(), Box::new(open));
         Ok(ChatStream::new(Answering(State::Reading { answer, accumulator, open })))
     }
 

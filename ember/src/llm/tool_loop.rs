@@ -153,7 +153,8 @@ impl Rounds {
 
 /// Runs the calls of one turn at the same time; the results are in the order of the calls.
 async fn run(observer: &Observer, tools: &ToolRegistry, calls: &[ToolCall]) -> Vec<ToolResult> {
-    join_all(calls.iter().map(|call| observer.execute(tools, call))).await
+    let admitted = calls.iter().map(|call| (call, tools.admit(call)));
+    join_all(admitted.map(|(call, admission)| observer.execute(tools, call, admission))).await
 }
 
 struct LoopStream {

@@ -1,7 +1,7 @@
 //! Testing an application without a socket and without a model.
 //!
 //! [`TestClient`] calls a [`Ready`](crate::Ready) application directly, streams included;
-//! [`FakeProvider`] plays the model.
+//! [`FakeProvider`] plays the model, and [`conformance`] tests a provider of one's own.
 //!
 //! ```
 //! use ember::prelude::*;
@@ -22,6 +22,7 @@
 
 mod client;
 mod response;
+pub mod conformance;
 
 pub use crate::base::clock::ManualClock;
 pub use crate::llm::{FakeProvider, FakeReply};

@@ -16,7 +16,7 @@ use super::events::{
 use super::message::{ToolCall, ToolResult};
 use super::provider::{BoxProvider, Provider};
 use super::stream::{Accumulator, ChatEvent, ChatStream};
-use super::tool::ToolRegistry;
+use super::tool::{Admission, ToolRegistry};
 use crate::base::Env;
 use futures_util::stream::unfold;
 use std::sync::Arc;
@@ -83,11 +83,16 @@ impl Observer {
     }
 
     /// Runs a tool.
-    pub(super) async fn execute(&self, tools: &ToolRegistry, call: &ToolCall) -> ToolResult {
+    pub(super) async fn execute(
+        &self,
+        tools: &ToolRegistry,
+        call: &ToolCall,
+        admission: Admission,
+    ) -> ToolResult {
         self.emit(|| ToolStart { call: Arc::new(call.clone()) }).await;
         let started = Instant::now();
         let span = ToolSpan::new(tools, call, &self.env);
-        let result = tools.execute(call).instrument(span.inner()).await;
+        let result = tools.execute_admitted(call, admission).instrument(span.inner()).await;
         span.answered(&result);
         let both = || (Arc::new(call.clone()), Arc::new(result.clone()));
         if result.is_error {

@@ -5,6 +5,7 @@ use serde::de::value::Error as ValueError;
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
+use serde_path_to_error::{Path, Segment};
 
 /// The arguments of a call, as the model gave them, on their way to a function's parameters.
 ///
@@ -96,7 +97,7 @@ impl Arguments {
             }
             Err(error) => format!(
                 "the argument `{name}` does not fit at `{}`: {}",
-                error.path(),
+                pointer(error.path()),
                 error.inner()
             ),
         };
@@ -128,6 +129,18 @@ impl Arguments {
             self.mistakes.push(format!("there is no parameter `{name}`; {hint}"));
         }
     }
+}
+
+/// A place within an argument as a JSON pointer (RFC 6901).
+fn pointer(path: &Path) -> String {
+    let steps = path.iter().map(|step| match step {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        // A variant of an enum is the member that is named after it.
+        Segment::Enum { variant } => format!("/{variant}"),
+        Segment::Unknown => "/?".to_owned(),
+    });
+    steps.collect()
 }
 
 /// The parameters of a tool, as they are described to a model.
@@ -198,7 +211,7 @@ mod tests {
         assert_eq!(
             error.message(),
             "the argument `city` is missing; \
-             the argument `days` does not fit at `[0]`: invalid type: string \"x\", expected u8; \
+             the argument `days` does not fit at `/0`: invalid type: string \"x\", expected u8; \
              there is no parameter `citty`; the parameters are `city`, `days`"
         );
     }

@@ -33,6 +33,7 @@ pub type ToolFuture = Pin<Box<dyn Future<Output = Result<String, ToolError>> + S
 #[derive(Clone)]
 pub struct Tool(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     name: String,
     description: String,
@@ -40,12 +41,12 @@ struct Inner {
     call: Call,
     options: ToolOptions,
     location: Option<Location>,
-    needs: ToolNeeds,
+    needs: Arc<ToolNeeds>,
     specs: Specs,
 }
 
 /// The tool as providers describe it, made when it is first wanted.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Specs {
     openai: OnceLock<Value>,
     anthropic: OnceLock<Value>,
@@ -53,9 +54,10 @@ struct Specs {
     responses: OnceLock<Value>,
 }
 
+#[derive(Clone)]
 enum Call {
     Plain(fn(Arguments) -> ToolFuture),
-    Shared(Box<dyn Fn(Arguments) -> ToolFuture + Send + Sync>),
+    Shared(Arc<dyn Fn(Arguments) -> ToolFuture + Send + Sync>),
     /// The tool runs elsewhere: the calls go back to whoever asked.
     Declared,
 }
@@ -66,12 +68,21 @@ enum Call {
 pub struct ToolOptions {
     /// How long a call may take; the client's limit where there is none.
     pub timeout: Option<Duration>,
+    /// How often the model may call it while it answers one request; as often as it likes where
+    /// there is no limit.
+    pub max_calls: Option<usize>,
 }
 
 impl ToolOptions {
     /// Sets how long a call may take.
     pub fn timeout(&mut self, limit: Duration) -> &mut Self {
         self.timeout = Some(limit);
+        self
+    }
+
+    /// Sets how often the model may call it while it answers one request.
+    pub fn max_calls(&mut self, calls: usize) -> &mut Self {
+        self.max_calls = Some(calls);
         self
     }
 }
@@ -92,7 +103,7 @@ impl Tool {
         Fut: Future<Output = Result<T, ToolError>> + Send + 'static,
         T: Serialize,
     {
-        let call = Call::Shared(Box::new(move |arguments| {
+        let call = Call::Shared(Arc::new(move |arguments| {
             let work = function(arguments.into_value());
             Box::pin(async move { Ok(to_text(&work.await?)?) })
         }));
@@ -130,9 +141,23 @@ impl Tool {
             call,
             options: ToolOptions::default(),
             location: None,
-            needs: ToolNeeds::default(),
+            needs: Arc::default(),
             specs: Specs::default(),
         })))
+    }
+
+    /// Sets how long a call may take.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        Arc::make_mut(&mut self.0).options.timeout(limit);
+        self
+    }
+
+    /// Sets how often the model may call it while it answers one request, in all its turns.
+    #[must_use]
+    pub fn max_calls(mut self, calls: usize) -> Self {
+        Arc::make_mut(&mut self.0).options.max_calls(calls);
+        self
     }
 
     /// The tool that a macro described.
@@ -150,7 +175,7 @@ impl Tool {
             call: Call::Plain(descriptor.call),
             options,
             location: Some(descriptor.location),
-            needs,
+            needs: Arc::new(needs),
             specs: Specs::default(),
         }))
     }

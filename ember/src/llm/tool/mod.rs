@@ -11,6 +11,8 @@ mod parameter;
 mod descriptor;
 mod item;
 mod registry;
+#[cfg(feature = "builtin-tools")]
+pub mod builtin;
 
 pub use arguments::{Arguments, Parameters};
 pub use context::{FromToolContext, ToolContext, ToolNeeds};
@@ -19,4 +21,5 @@ pub use error::ToolError;
 pub(crate) use item::to_text;
 pub use item::{Tool, ToolFuture, ToolOptions};
 pub use parameter::ParameterSchema;
+pub(crate) use registry::Admission;
 pub use registry::ToolRegistry;

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -32,7 +32,16 @@ use tokio::time::timeout;
 pub struct ToolRegistry {
     tools: Arc<Tools>,
     context: ToolContext,
+    calls: CallCounts,
 }
+
+/// How often each tool was called in one request, by its place. Clones count together.
+#[derive(Debug, Clone, Default)]
+struct CallCounts(Arc<Mutex<HashMap<usize, usize>>>);
+
+/// Whether a call may run, or why not.
+#[derive(Debug)]
+pub(crate) struct Admission(Result<(), String>);
 
 #[derive(Debug, Clone)]
 struct Tools {
@@ -151,14 +160,49 @@ impl ToolRegistry {
     /// Whatever goes wrong, an unknown name, bad arguments, a failure, a panic or the time
     /// limit, comes back as a result that the model can read.
     ///
-    /// The calls of several futures run at the same time; a function that is not async runs on a
+    /// A call here belongs to no request, so [`Tool::max_calls`] does not limit it. The calls of
+    /// several futures run at the same time; a function that is not async runs on a
     /// thread of its own.
     ///
     /// # Cancel safety
     /// Dropping the future, or its time limit, stops an async function where it waits. A function
     /// that is not async cannot be stopped: it runs to its end, and nobody reads the result.
     pub async fn execute(&self, call: &ToolCall) -> ToolResult {
-        match self.try_execute(call).await {
+        self.execute_admitted(call, Admission(Ok(()))).await
+    }
+
+    /// Counts a call of the request that this registry belongs to, and tells whether it may run.
+    /// The calls of a turn are counted in their order, before any of them runs.
+    pub(crate) fn admit(&self, call: &ToolCall) -> Admission {
+        let Some(index) = self.tools.by_name.get(&call.name) else { return Admission(Ok(())) };
+        let Some(limit) = self.tools.tools[*index].options().max_calls else {
+            return Admission(Ok(()));
+        };
+        let mut counts = self.calls.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(*index).or_default();
+        if *count >= limit {
+            let times = if limit == 1 { "once".to_owned() } else { format!("{limit} times") };
+            let message = format!(
+                "the tool `{}` can be called {times} and no more: go on without",
+                call.name
+            );
+            return Admission(Err(message));
+        }
+        *count += 1;
+        Admission(Ok(()))
+    }
+
+    /// As [`ToolRegistry::execute`], for a call of a request.
+    pub(crate) async fn execute_admitted(
+        &self,
+        call: &ToolCall,
+        admission: Admission,
+    ) -> ToolResult {
+        let outcome = match admission.0 {
+            Ok(()) => self.try_execute(call).await,
+            Err(message) => Err(message),
+        };
+        match outcome {
             Ok(content) => ToolResult::new(call, content),
             Err(message) => {
                 tracing::debug!(tool = call.name, message, "a tool call failed");
