@@ -2,7 +2,8 @@
 
 use ember::llm::{
     ChatEvent, ChatRequest, Client, Error, ErrorKind, FakeProvider, FakeReply, FinishReason,
-    History, MemorySessionStore, Message, Role, SessionStore, Sessions,
+    History, MemorySessionStore, Message, Role, SessionChange, SessionQuery, SessionStore,
+    SessionSummary, Sessions,
 };
 use ember::prelude::*;
 use futures_util::future::{join_all, poll_immediate};
@@ -206,20 +207,19 @@ impl SessionStore for Slow {
         self.0.load(id).await
     }
 
-    async fn append(&self, id: &str, version: u64, messages: Vec<Message>) -> ember::Result<u64> {
+    async fn write(&self, id: &str, version: u64, change: SessionChange) -> ember::Result<u64> {
         yield_now().await;
-        let version = self.0.append(id, version, messages).await;
+        let version = self.0.write(id, version, change).await;
         yield_now().await;
         version
     }
 
-    async fn save(&self, id: &str, version: u64, messages: Vec<Message>) -> ember::Result<u64> {
-        yield_now().await;
-        self.0.save(id, version, messages).await
+    async fn delete(&self, id: &str) -> ember::Result<bool> {
+        self.0.delete(id).await
     }
 
-    async fn delete(&self, id: &str) -> ember::Result<()> {
-        self.0.delete(id).await
+    async fn list(&self, query: SessionQuery) -> ember::Result<Vec<SessionSummary>> {
+        self.0.list(query).await
     }
 
     async fn exists(&self, id: &str) -> ember::Result<bool> {

@@ -1,19 +1,21 @@
-use super::extract::{client_of, component};
+use super::conversations::Conversation;
+use super::extract::client_of;
+use super::owner::Owner;
 use super::token_stream::{DONE, TokenStream};
 use crate::base::sse::Event;
 use crate::base::{Error, ErrorKind, Schema, random_id};
 use crate::llm::{
-    Accumulator, ChatEvent, ChatRequest, ChatStream, Client, Message, Part, Role, Sessions, Tool,
-    Turn,
+    Accumulator, ChatEvent, ChatRequest, ChatStream, Client, Message, Part, Role, SessionChange,
+    SessionMetadata, Sessions, Tool, Turn,
 };
+use crate::web::RequestParts;
 use crate::web::extract::FromRequestParts;
 use crate::web::operation::{Operation, Parameter};
-use crate::web::{Principal, RequestParts};
 use futures_core::Stream;
 use futures_util::stream;
 use http::HeaderName;
 use http::header::HeaderValue;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
@@ -68,6 +70,8 @@ pub struct ConversationContext {
     messages: Vec<Message>,
     /// How many of the messages are in the store as they are here; `None` when they differ.
     stored: Option<usize>,
+    /// What is noted of the conversation, where the store has it otherwise.
+    noted: Option<SessionMetadata>,
     client: Client,
     /// What every request of this turn is to say, beside its messages.
     settings: ChatRequest,
@@ -75,17 +79,11 @@ pub struct ConversationContext {
 
 impl FromRequestParts for ConversationContext {
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        let sessions: Sessions = component(parts)?;
+        let owner = Owner::of(parts)?;
         let asked = parts.headers().get(CONVERSATION_ID).map(checked_id).transpose()?;
-        // A principal's ids are a space of their own, which nobody else's id leads into.
-        let space = match parts.extensions().get::<Principal>() {
-            Some(principal) => format!("principal/{}/{}", principal.id.len(), principal.id),
-            None => "anonymous".to_owned(),
-        };
-        let is_anonymous = parts.extensions().get::<Principal>().is_none();
         let id = match asked {
-            Some(id) if !is_anonymous || is_issued(&id) => id,
-            Some(id) if sessions.exists(&format!("{space}/{id}")).await? => id,
+            Some(id) if !owner.is_anonymous || is_issued(&id) => id,
+            Some(id) if owner.sessions.exists(&owner.key(&id)).await? => id,
             _ => random_id()?,
         };
         let header = HeaderValue::from_str(&id)?;
@@ -93,9 +91,9 @@ impl FromRequestParts for ConversationContext {
             response.headers_mut().insert(CONVERSATION_ID, header);
         });
         let client = client_of(parts)?;
-        let (turn, messages) = sessions.begin(&format!("{space}/{id}"), PATIENCE).await?;
+        let (turn, messages) = owner.sessions.begin(&owner.key(&id), PATIENCE).await?;
         let (stored, settings) = (Some(messages.len()), ChatRequest::default());
-        Ok(Self { id, turn, stored, messages, client, settings })
+        Ok(Self { id, turn, stored, noted: None, messages, client, settings })
     }
 
     fn describe(operation: &mut Operation) {
@@ -172,6 +170,30 @@ impl ConversationContext {
         self.stored = None;
     }
 
+    /// What is noted of the conversation beside its messages.
+    pub fn metadata(&self) -> &SessionMetadata {
+        self.noted.as_ref().unwrap_or_else(|| self.turn.metadata())
+    }
+
+    /// Notes something of the conversation: a title, a language. It is remembered as messages are.
+    pub fn note(&mut self, name: impl Into<String>, value: impl Into<Value>) {
+        let noted = self.noted.get_or_insert_with(|| self.turn.metadata().clone());
+        noted.insert(name.into(), value.into());
+    }
+
+    /// The conversation as a document, with its system message.
+    pub fn document(&self) -> Conversation {
+        Conversation::new(self.id(), self.messages.clone()).metadata(self.metadata().clone())
+    }
+
+    /// Puts what a document says in place of what was said and noted, under the id that this
+    /// conversation has.
+    pub fn restore(&mut self, document: Conversation) {
+        self.messages = document.messages;
+        self.noted = Some(document.metadata);
+        self.stored = None;
+    }
+
     /// Estimates how many tokens the conversation has.
     pub fn estimate_tokens(&self) -> u64 {
         self.messages.iter().map(Message::estimate_tokens).sum()
@@ -230,16 +252,19 @@ impl ConversationContext {
         self
     }
 
-    /// Remembers the messages as they are now.
+    /// Remembers the messages and the notes as they are now.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn save(&mut self) -> Result<(), Error> {
-        match self.stored {
-            Some(stored) if stored == self.messages.len() => return Ok(()),
-            Some(stored) => self.turn.commit(self.messages[stored..].to_vec()).await?,
-            None => self.turn.replace(self.messages.clone()).await?,
-        }
+        let mut change = match self.stored {
+            Some(stored) if stored == self.messages.len() && self.noted.is_none() => return Ok(()),
+            Some(stored) => SessionChange::append(self.messages[stored..].to_vec()),
+            None => SessionChange::replace(self.messages.clone()),
+        };
+        change.metadata.clone_from(&self.noted);
+        self.turn.write(change).await?;
+        self.noted = None;
         self.stored = Some(self.messages.len());
         Ok(())
     }

@@ -9,9 +9,13 @@ mod token_limits;
 mod route;
 mod extract;
 mod token_stream;
+mod owner;
+mod conversations;
 mod conversation;
 
 pub use conversation::{CONVERSATION_ID, ConversationContext};
+pub use conversations::Conversation;
+pub(crate) use conversations::routes as conversation_routes;
 pub use route::AiOptions;
 pub use token_limits::TokenLimits;
 pub use token_stream::{IntoToken, TokenStream, sse_stream};

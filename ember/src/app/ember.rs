@@ -3,7 +3,7 @@ use super::launch::LaunchError;
 use super::lifecycle::Lifecycle;
 use super::model::Model;
 use super::ready::Ready;
-use crate::ai::{AiOptions, TokenLimits};
+use crate::ai::{AiOptions, TokenLimits, conversation_routes};
 use crate::base::error::BoxError;
 use crate::base::{Descriptor as _, Env, Finding, Location, Registry, Scope};
 use crate::llm::tool::ToolDescriptor;
@@ -214,6 +214,21 @@ impl Ember {
     #[must_use]
     pub fn sessions(self, store: impl SessionStore) -> Self {
         self.component(Sessions::new(store))
+    }
+
+    /// Lets clients see their own conversations, by three routes below this path:
+    ///
+    /// - `GET /conversations` lists those of the authenticated principal, the one that was changed
+    ///   last first, in pages (`?limit=20&before=…`). Whoever is nobody gets 401: the ids of
+    ///   strangers are their keys.
+    /// - `GET /conversations/{id}` returns one, a [`Conversation`](crate::ai::Conversation), without
+    ///   the instructions that the model was given.
+    /// - `DELETE /conversations/{id}` forgets one. A turn of it that is under way fails in its end.
+    ///
+    /// Somebody else's conversation is 404, as one that does not exist.
+    #[must_use]
+    pub fn conversations(self, path: impl AsRef<str>) -> Self {
+        conversation_routes(path.as_ref()).into_iter().fold(self, Self::route)
     }
 
     /// Sets who answers when no provider is configured, or `LLM_PROVIDER` is `fake`.

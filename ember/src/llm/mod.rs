@@ -62,7 +62,10 @@ pub use message::{
 };
 pub use provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor, Timeouts};
 pub use session::Session;
-pub use session_store::{History, MemorySessionStore, SessionStore, Sessions, Turn};
+pub use session_store::{
+    History, MemorySessionStore, SessionChange, SessionMetadata, SessionQuery, SessionStore,
+    SessionSummary, Sessions, Turn,
+};
 pub use stream::{Accumulator, ChatEvent, ChatStream, TextStream};
 pub use structured::{JsonEvent, JsonStream, PartialJson, Structured};
 pub use tool::{Tool, ToolContext, ToolError, ToolRegistry};

@@ -161,7 +161,8 @@ impl Session {
     /// # Errors
     /// When the store fails.
     pub async fn history_with_tools(&self) -> Result<Vec<Message>, Error> {
-        self.client.session_store().load(&self.id).await.map_err(Error::of_store)
+        let history = self.client.session_store().load(&self.id).await;
+        Ok(history.map_err(Error::of_store)?.messages)
     }
 
     /// Forgets what was said. The system message stays.

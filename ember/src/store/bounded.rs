@@ -46,6 +46,12 @@ impl<V> BoundedMap<V> {
         self.entries.get(key).filter(|entry| now < entry.expires).map(|entry| &entry.value)
     }
 
+    /// What is there and has not expired, in no order.
+    pub(crate) fn iter(&self, now: Instant) -> impl Iterator<Item = (&str, &V)> {
+        let fresh = self.entries.iter().filter(move |(_, entry)| now < entry.expires);
+        fresh.map(|(key, entry)| (key.as_str(), &entry.value))
+    }
+
     /// Puts a value in, and drops what has expired or is too much.
     pub(crate) fn insert(&mut self, key: &str, value: V, expires: Instant, now: Instant) {
         self.insert_weighed(key, value, 0, expires, now);
