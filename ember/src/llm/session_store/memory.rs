@@ -221,7 +221,7 @@ impl fmt::Debug for MemorySessionStore {
 
 #[cfg(test)]
 mod tests {
-    use super::{History, MemorySessionStore, Message, SessionChange, SessionQuery, SessionStore};
+    use super::{History, MemorySessionStore, Message, SessionChange, SessionStore};
     use crate::base::clock::{ManualClock, millis, secs};
     use crate::llm::Sessions;
     use std::time::Duration;
