@@ -30,6 +30,7 @@ mod caches;
 mod grouping;
 mod embeddings;
 mod histories;
+mod laws;
 mod lifecycle;
 mod provider;
 mod layers;
