@@ -117,7 +117,7 @@ fn kinds_are_spaces_of_their_own() {
     let of = |kind| PluginDescriptor::find(kind, "memory").unwrap().location.line;
     assert_ne!(of("it_store"), of("it_parser"));
     assert_eq!(Registry::plugins("it_parser").iter().len(), 1);
-    assert_eq!(Registry::plugins("provider").iter().len(), 0);
+    assert_eq!(Registry::plugins("tool").iter().len(), 0);
 }
 
 #[test]

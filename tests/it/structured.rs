@@ -7,7 +7,7 @@ use ember::llm::{
     Usage,
 };
 use ember::prelude::*;
-use ember_tests::{Reply, Upstream};
+use ember_tests::{Reply, Seen, Upstream};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -271,14 +271,118 @@ async fn a_server_that_refuses_the_schema_is_asked_in_a_plainer_way() {
         assert_eq!(client.prompt("?").json::<City>().await.unwrap(), paris());
     }
     let seen = upstream.seen();
-    assert_eq!(seen.len(), 4, "the way that worked is remembered");
+    assert_eq!(seen.len(), 5, "the way that worked is remembered");
+    let strict = |at: usize| seen[at].json()["response_format"]["json_schema"]["strict"].clone();
+    assert_eq!((strict(0), strict(1)), (json!(true), json!(false)));
     let forced = json!({"type": "function", "function": {"name": "City"}});
-    assert_eq!(seen[1].json()["tool_choice"], forced);
-    for seen in &seen[2..] {
+    assert_eq!(seen[2].json()["tool_choice"], forced);
+    for seen in &seen[3..] {
         assert_eq!(seen.json()["response_format"], json!({"type": "json_object"}));
     }
     let fixed = client.prompt("?").json_mode(JsonMode::Schema).json::<City>().await;
     assert_eq!(fixed.unwrap_err().kind(), ErrorKind::InvalidRequest);
+}
+
+/// What answers a request, whole or streamed.
+fn answer(seen: &Seen, text: &str) -> Reply {
+    if seen.json()["stream"] != true {
+        return message(json!({"role": "assistant", "content": text}));
+    }
+    let chunk = |delta: Value, finish: Value| json!({"id": "c1", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
+    let reply = Reply::events().data(chunk(json!({"content": text}), Value::Null));
+    reply.data(chunk(json!({}), json!("stop"))).data("[DONE]")
+}
+
+fn refuses(what: &str) -> Reply {
+    Reply::json(400, json!({"error": {"message": what, "type": "invalid_request_error"}}))
+}
+
+fn strictness(upstream: &Upstream) -> Vec<Value> {
+    let format = |seen: &Seen| seen.json()["response_format"]["json_schema"]["strict"].clone();
+    upstream.seen().iter().map(format).collect()
+}
+
+#[tokio::test]
+async fn a_schema_that_cannot_be_enforced_is_shown() {
+    for streamed_first in [false, true] {
+        let upstream = Upstream::start(|seen| {
+            match seen.json()["response_format"]["json_schema"]["strict"] == true {
+                true => refuses("Invalid schema for response_format 'City': too complex"),
+                false => answer(seen, PARIS),
+            }
+        })
+        .await;
+        let client = openai(&upstream);
+        for streamed in [streamed_first, !streamed_first] {
+            let prompt = client.prompt("?");
+            let city = match streamed {
+                false => prompt.json::<City>().await.unwrap(),
+                true => prompt.json_stream().await.unwrap().value().await.unwrap(),
+            };
+            assert_eq!(city, paris());
+        }
+        assert_eq!(strictness(&upstream), [json!(true), json!(false), json!(false)]);
+        let shown = upstream.seen()[1].json()["response_format"]["json_schema"]["schema"].clone();
+        assert_eq!(shown["required"], json!(["name", "inhabitants"]), "as it is, and not lowered");
+        let other: City = client.prompt("?").model("large").json().await.unwrap();
+        assert_eq!(other, paris());
+        let number: Sum = match client.prompt("?").json().await {
+            Ok(sum) => sum,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Decode);
+                Sum { value: 0 }
+            }
+        };
+        assert_eq!(number.value, 0);
+        let later = strictness(&upstream).split_off(3);
+        assert_eq!(later[..2], [json!(true), json!(false)], "another model is another matter");
+        assert_eq!(later[2..4], [json!(true), json!(false)], "and so is another schema");
+    }
+}
+
+#[tokio::test]
+async fn a_way_that_has_not_worked_is_not_kept() {
+    let upstream = Upstream::start(|seen| {
+        match seen.json()["response_format"]["json_schema"]["strict"] == true {
+            true => refuses("response_format: schema is too complex"),
+            false => Reply::json(500, json!({"error": {"message": "boom"}})),
+        }
+    })
+    .await;
+    let client = openai(&upstream);
+    for _ in 0..2 {
+        let error = client.prompt("?").json::<City>().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Server);
+        let error = client.prompt("?").json_stream::<City>().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Server);
+    }
+    let [strict, loose] = [json!(true), json!(false)];
+    let each = [strict, loose];
+    assert_eq!(strictness(&upstream), each.iter().cycle().take(8).cloned().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn who_enforces_every_schema_is_not_shown_a_loose_one() {
+    let upstream = Upstream::start(|seen| match seen.json().get("output_config") {
+        Some(_) => Reply::json(
+            400,
+            json!({"type": "error", "error": {
+                "type": "invalid_request_error", "message": "The compiled grammar is too large.",
+            }}),
+        ),
+        None => {
+            let input: Value = serde_json::from_str(PARIS).unwrap();
+            let call = json!({"type": "tool_use", "id": "t1", "name": "City", "input": input});
+            Reply::json(200, json!({"id": "m1", "content": [call], "stop_reason": "tool_use"}))
+        }
+    })
+    .await;
+    let config = ProviderConfig::new("anthropic", "c").api_key("k").base_url(upstream.url());
+    let client = Client::new(HttpProvider::anthropic(&config).unwrap());
+    assert_eq!(client.prompt("?").json::<City>().await.unwrap(), paris());
+    let seen = upstream.seen();
+    assert_eq!(seen.len(), 2);
+    assert_eq!(seen[1].json()["tool_choice"], json!({"type": "tool", "name": "City"}));
 }
 
 /// Tells whether a value may become another by growing at its end.
