@@ -5,9 +5,7 @@ use super::model::Model;
 use super::ready::Ready;
 use crate::ai::{AiOptions, TokenLimits};
 use crate::base::error::BoxError;
-use crate::base::{
-    Descriptor as _, Env, Finding, Location, PluginDescriptor, Registry, Scope,
-};
+use crate::base::{Descriptor as _, Env, Finding, Location, PluginDescriptor, Registry, Scope};
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
     Client, FakeProvider, MemorySessionStore, SessionStore, Sessions, Tool, ToolRegistry,

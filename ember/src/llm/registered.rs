@@ -141,7 +141,7 @@ inventory::submit! {
         .api_key_env("GEMINI_API_KEY")
         .model_env("GEMINI_MODEL")
         .base_url_env("GEMINI_BASE_URL")
-        .default_model("gemini-2.5-flash")
+        .default_model("gemini-3.5-flash-lite")
 }
 
 #[cfg(feature = "openai")]

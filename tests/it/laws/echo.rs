@@ -1,7 +1,7 @@
 //! Law 3: an answer that is read and sent back as history says what it said, what is not known of
 //! it included.
 
-use super::document::{Answer, Piece, answer};
+use super::document::{Answer, End, Piece, answer};
 use super::{Wire, cases};
 use ember::llm::{ChatRequest, Message, ToolResult};
 use proptest::prelude::*;
@@ -125,7 +125,7 @@ proptest! {
     #[test]
     fn what_was_read_goes_back_as_it_came(mut answer in answer()) {
         // A turn that did not end well does not go on.
-        answer.end = super::document::End::Done;
+        answer.end = End::Done;
         for wire in Wire::ALL {
             let (echoed, expected) = (echoed(wire, &answer), expected(wire, &answer));
             prop_assert_eq!(&echoed, &expected, "{:?}: {:#} instead of {:#}", wire, echoed, expected);

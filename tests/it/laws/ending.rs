@@ -1,7 +1,7 @@
 //! Laws 4 and 7: an answer ends once, is cut exactly where its provider's last word is missing, and
 //! no call of it runs that is not whole.
 
-use super::document::{End, Piece, answer};
+use super::document::{Answer, End, Piece, answer};
 use super::streams::Streamed;
 use super::{Wire, cases, fold};
 use ember::llm::{ChatEvent, ErrorKind, FinishReason};
@@ -79,7 +79,6 @@ async fn counted() -> u8 {
 
 #[tokio::test]
 async fn calls_of_a_truncated_turn_never_run() {
-    use super::document::Answer;
     for wire in Wire::ALL {
         for end in [End::Limit, End::Filter] {
             let call = Piece::Call {
@@ -119,12 +118,7 @@ async fn calls_of_a_truncated_turn_never_run() {
 async fn nothing_follows_the_end() {
     for wire in [Wire::OpenAi, Wire::Responses, Wire::Anthropic] {
         let text = |text: &str| Piece::Text { text: text.into(), source: None, mark: None };
-        let answer = super::document::Answer {
-            pieces: vec![text("once")],
-            end: End::Done,
-            step: 9,
-            tokens: (1, 1),
-        };
+        let answer = Answer { pieces: vec![text("once")], end: End::Done, step: 9, tokens: (1, 1) };
         let once = Streamed::of(wire, &answer).body("\n");
         let upstream =
             Upstream::start(move |_| Reply::events().send(once.clone()).send(once.clone())).await;

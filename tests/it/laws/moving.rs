@@ -8,6 +8,7 @@ use ember::llm::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What is said in a conversation: who says it, what sort of thing it is, and a word that is
 /// nowhere else.
@@ -90,7 +91,7 @@ fn said(messages: &[Message]) -> Vec<(usize, usize, Said)> {
 }
 
 /// What stands in a value, in the order in which it stands there.
-fn words(value: &Value) -> Vec<String> {
+fn words_of(value: &Value) -> Vec<String> {
     let text = value.to_string();
     let chars = |c: char| c.is_ascii_alphanumeric() || c == '-';
     text.split(|c: char| !chars(c)).map(str::to_owned).collect()
@@ -126,19 +127,15 @@ proptest! {
             let body: Value = serde_json::from_slice(&encoded.body).unwrap();
             let spoken = spoken(wire, &body);
             let holds = |value: &Value, kind: &str, word: &str| match kind {
-                // Bytes go as base64, and a text beside others without a border.
-                "media" => true,
-                "call" => words(value).iter().any(|known| known == word),
+                "call" => words_of(value).iter().any(|known| known == word),
                 _ => value.to_string().contains(word),
             };
-            let mut places = std::collections::BTreeMap::new();
-            for (at, index, (role, kind, word)) in said(&messages) {
+            let mut places = BTreeMap::new();
+            let words = said(&messages).into_iter().filter(|(.., (_, kind, _))| *kind != "media");
+            for (at, index, (role, kind, word)) in words {
                 let place = format!("messages[{at}].content[{index}]");
                 let dropped = encoded.dropped.iter().any(|dropped| dropped.what == place);
                 let found = spoken.iter().position(|(_, value)| holds(value, kind, &word));
-                if kind == "media" {
-                    continue;
-                }
                 prop_assert_eq!(found.is_some(), !dropped, "{:?}: {} {} of {:#}", wire, place, word, body);
                 if let Some(found) = found {
                     prop_assert_eq!(spoken[found].0, role, "{:?}: {}", wire, word);
@@ -150,17 +147,18 @@ proptest! {
                 }
             }
             // Media are counted: each is there or listed.
-            let media = said(&messages).into_iter().filter(|(.., (_, kind, _))| *kind == "media");
-            let listed = |at: usize, index: usize| {
+            let sent = said(&messages).into_iter().filter(|(at, index, (_, kind, _))| {
                 let place = format!("messages[{at}].content[{index}]");
-                encoded.dropped.iter().any(|dropped| dropped.what == place)
+                *kind == "media" && !encoded.dropped.iter().any(|dropped| dropped.what == place)
+            });
+            let marks: &[&str] = match wire {
+                Wire::OpenAi => &["\"type\":\"image_url\"", "\"type\":\"input_audio\""],
+                Wire::Responses => &["\"type\":\"input_image\"", "\"type\":\"input_file\""],
+                Wire::Anthropic => &["\"type\":\"image\"", "\"type\":\"document\""],
+                Wire::Gemini => &["\"inlineData\":", "\"fileData\":"],
             };
-            let sent = media.filter(|(at, index, _)| !listed(*at, *index)).count();
-            let text = body.to_string();
-            let names = ["\"image_url\":", "\"input_audio\":", "\"source\":", "\"inlineData\":", "\"fileData\":"];
-            let found: usize = names.iter().map(|name| text.matches(name).count()).sum();
-            // Chat completions say it twice: as the type, and as the member's name.
-            let found = if wire == Wire::OpenAi { text.matches("\"type\":\"image_url\"").count() + text.matches("\"type\":\"input_audio\"").count() } else { found };
+            let (text, sent) = (body.to_string(), sent.count());
+            let found: usize = marks.iter().map(|mark| text.matches(mark).count()).sum();
             prop_assert_eq!(found, sent, "{:?}: {:#}", wire, body);
         }
     }

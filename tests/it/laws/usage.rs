@@ -171,11 +171,13 @@ proptest! {
                 for (most, figure) in most.iter_mut().zip(&*snapshot) {
                     *most = figure.unwrap_or(*most);
                 }
-                let [input, read, write, output, thoughts] = snapshot;
-                let beside = matches!(wire, Wire::Gemini | Wire::Anthropic);
-                *input = input.map(|tokens| if wire == Wire::Anthropic { tokens } else { tokens + most[1] + most[2] });
-                *output = output.map(|tokens| if wire == Wire::Gemini { tokens } else { tokens + most[4] });
-                let _ = (read, write, thoughts, beside);
+                let [input, _, _, output, _] = snapshot;
+                if wire != Wire::Anthropic {
+                    *input = input.map(|tokens| tokens + most[1] + most[2]);
+                }
+                if wire != Wire::Gemini {
+                    *output = output.map(|tokens| tokens + most[4]);
+                }
             }
             if wire == Wire::Responses {
                 snapshots.drain(..snapshots.len() - 1);
