@@ -116,5 +116,5 @@ async fn every_recorded_exchange_is_read_as_it_must_be() {
     }
     println!("{} recorded answers and {} failures of embeddings", seen.0, seen.1);
     let beside = shared("recordings").map_or((0, 0), |_| (3, 6));
-    assert!(seen.0 >= 2 + beside.0 && seen.1 >= 1 + beside.1, "{seen:?}");
+    assert!(seen.0 >= 2 + beside.0 && seen.1 > beside.1, "{seen:?}");
 }

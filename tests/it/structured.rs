@@ -1,10 +1,16 @@
 //! Answers that are values of a type: with a fake provider, unary and streamed, and over a socket.
 
+use ember::base::Schema;
+use ember::llm::adapter::anthropic::Anthropic;
+use ember::llm::adapter::gemini::Gemini;
+use ember::llm::adapter::openai::OpenAi;
+use ember::llm::adapter::responses::OpenAiResponses;
+use ember::llm::adapter::{Adapter as _, Encoded};
 use ember::llm::layer::CacheConfig;
 use ember::llm::{
-    ChatEvent, Client, Error, ErrorKind, FakeProvider, FakeReply, FinishReason, HttpProvider,
-    JsonEvent, JsonMode, PartialJson, ProviderConfig, ResponseFormat, Role, Structured, ToolChoice,
-    Usage,
+    ChatEvent, ChatRequest, Client, Error, ErrorKind, FakeProvider, FakeReply, FinishReason,
+    HttpProvider, JsonEvent, JsonMode, PartialJson, ProviderConfig, ResponseFormat, Role,
+    Structured, ToolChoice, Usage,
 };
 use ember::prelude::*;
 use ember_tests::{Reply, Seen, Upstream};
@@ -383,6 +389,34 @@ async fn who_enforces_every_schema_is_not_shown_a_loose_one() {
     let seen = upstream.seen();
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[1].json()["tool_choice"], json!({"type": "tool", "name": "City"}));
+}
+
+#[test]
+fn a_loose_schema_is_written_as_it_is() {
+    let schema = Schema::of::<City>();
+    let format = ResponseFormat::LooseSchema { name: "City".into(), schema: schema.clone() };
+    let request = ChatRequest::from("?").response_format(format);
+    let body = |encoded: Encoded| -> (Value, usize) {
+        (serde_json::from_slice(&encoded.body).unwrap(), encoded.dropped.len())
+    };
+    let raw = schema.as_value();
+    let shown = json!({"name": "City", "schema": raw, "strict": false});
+    let (chat, dropped) = body(OpenAi::new().encode(&request, "m", false).unwrap());
+    let expected = json!({"type": "json_schema", "json_schema": shown});
+    assert_eq!((&chat["response_format"], dropped), (&expected, 0));
+    let (responses, dropped) = body(OpenAiResponses::new().encode(&request, "m", false).unwrap());
+    let expected = json!({"type": "json_schema", "name": "City", "schema": raw, "strict": false});
+    assert_eq!((&responses["text"]["format"], dropped), (&expected, 0));
+    let (gemini, dropped) = body(Gemini::new().encode(&request, "m", false).unwrap());
+    let config = &gemini["generationConfig"];
+    assert_eq!((&config["responseJsonSchema"], dropped), (raw, 0));
+    assert_eq!(config["responseMimeType"], "application/json");
+    // Who has no such thing says so.
+    let (anthropic, dropped) = body(Anthropic::new().encode(&request, "m", false).unwrap());
+    assert_eq!((anthropic.get("output_config"), dropped), (None, 1));
+    let deepseek = OpenAi::named("deepseek").encode(&request, "m", false).unwrap();
+    let (deepseek, dropped) = body(deepseek);
+    assert_eq!((&deepseek["response_format"]["type"], dropped), (&json!("json_object"), 1));
 }
 
 /// Tells whether a value may become another by growing at its end.

@@ -166,7 +166,7 @@ fn messages(answer: &Answer, last: Option<usize>) -> (Vec<Value>, usize) {
                 }
                 for citation in citations(source).as_array().into_iter().flatten() {
                     // Sources stand before the text as well as behind it.
-                    let place = if answer.step % 2 == 0 { 0 } else { pieces.len() };
+                    let place = if answer.step.is_multiple_of(2) { 0 } else { pieces.len() };
                     let citation = delta(index, "citations_delta", "citation", citation.clone());
                     pieces.insert(place, citation);
                 }
@@ -230,12 +230,12 @@ fn contents(answer: &Answer) -> (Vec<Value>, usize) {
     let mut last = answer.whole(Wire::Gemini);
     last["candidates"][0]["content"]["parts"] = json!([]);
     let usage = json!({"usageMetadata": last["usageMetadata"]});
-    if answer.step % 2 == 0 {
+    if answer.step.is_multiple_of(2) {
         last["usageMetadata"] = Value::Null;
     }
     events.push(last);
     let complete = events.len();
-    if answer.step % 2 == 0 {
+    if answer.step.is_multiple_of(2) {
         events.push(usage);
     }
     (events, complete)
