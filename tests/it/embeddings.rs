@@ -1,8 +1,9 @@
 //! Vectors of texts, from a service on a real socket.
 
 use ember::llm::{Embedder, ErrorKind, HttpEmbedder, ProviderConfig};
-use ember_tests::{Reply, Upstream};
+use ember_tests::{Reply, Upstream, fixtures, shared};
 use serde_json::{Value, json};
+use std::fs;
 
 fn config(name: &str, upstream: &Upstream) -> ProviderConfig {
     ProviderConfig::new(name, "vectors").api_key("sk-test").base_url(upstream.url())
@@ -53,4 +54,67 @@ async fn a_vendor_is_known_by_its_name_and_faults_are_told() {
     assert_eq!(embedder.embed(&["few"]).await.unwrap_err().kind(), ErrorKind::Decode);
     let none: [&str; 0] = [];
     assert!(embedder.embed(&none).await.unwrap().vectors.is_empty());
+}
+
+/// The texts of a recorded request.
+fn texts(request: &Value) -> Vec<String> {
+    let text = |text: &Value| text.as_str().map_or_else(|| text.to_string(), str::to_owned);
+    match (&request["requests"], &request["input"]) {
+        (Value::Array(requests), _) => {
+            requests.iter().map(|request| text(&request["content"]["parts"][0]["text"])).collect()
+        }
+        (_, Value::Array(texts)) => texts.iter().map(text).collect(),
+        (_, one) => vec![text(one)],
+    }
+}
+
+/// Exchanges that were recorded, and those that are written by hand after what is documented.
+#[tokio::test]
+async fn every_recorded_exchange_is_read_as_it_must_be() {
+    let mut seen = (0, 0);
+    for kind in ["openai-embeddings", "gemini-embeddings"] {
+        let folders = [Some(fixtures(kind)), shared(&format!("recordings/{kind}"))];
+        for file in folders.into_iter().flatten().flat_map(|folder| fs::read_dir(folder).unwrap()) {
+            let text = fs::read_to_string(file.unwrap().path()).unwrap();
+            let recording: Value = serde_json::from_str(&text).unwrap();
+            let (id, response) = (&recording["id"], recording["response"].clone());
+            let status: u16 = response["status"].as_u64().unwrap().try_into().unwrap();
+            let body = response["body"].as_str().unwrap().to_owned();
+            let upstream = Upstream::start(move |_| Reply::json(status, &body)).await;
+            let vendor = recording["provider"].as_str().unwrap();
+            let config = config(vendor, &upstream);
+            let texts = texts(&recording["request"]["body"]);
+            let outcome = match kind {
+                "gemini-embeddings" => HttpEmbedder::gemini(&config).unwrap().embed(&texts).await,
+                _ => HttpEmbedder::openai(&config).unwrap().embed(&texts).await,
+            };
+            match (outcome, &recording["expected"]["error"]) {
+                (Ok(embeddings), Value::Null) => {
+                    seen.0 += 1;
+                    assert_eq!(embeddings.vectors.len(), texts.len(), "{id}");
+                    let asked = &recording["request"]["body"];
+                    let asked = [
+                        &asked["dimensions"],
+                        &asked["output_dimension"],
+                        &asked["requests"][0]["output_dimensionality"],
+                    ];
+                    let asked = asked.into_iter().find_map(Value::as_u64);
+                    for vector in &embeddings.vectors {
+                        let length = asked.unwrap_or(embeddings.vectors[0].len() as u64);
+                        assert_eq!(vector.len() as u64, length, "{id}");
+                        assert!(vector.iter().all(|number| number.is_finite()), "{id}");
+                    }
+                }
+                (Err(error), expected) if !expected.is_null() => {
+                    seen.1 += 1;
+                    assert_eq!(error.message(), expected["message"].as_str().unwrap(), "{id}");
+                    assert_eq!(error.status(), Some(status), "{id}");
+                }
+                (outcome, expected) => panic!("{id}: {outcome:?} where {expected} was expected"),
+            }
+        }
+    }
+    println!("{} recorded answers and {} failures of embeddings", seen.0, seen.1);
+    let beside = shared("recordings").map_or((0, 0), |_| (3, 6));
+    assert!(seen.0 >= 2 + beside.0 && seen.1 > beside.1, "{seen:?}");
 }

@@ -50,6 +50,24 @@ mod twice {
     struct Second;
 }
 
+mod once {
+    #[ember::plugin(kind = "it_far", name = "same")]
+    #[derive(Default)]
+    struct Near;
+}
+
+mod far {
+    #[ember::plugin(kind = "it_far", name = "same")]
+    #[derive(Default)]
+    struct Far;
+}
+
+mod alone {
+    #[ember::plugin(kind = "it_far", name = "other")]
+    #[derive(Default)]
+    struct Alone;
+}
+
 #[test]
 fn any_kind_is_registered_with_any_metadata() {
     let memory = PluginDescriptor::find("it_store", "memory").unwrap();
@@ -77,11 +95,29 @@ fn a_plugin_is_made_by_its_default_or_by_what_is_named() {
 }
 
 #[test]
+fn two_of_a_kind_and_name_are_found_at_start_up() {
+    let findings = |module: &'static str| match ember::Ember::in_module(module).build() {
+        Ok(_) => Vec::new(),
+        Err(error) => error.findings().to_vec(),
+    };
+    let found = findings("it::plugins::twice");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].message, "2 items claim the plugin `it_twice/same`");
+    assert_eq!(found[0].places.len(), 2);
+    assert!(found[0].places.iter().all(|place| place.contains("plugins.rs:")), "{found:?}");
+    // One of them is enough to meet the other, wherever that is.
+    let elsewhere = findings("it::plugins::once");
+    assert_eq!(elsewhere.len(), 1, "{elsewhere:?}");
+    assert_eq!(elsewhere[0].message, "2 items claim the plugin `it_far/same`");
+    assert!(findings("it::plugins::alone").is_empty());
+}
+
+#[test]
 fn kinds_are_spaces_of_their_own() {
     let of = |kind| PluginDescriptor::find(kind, "memory").unwrap().location.line;
     assert_ne!(of("it_store"), of("it_parser"));
     assert_eq!(Registry::plugins("it_parser").iter().len(), 1);
-    assert_eq!(Registry::plugins("provider").iter().len(), 0);
+    assert_eq!(Registry::plugins("tool").iter().len(), 0);
 }
 
 #[test]

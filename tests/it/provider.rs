@@ -408,3 +408,29 @@ async fn dropping_a_call_closes_the_connection() {
     assert!(call.is_err());
     timeout(secs(5), upstream.hung_up()).await.expect("the connection stays open");
 }
+
+#[tokio::test]
+async fn a_time_to_wait_may_stand_in_the_document() {
+    let details = json!([
+        {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": []},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.4s"},
+    ]);
+    let error = json!({"error": {
+        "code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED", "details": details,
+    }});
+    let begun = json!({"candidates": [{"content": {"parts": [{"text": "a"}]}}]});
+    let upstream = Upstream::start(move |seen| match seen.target.contains("stream") {
+        false => Reply::json(429, &error),
+        // After it has begun, the status says nothing.
+        true => Reply::events().data(&begun).data(&error),
+    })
+    .await;
+    let config = ProviderConfig::new("gemini", "m").api_key("k").base_url(upstream.url());
+    let client = Client::new(HttpProvider::gemini(&config).unwrap());
+    let unary = client.complete("Hi").await.unwrap_err();
+    let streamed = client.stream("Hi").await.unwrap().collect().await.unwrap_err();
+    for error in [unary, streamed] {
+        assert_eq!(error.kind(), ErrorKind::RateLimit);
+        assert_eq!(error.retry_after(), Some(Duration::from_millis(34_400)));
+    }
+}

@@ -43,6 +43,9 @@ fn word(args: &mut Args, key: &str, sink: &Sink) -> Option<LitStr> {
     if text.value().trim().is_empty() {
         sink.at(&text, format!("the {key} of a plugin cannot be empty"));
     }
+    if key == keys::KIND && text.value().contains('/') {
+        sink.at(&text, "the kind of a plugin holds no `/`, which stands between kind and name");
+    }
     Some(text)
 }
 

@@ -5,7 +5,7 @@ use super::model::Model;
 use super::ready::Ready;
 use crate::ai::{AiOptions, TokenLimits, conversation_routes};
 use crate::base::error::BoxError;
-use crate::base::{Descriptor as _, Env, Finding, Location, Registry, Scope};
+use crate::base::{Descriptor as _, Env, Finding, Location, PluginDescriptor, Registry, Scope};
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
     Client, FakeProvider, MemorySessionStore, SessionStore, Sessions, Tool, ToolRegistry,
@@ -251,8 +251,8 @@ impl Ember {
     ///
     /// # Errors
     /// All problems at once: routes that contradict each other or have malformed paths, components
-    /// that are missing or provided twice, two tools of a name, a provider that is unknown or lacks
-    /// its key, a module that holds nothing.
+    /// that are missing or provided twice, two tools of a name, two plugins of a kind and name, a
+    /// provider that is unknown or lacks its key, a module that holds nothing.
     pub fn build(self) -> Result<Ready, LaunchError> {
         let (ready, findings) = self.check();
         LaunchError::unless_empty(findings)?;
@@ -270,6 +270,8 @@ impl Ember {
         let annotated_tools = Registry::<ToolDescriptor>::collect(&self.scope);
         findings.extend(annotated_tools.duplicates().into_iter().map(Finding::from));
         findings.extend(routes.iter().filter_map(check_tools));
+        let plugins = Registry::<PluginDescriptor>::collect(&self.scope);
+        findings.extend(check_plugins(&self.scope));
         let factories = Registry::<ComponentDescriptor>::collect(&self.scope);
         self.check_modules(
             &annotated
@@ -277,6 +279,7 @@ impl Ember {
                 .map(|route| route.location())
                 .chain(annotated_tools.iter().map(|tool| tool.location()))
                 .chain(factories.iter().map(|factory| factory.location()))
+                .chain(plugins.iter().map(|plugin| plugin.location))
                 .chain(gathered.locations())
                 .collect::<Vec<_>>(),
             !routes.is_empty(),
@@ -391,6 +394,16 @@ impl Ember {
     fn max_body_size(&self) -> u64 {
         2 << 20
     }
+}
+
+/// Plugins of one kind and name, of which at least one is the application's own. Whoever asks for
+/// one finds those of other crates as well, so these are looked at, too.
+fn check_plugins(scope: &Scope) -> Vec<Finding> {
+    let mut claimed = Registry::<PluginDescriptor>::collect(&Scope::everything()).duplicates();
+    claimed.retain(|duplicate| {
+        duplicate.entries.iter().any(|plugin| scope.contains(plugin.location.module))
+    });
+    claimed.into_iter().map(Finding::from).collect()
 }
 
 /// A route whose model could not tell its tools apart.

@@ -135,6 +135,9 @@ pub struct Model {
     pub price: Price,
     /// How many numbers its embeddings have, for a model that makes them.
     pub dimensions: Option<u32>,
+    /// Whether it takes a temperature. Where that is unknown, a model that thinks is sent none unless
+    /// the request names one.
+    pub takes_temperature: Option<bool>,
     /// The day from which it is deprecated, as `2026-06-09`.
     pub deprecated_from: Option<Arc<str>>,
     embeds: bool,
@@ -151,6 +154,7 @@ impl Model {
             max_output: None,
             price: Price::default(),
             dimensions: None,
+            takes_temperature: None,
             deprecated_from: None,
             embeds: false,
             capabilities: Vec::new(),
@@ -175,6 +179,13 @@ impl Model {
     #[must_use]
     pub fn price(mut self, price: Price) -> Self {
         self.price = price;
+        self
+    }
+
+    /// Sets whether it takes a temperature.
+    #[must_use]
+    pub fn takes_temperature(mut self, takes: bool) -> Self {
+        self.takes_temperature = Some(takes);
         self
     }
 

@@ -197,6 +197,16 @@ pub enum ResponseFormat {
         /// The schema.
         schema: Schema,
     },
+    /// JSON after a schema that the model is shown as it is, and that the provider does not enforce.
+    ///
+    /// Where an interface only knows schemas that it enforces, it is listed in
+    /// [`ChatResponse::dropped`].
+    LooseSchema {
+        /// What the provider calls it: letters, digits, `_` and `-`.
+        name: String,
+        /// The schema.
+        schema: Schema,
+    },
 }
 
 /// What a model has answered.

@@ -46,16 +46,19 @@ fn temperature(env: &Env) -> f64 {
     set.and_then(|name| env.parse_if(name, accept)).unwrap_or(TEMPERATURE)
 }
 
-/// Models that think refuse a temperature, or are told to be left with their own. One that is not
-/// known is taken for one that does not think.
+/// The catalogue may know. Otherwise models that think refuse a temperature, or are told to be left
+/// with their own; one that is not known is taken for one that does not think.
 fn takes_temperature(catalog: &Catalog, provider: &str, model: Option<&str>) -> bool {
     let model = model.and_then(|model| catalog.find(provider, model));
-    model.is_none_or(|model| !model.can(Capability::Reasoning))
+    model.is_none_or(|model| {
+        model.takes_temperature.unwrap_or_else(|| !model.can(Capability::Reasoning))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::llm::catalog::Model;
     use serde_json::json;
 
     fn filled(request: ChatRequest, env: &[(&str, &str)], model: Option<&str>) -> ChatRequest {
@@ -90,6 +93,22 @@ mod tests {
         let mut raw = ChatRequest::from("Hi");
         raw.extra.insert("temperature".into(), json!(0.1));
         assert_eq!(filled(raw, &env, None).temperature, None);
+    }
+
+    #[test]
+    fn the_catalogue_says_which_model_takes_a_temperature() {
+        let catalog = Catalog::new();
+        let thinks = || Model::new("p", "thinks").capability(Capability::Reasoning);
+        let sent = |model: Model| {
+            let (mut request, id) = (ChatRequest::from("Hi"), model.id.clone());
+            catalog.add(model);
+            fill(&mut request, &Env::of([("X", "")]), &catalog, "p", Some(&*id));
+            request.temperature
+        };
+        assert_eq!(sent(thinks()), None);
+        assert_eq!(sent(thinks().takes_temperature(true)), Some(TEMPERATURE));
+        assert_eq!(sent(Model::new("p", "plain")), Some(TEMPERATURE));
+        assert_eq!(sent(Model::new("p", "plain").takes_temperature(false)), None);
     }
 
     #[test]

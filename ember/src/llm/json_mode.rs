@@ -1,3 +1,5 @@
+#[cfg(feature = "openai")]
+use super::adapter::openai::Vendor;
 use super::catalog::{Capability, Catalog};
 use crate::base::{Clock, Schema};
 use crate::store::BoundedMap;
@@ -14,6 +16,9 @@ use std::time::Duration;
 pub enum JsonMode {
     /// The provider is given the schema, and enforces what it can of it.
     Schema,
+    /// The provider shows the schema to the model, and enforces nothing. It takes schemas that are
+    /// too much for what enforces them.
+    LooseSchema,
     /// The model must call a tool whose arguments are the answer.
     Tool,
     /// The provider is asked for any JSON; the schema stands in the instructions.
@@ -21,25 +26,46 @@ pub enum JsonMode {
 }
 
 impl JsonMode {
-    /// What suits a model: its provider's own schema, unless the catalogue knows that it has none.
+    /// What suits a model: its provider's own schema, unless the catalogue knows that it has none,
+    /// or the provider's interface has no place for one.
     pub(super) fn of(catalog: &Catalog, provider: &str, model: Option<&str>) -> Self {
+        let schemas = takes_schemas(provider);
         match model.and_then(|model| catalog.find(provider, model)) {
-            None => Self::Schema,
-            Some(model) if model.can(Capability::JsonSchema) => Self::Schema,
+            None if schemas => Self::Schema,
+            None => Self::Json,
+            Some(model) if schemas && model.can(Capability::JsonSchema) => Self::Schema,
             Some(model) if model.can(Capability::Tools) => Self::Tool,
             Some(_) => Self::Json,
         }
     }
 
-    /// What is tried where this is refused.
-    pub(super) fn below(self) -> Option<Self> {
+    /// What is tried where this provider refuses this.
+    pub(super) fn below(self, provider: &str) -> Option<Self> {
         match self {
-            Self::Schema => Some(Self::Tool),
+            Self::Schema if ENFORCING.contains(&provider) => Some(Self::Tool),
+            Self::Schema => Some(Self::LooseSchema),
+            Self::LooseSchema => Some(Self::Tool),
             Self::Tool => Some(Self::Json),
             Self::Json => None,
         }
     }
 }
+
+/// Tells whether a provider's interface has a place for a schema of the answer.
+fn takes_schemas(provider: &str) -> bool {
+    #[cfg(feature = "openai")]
+    {
+        Vendor::find(provider).is_none_or(|vendor| vendor.quirks.json_schema)
+    }
+    #[cfg(not(feature = "openai"))]
+    {
+        let _ = provider;
+        true
+    }
+}
+
+/// Providers that enforce every schema that they are given: a loose one means nothing to them.
+const ENFORCING: &[&str] = &["anthropic"];
 
 /// How models were last brought to answer by a schema, where the usual way was refused.
 ///
@@ -106,5 +132,39 @@ mod tests {
             assert_eq!(JsonMode::of(&catalog, "p", model), mode, "{model:?}");
         }
         assert_eq!(JsonMode::of(&catalog, "openai", Some("gpt-4o-mini")), JsonMode::Schema);
+    }
+
+    #[cfg(feature = "openai")]
+    #[test]
+    fn an_interface_without_schemas_is_given_none() {
+        let of = |model: &str| JsonMode::of(&Catalog::new(), "deepseek", Some(model));
+        assert_eq!((of("deepseek-v4-flash"), of("unheard-of")), (JsonMode::Tool, JsonMode::Json));
+    }
+
+    #[test]
+    fn each_way_is_plainer_than_the_one_before() {
+        let ways = |provider: &str| {
+            let below = |mode: &JsonMode| mode.below(provider);
+            std::iter::successors(Some(JsonMode::Schema), below).collect::<Vec<_>>()
+        };
+        use JsonMode::*;
+        assert_eq!(ways("openai"), [Schema, LooseSchema, Tool, Json]);
+        assert_eq!(ways("anthropic"), [Schema, Tool, Json]);
+    }
+
+    #[test]
+    fn ways_are_kept_by_model_and_schema_and_not_without_end() {
+        let schema = |name: &str| Schema::from(serde_json::json!({"title": name}));
+        let ways = Ways::default();
+        let key =
+            |model: usize, name: &str| Ways::key("p", Some(&model.to_string()), &schema(name));
+        assert_ne!(key(1, "a"), key(2, "a"));
+        assert_ne!(key(1, "a"), key(1, "b"));
+        for model in 0..=MAX_WAYS {
+            ways.keep(&key(model, "a"), JsonMode::Tool);
+        }
+        assert_eq!(ways.get(&key(MAX_WAYS, "a")), Some(JsonMode::Tool));
+        assert_eq!(ways.get(&key(0, "a")), None, "the oldest made room");
+        assert_eq!(ways.lock().len(), MAX_WAYS);
     }
 }

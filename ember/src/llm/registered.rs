@@ -46,7 +46,7 @@ inventory::submit! {
         .api_key_env("OPENAI_API_KEY")
         .model_env("OPENAI_MODEL")
         .base_url_env("OPENAI_BASE_URL")
-        .default_model("gpt-5-mini")
+        .default_model("gpt-5.4-mini")
 }
 
 #[cfg(feature = "openai")]
@@ -75,7 +75,7 @@ inventory::submit! {
         .api_key_env("OPENAI_API_KEY")
         .model_env("OPENAI_MODEL")
         .base_url_env("OPENAI_BASE_URL")
-        .default_model("gpt-5-mini")
+        .default_model("gpt-5.4-mini")
 }
 
 #[cfg(feature = "anthropic")]
@@ -141,7 +141,7 @@ inventory::submit! {
         .api_key_env("GEMINI_API_KEY")
         .model_env("GEMINI_MODEL")
         .base_url_env("GEMINI_BASE_URL")
-        .default_model("gemini-2.5-flash")
+        .default_model("gemini-3.5-flash-lite")
 }
 
 #[cfg(feature = "openai")]
@@ -171,7 +171,23 @@ register!(0 1 2 3 4 5 6 7 8 9 10);
 mod tests {
     use super::*;
     use crate::base::Env;
+    use crate::llm::catalog::Catalog;
     use crate::llm::error::ErrorKind;
+
+    #[test]
+    fn default_models_are_in_the_catalogue_and_not_deprecated() {
+        let catalog = Catalog::new();
+        let listed =
+            ["groq", "mistral", "deepseek", "xai", "cerebras", "openai", "openai-responses"];
+        for name in listed.into_iter().chain(["anthropic", "gemini"]) {
+            let Some(descriptor) = ProviderDescriptor::find(name).ok() else { continue };
+            let key = descriptor.api_key_env.unwrap();
+            let config = descriptor.configure(&Env::of([(key, "k")])).unwrap();
+            let model = catalog.find(name, &config.model);
+            let model = model.unwrap_or_else(|| panic!("{name}: {}", config.model));
+            assert_eq!(model.deprecated_from, None, "{name}: {}", config.model);
+        }
+    }
 
     #[test]
     fn every_vendor_can_be_chosen_by_name() {

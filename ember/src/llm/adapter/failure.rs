@@ -56,7 +56,9 @@ impl Failure {
         Self {
             kind: text("type").filter(|kind| kind != "error").or_else(|| text("status")),
             code: text("code"),
-            retry_after: retry_delay(inner).or_else(|| wait_in_text(&message)),
+            retry_after: retry_delay(inner)
+                .or_else(|| [inner, value].into_iter().find_map(retry_member))
+                .or_else(|| wait_in_text(&message)),
             message,
         }
     }
@@ -133,6 +135,21 @@ fn retry_delay(error: &Value) -> Option<Duration> {
     let details = error.get("details")?.as_array()?;
     let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str())?;
     let seconds = delay.strip_suffix('s')?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// A member in seconds, which gateways put into the document, or into what it says of its origin.
+fn retry_member(error: &Value) -> Option<Duration> {
+    let places = [Some(error), error.get("metadata")];
+    let names = ["retry_after", "retryAfter", "retry_after_seconds"];
+    let found = places
+        .into_iter()
+        .flatten()
+        .find_map(|place| names.iter().find_map(|name| place.get(name)));
+    let seconds = match found? {
+        Value::String(text) => text.trim_end_matches('s').parse().ok()?,
+        number => number.as_f64()?,
+    };
     Duration::try_from_secs_f64(seconds).ok()
 }
 
@@ -218,17 +235,23 @@ pub fn wait_hint(headers: &HeaderMap, message: &str, now: SystemTime) -> Option<
     by_milliseconds().or_else(by_seconds).or_else(by_date).or_else(|| wait_in_text(message))
 }
 
-/// Finds "try again in 1.5s", "… in 20ms" or "… in 1m30s".
+/// What stands before the time to wait, in the words of OpenAI and Groq, of Gemini, and of Azure.
+const WAIT: &[&str] = &["try again in ", "retry in ", "retry after ", "try again after "];
+
+/// Finds "try again in 1.5s", "retry in 1m30s" or "retry after 20 seconds".
 fn wait_in_text(message: &str) -> Option<Duration> {
-    let (_, rest) = message.split_once("try again in ")?;
-    let mut rest = rest;
+    let message = message.to_ascii_lowercase();
+    let (_, mut rest) = WAIT.iter().find_map(|words| message.split_once(words))?;
     let mut wait: Option<Duration> = None;
     while let Some(unit_at) =
         rest.find(|char: char| !char.is_ascii_digit() && char != '.').filter(|at| *at > 0)
     {
         let (number, tail) = rest.split_at(unit_at);
+        // A word has a space before it, and the letter of its unit in front.
+        let tail = tail.trim_start();
         let (scale, length) = match tail {
             _ if tail.starts_with("ms") => (0.001, 2),
+            _ if tail.starts_with("milli") => (0.001, 5),
             _ if tail.starts_with('s') => (1.0, 1),
             _ if tail.starts_with('m') => (60.0, 1),
             _ if tail.starts_with('h') => (3600.0, 1),
@@ -239,6 +262,9 @@ fn wait_in_text(message: &str) -> Option<Duration> {
                 .ok()?;
         wait = Some(wait.unwrap_or_default().saturating_add(part));
         rest = &tail[length..];
+        if rest.starts_with(char::is_alphabetic) {
+            break;
+        }
     }
     wait
 }
@@ -293,6 +319,26 @@ mod tests {
             "m",
         );
         check(502, "", Server, "");
+    }
+
+    #[test]
+    fn a_time_to_wait_can_stand_in_the_document() {
+        let hint = |body: &str| Failure::read(body.as_bytes()).retry_after;
+        let of = |error: &str| format!("{{\"error\":{error}}}");
+        assert_eq!(
+            hint(&of(r#"{"message":"m","details":[{"retryDelay":"34.4s"}]}"#)),
+            Some(millis(34_400))
+        );
+        assert_eq!(
+            hint(&of(r#"{"message":"m","metadata":{"retry_after":2.5}}"#)),
+            Some(millis(2_500))
+        );
+        assert_eq!(hint(r#"{"error":"slow down","retry_after":"7"}"#), Some(secs(7)));
+        assert_eq!(hint(&of(r#"{"message":"m","retry_after":-1}"#)), None);
+        assert_eq!(
+            hint(&of(r#"{"message":"m","retry_after":"soon","details":[{"retryDelay":"x"}]}"#)),
+            None
+        );
     }
 
     #[test]
@@ -367,6 +413,10 @@ mod tests {
             Some(millis(90_500))
         );
         assert_eq!(hint(&[], "try again in 20ms"), Some(millis(20)));
+        assert_eq!(hint(&[], "Please retry in 34.5s."), Some(millis(34_500)));
+        assert_eq!(hint(&[], "Please retry after 26 seconds."), Some(secs(26)));
+        assert_eq!(hint(&[], "Retry after 20 milliseconds"), Some(millis(20)));
+        assert_eq!(hint(&[], "Retry after 2 minutes and 3 days"), Some(secs(120)));
         assert_eq!(hint(&[("retry-after", "-1")], "try again later"), None);
     }
 }

@@ -187,6 +187,9 @@ fn key(provider: &str, request: &ChatRequest) -> String {
         ResponseFormat::Schema { name, schema } => {
             json!({"name": name, "schema": schema.as_value()})
         }
+        ResponseFormat::LooseSchema { name, schema } => {
+            json!({"name": name, "schema": schema.as_value(), "loose": true})
+        }
         format => json!(format!("{format:?}")),
     };
     let tools: Vec<_> = tools
@@ -535,6 +538,10 @@ mod tests {
             plain().response_format(ResponseFormat::Json),
             plain().response_format(schema("a")),
             plain().response_format(schema("b")),
+            plain().response_format(ResponseFormat::LooseSchema {
+                name: "b".into(),
+                schema: ParameterSchema::object([]),
+            }),
             ChatRequest { stop: vec!["x".into()], ..plain() },
             ChatRequest { extra: [("a".to_owned(), json!(1))].into_iter().collect(), ..plain() },
         ];

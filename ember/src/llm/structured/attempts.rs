@@ -27,6 +27,8 @@ pub(super) struct Attempts {
     mode: JsonMode,
     /// Whether the caller has chosen the mode, which is then kept.
     fixed: bool,
+    /// Whether the mode is another than the usual one, and not yet known to be accepted.
+    stepped: bool,
     /// What the mode is remembered by.
     key: String,
     /// The tool that takes the answer.
@@ -72,6 +74,7 @@ impl Attempts {
         Self {
             mode: own_mode,
             fixed: mode.is_some(),
+            stepped: false,
             client,
             request,
             shape,
@@ -104,6 +107,10 @@ impl Attempts {
             JsonMode::Schema => {
                 let (name, schema) = (self.shape.name.clone(), schema.clone());
                 request.response_format = ResponseFormat::Schema { name, schema };
+            }
+            JsonMode::LooseSchema => {
+                let (name, schema) = (self.shape.name.clone(), schema.clone());
+                request.response_format = ResponseFormat::LooseSchema { name, schema };
             }
             JsonMode::Tool => {
                 let has_others =
@@ -140,12 +147,12 @@ impl Attempts {
     }
 
     fn plainer(&mut self) -> bool {
-        let Some(mode) = self.mode.below().filter(|_| !self.fixed) else {
+        let below = self.mode.below(self.client.provider());
+        let Some(mode) = below.filter(|_| !self.fixed) else {
             return false;
         };
         tracing::debug!(from = ?self.mode, to = ?mode, "another way of asking for JSON");
-        self.mode = mode;
-        self.client.ways().keep(&self.key, mode);
+        (self.mode, self.stepped) = (mode, true);
         true
     }
 
@@ -155,6 +162,12 @@ impl Attempts {
         mut response: ChatResponse,
     ) -> Result<Verdict<T>, Error> {
         self.answers += 1;
+        let dropped_the_form =
+            response.dropped.iter().any(|dropped| dropped.what == "response_format");
+        if std::mem::take(&mut self.stepped) && !dropped_the_form {
+            // The provider has answered, so that this way is open.
+            self.client.ways().keep(&self.key, self.mode);
+        }
         self.usage = match (self.usage, response.usage) {
             (Some(before), Some(usage)) => Some(before + usage),
             (before, usage) => before.or(usage),
@@ -177,14 +190,13 @@ impl Attempts {
                 .with_code(CODE));
         }
         let reply = self.objection(&response.message, &mistakes);
-        let dropped_the_form =
-            response.dropped.iter().any(|dropped| dropped.what == "response_format");
         let said = response.steps.into_iter().chain([response.message, reply]);
         for message in said {
             self.steps.push(message.clone());
             self.request.messages.push(message);
         }
-        if dropped_the_form {
+        // Who drops an enforced schema drops a loose one as well.
+        if dropped_the_form && self.plainer() && self.mode == JsonMode::LooseSchema {
             self.plainer();
         }
         Ok(Verdict::Again(mistakes))

@@ -221,6 +221,9 @@ fn options(
     match &request.response_format {
         ResponseFormat::Text => {}
         ResponseFormat::Json => drop("response_format", "JSON is only written by a schema"),
+        ResponseFormat::LooseSchema { .. } => {
+            drop("response_format", "a schema is enforced, or not given at all");
+        }
         ResponseFormat::Schema { schema, .. } => {
             let lowered = schema.lower(Dialect::AnthropicStrict);
             match lowered.strict {

@@ -30,7 +30,10 @@ pub struct MessageDecoder {
 /// A block that is being written.
 #[derive(Debug)]
 enum Block {
-    Text,
+    Text {
+        /// Whether any of it has been told.
+        told: bool,
+    },
     Thinking {
         signature: String,
     },
@@ -162,11 +165,15 @@ impl MessageDecoder {
         };
         let open = match text("type").as_str() {
             "text" => {
-                out.extend(some(text("text")).map(ChatEvent::Text));
+                let text = some(text("text"));
+                let mut told = text.is_some();
+                out.extend(text.map(ChatEvent::Text));
                 if let Some(Value::Array(citations)) = block.remove("citations") {
-                    out.extend(citations.into_iter().map(ChatEvent::Citation));
+                    for citation in citations {
+                        cite(citation, &mut told, out);
+                    }
                 }
-                Block::Text
+                Block::Text { told }
             }
             "thinking" => {
                 // A thought that is not shown has a signature all the same.
@@ -201,9 +208,13 @@ impl MessageDecoder {
     fn add(&mut self, at: u64, delta: Delta, out: &mut VecDeque<ChatEvent>) {
         let block = self.blocks.iter_mut().find(|(known, _)| *known == at);
         match block.map(|(_, block)| block) {
-            Some(Block::Text) => {
-                out.extend(delta.text.and_then(some).map(ChatEvent::Text));
-                out.extend(delta.citation.map(ChatEvent::Citation));
+            Some(Block::Text { told }) => {
+                let text = delta.text.and_then(some);
+                *told |= text.is_some();
+                out.extend(text.map(ChatEvent::Text));
+                if let Some(citation) = delta.citation {
+                    cite(citation, told, out);
+                }
             }
             Some(Block::Thinking { signature }) => {
                 out.extend(delta.thinking.and_then(some).map(ChatEvent::Reasoning));
@@ -229,13 +240,14 @@ impl MessageDecoder {
     pub(super) fn close_block(&mut self, at: u64, out: &mut VecDeque<ChatEvent>) {
         let Some(place) = self.blocks.iter().position(|(known, _)| *known == at) else { return };
         match self.blocks.remove(place).1 {
-            Block::Text => out.push_back(ChatEvent::PartEnd { signature: None }),
+            Block::Text { .. } => out.push_back(ChatEvent::PartEnd { signature: None }),
             Block::Thinking { signature } => {
                 let mark = some(signature).map(|mark| Signature::new(&*self.provider, mark));
                 out.push_back(ChatEvent::PartEnd { signature: mark });
             }
             Block::Call { index, input } => {
-                if let Some(input) = input.filter(|input| !input.is_empty()) {
+                // No piece of it has come, so that it is what the beginning said: mostly nothing.
+                if let Some(input) = input {
                     let arguments = Value::Object(input).to_string();
                     out.push_back(ChatEvent::ToolCallDelta { index, arguments });
                 }
@@ -262,6 +274,14 @@ impl MessageDecoder {
         out.push_back(ChatEvent::Finish(finish));
         Ok(())
     }
+}
+
+/// Tells a source. It may come before the text that it is one of, which then begins here.
+fn cite(citation: Value, told: &mut bool, out: &mut VecDeque<ChatEvent>) {
+    if !std::mem::replace(told, true) {
+        out.push_back(ChatEvent::Text(String::new()));
+    }
+    out.push_back(ChatEvent::Citation(citation));
 }
 
 fn some(text: String) -> Option<String> {

@@ -40,7 +40,9 @@ impl WireUsage {
         self.cache_read_input_tokens =
             later.cache_read_input_tokens.or(self.cache_read_input_tokens);
         self.output_tokens = later.output_tokens.or(self.output_tokens);
-        self.output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
+        let thinking = |usage: &Self| usage.output_tokens_details?.thinking_tokens;
+        let thinking_tokens = thinking(&later).or(thinking(self));
+        self.output_tokens_details = Some(OutputDetails { thinking_tokens });
     }
 
     pub(super) fn into_usage(self) -> Usage {

@@ -230,6 +230,11 @@ fn generation(
             put("responseMimeType", Some("application/json".into()));
             put(member, Some(lowered.schema));
         }
+        // The member for schemas as they are, of which Gemini heeds what it knows.
+        ResponseFormat::LooseSchema { schema, .. } => {
+            put("responseMimeType", Some("application/json".into()));
+            put("responseJsonSchema", Some(schema.as_value().clone()));
+        }
     }
     put("thinkingConfig", thinking::config(request, model, dropped));
     config

@@ -1,5 +1,5 @@
 use super::partial::PartialArgs;
-use super::wire::{Candidate, Document, FunctionCall, finish};
+use super::wire::{Candidate, Document, FunctionCall, WireUsage, finish};
 use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut};
 use crate::llm::chat::{Finish, FinishReason};
 use crate::llm::error::Error;
@@ -26,6 +26,8 @@ pub struct ContentDecoder {
     partial: Option<(usize, PartialArgs)>,
     /// What was said of sources, which is told at the end, when the last word on it is known.
     sources: Map<String, Value>,
+    /// The figures so far: a later snapshot may leave out what an earlier one has told.
+    usage: WireUsage,
     finish: Option<Finish>,
     finish_reason: Option<String>,
     garbage: Garbage,
@@ -47,6 +49,7 @@ impl ContentDecoder {
             calls: 0,
             partial: None,
             sources: Map::new(),
+            usage: WireUsage::default(),
             finish: None,
             finish_reason: None,
             garbage: Garbage::default(),
@@ -81,8 +84,10 @@ impl ContentDecoder {
         for candidate in candidates.filter(|candidate| candidate.index.unwrap_or(0) == 0) {
             self.candidate(candidate, out);
         }
-        let usage = document.usage_metadata.and_then(|usage| usage.into_usage());
-        out.extend(usage.map(ChatEvent::Usage));
+        if let Some(usage) = document.usage_metadata {
+            self.usage.update(usage);
+            out.extend(self.usage.into_usage().map(ChatEvent::Usage));
+        }
         Ok(())
     }
 

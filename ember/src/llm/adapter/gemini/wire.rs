@@ -63,7 +63,7 @@ pub(super) struct FunctionCall {
 
 /// The usage as Gemini counts it: the prompt with what was cached, without what its own tools have
 /// added; the candidates without the thoughts.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WireUsage {
     prompt_token_count: Option<u64>,
@@ -74,6 +74,16 @@ pub(super) struct WireUsage {
 }
 
 impl WireUsage {
+    /// Takes over a later snapshot; what that leaves out stays as it was.
+    pub(super) fn update(&mut self, later: Self) {
+        let keep = |known: &mut Option<u64>, later: Option<u64>| *known = later.or(*known);
+        keep(&mut self.prompt_token_count, later.prompt_token_count);
+        keep(&mut self.cached_content_token_count, later.cached_content_token_count);
+        keep(&mut self.tool_use_prompt_token_count, later.tool_use_prompt_token_count);
+        keep(&mut self.candidates_token_count, later.candidates_token_count);
+        keep(&mut self.thoughts_token_count, later.thoughts_token_count);
+    }
+
     /// The usage, if there are any figures.
     pub(super) fn into_usage(self) -> Option<Usage> {
         let cached = self.cached_content_token_count;

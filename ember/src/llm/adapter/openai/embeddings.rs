@@ -7,10 +7,10 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Deserialize;
 use serde_json::{Map, json};
 
-/// `POST {base}/embeddings`; at most 2,048 texts in a request.
+/// `POST {base}/embeddings`; at most 2,048 texts in a request, where the vendor takes no fewer.
 impl EmbeddingAdapter for OpenAi {
     fn batch_limit(&self) -> usize {
-        2_048
+        self.quirks.batch
     }
 
     fn encode_texts(
@@ -23,7 +23,7 @@ impl EmbeddingAdapter for OpenAi {
         body.insert("model".into(), model.into());
         body.insert("input".into(), json!(texts));
         if let Some(dimensions) = dimensions {
-            body.insert("dimensions".into(), dimensions.into());
+            body.insert(self.quirks.dimensions.into(), dimensions.into());
         }
         Encoded::json("/embeddings", &body, Vec::new())
     }
@@ -94,6 +94,10 @@ mod tests {
         let body: Value = serde_json::from_slice(&encoded.body).unwrap();
         assert_eq!(encoded.path, "/embeddings");
         assert_eq!(body, json!({"model": "m", "input": ["a", "b"], "dimensions": 2}));
+        let mistral = OpenAi::named("mistral");
+        let encoded = mistral.encode_texts(&["a"], "m", Some(2)).unwrap();
+        let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+        assert_eq!((&body["output_dimension"], mistral.batch_limit()), (&json!(2), 256));
         let answer = json!({
             "data": [{"index": 1, "embedding": "AACAPwAAAEA="}, {"index": 0, "embedding": [0.5, 0.25]}],
             "usage": {"prompt_tokens": 7, "total_tokens": 7},

@@ -6,6 +6,7 @@
 
 mod vendors;
 mod embeddings;
+mod reasoning;
 mod request;
 mod response;
 mod stream;
@@ -56,8 +57,8 @@ impl Adapter for OpenAi {
     }
 
     fn encode(&self, request: &ChatRequest, model: &str, stream: bool) -> Result<Encoded, Error> {
-        let (body, dropped) =
-            request::encode(request, model, stream, &self.quirks).map_err(|error| {
+        let (body, dropped) = request::encode(&self.name, request, model, stream, &self.quirks)
+            .map_err(|error| {
                 Error::new(ErrorKind::InvalidRequest, "the request cannot be written")
                     .with_source(error)
             })?;

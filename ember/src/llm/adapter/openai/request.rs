@@ -1,3 +1,4 @@
+use super::reasoning::{Returned, text_part};
 use super::vendors::Quirks;
 use crate::base::schema::Dialect;
 use crate::llm::adapter::turns::{Turns, fnv1a, plain_id};
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, HashSet};
 
 /// Writes the body of a request, and lists what it could not say.
 pub(super) fn encode(
+    provider: &str,
     request: &ChatRequest,
     model: &str,
     stream: bool,
@@ -20,8 +22,9 @@ pub(super) fn encode(
     // Calls without a result, and results without a call, are refused.
     let Turns { mut dropped, unfit, .. } = Turns::of(&request.messages);
     let mut messages = Vec::with_capacity(request.messages.len());
+    let server = Server { provider, quirks };
     for (index, message) in request.messages.iter().enumerate() {
-        write_message(message, index, &unfit, quirks, &mut messages, &mut dropped);
+        write_message(message, index, &unfit, server, &mut messages, &mut dropped);
     }
     let mut drop = |what: &str, why: &str| dropped.push(Dropped::new(what, why));
     let knows = |member: &str| !quirks.refuses.contains(&member);
@@ -32,7 +35,11 @@ pub(super) fn encode(
         drop("reasoning_effort", "this server takes none");
     }
     let mut format = response_format(&request.response_format);
-    if !quirks.json_schema && matches!(request.response_format, ResponseFormat::Schema { .. }) {
+    let by_schema = matches!(
+        request.response_format,
+        ResponseFormat::Schema { .. } | ResponseFormat::LooseSchema { .. }
+    );
+    if by_schema && !quirks.json_schema {
         drop("response_format", "this server writes JSON, but not by a schema");
         format = response_format(&ResponseFormat::Json);
     }
@@ -58,6 +65,13 @@ pub(super) fn encode(
         extra: &request.extra,
     };
     Ok((serde_json::to_vec(&body)?, dropped))
+}
+
+/// Who is written to.
+#[derive(Clone, Copy)]
+struct Server<'a> {
+    provider: &'a str,
+    quirks: &'a Quirks,
 }
 
 struct Body<'a> {
@@ -139,6 +153,8 @@ struct WireMessage<'a> {
     tool_calls: Vec<WireCall<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reasoning_details: Vec<Value>,
     /// Under the name that the server knows it by.
     #[serde(flatten)]
     reasoning: BTreeMap<&'static str, Cow<'a, str>>,
@@ -152,6 +168,7 @@ impl<'a> WireMessage<'a> {
             refusal: None,
             tool_calls: Vec::new(),
             tool_call_id: None,
+            reasoning_details: Vec::new(),
             reasoning: BTreeMap::new(),
         }
     }
@@ -218,7 +235,7 @@ fn write_message<'a>(
     message: &'a Message,
     index: usize,
     unfit: &HashSet<(usize, usize)>,
-    quirks: &Quirks,
+    Server { provider, quirks }: Server<'_>,
     messages: &mut Vec<WireMessage<'a>>,
     dropped: &mut Vec<Dropped>,
 ) {
@@ -247,12 +264,15 @@ fn write_message<'a>(
         Role::Assistant => {
             let text = message.text();
             let mut wire = WireMessage::new("assistant", None);
+            let mut returned = Returned::default();
             for (part_index, part) in message.content.iter().enumerate() {
                 match part {
                     _ if !fits(part_index) => {}
                     Part::Text(_) => {}
                     Part::Refusal(_) => wire.refusal = message.refusal(),
                     Part::ToolCall(call) => wire.tool_calls.push(WireCall::new(call, quirks)),
+                    Part::Reasoning(reasoning)
+                        if returned.take(reasoning.signature.as_ref(), provider) => {}
                     // Without a mark it is plain text, which some servers want to see again.
                     Part::Reasoning(Reasoning { text, signature: None })
                         if let Some(name) = quirks.reasoning =>
@@ -268,6 +288,13 @@ fn write_message<'a>(
             // An answer needs content, a refusal or calls; `null` is not understood everywhere.
             if !text.is_empty() || (wire.refusal.is_none() && wire.tool_calls.is_empty()) {
                 wire.content = Some(Content::Text(text));
+            }
+            wire.reasoning_details = returned.details;
+            if !returned.thinking.is_empty() {
+                let text = message.text();
+                let texts = (!text.is_empty()).then(|| text_part(&text));
+                wire.content =
+                    Some(Content::Parts(returned.thinking.into_iter().chain(texts).collect()));
             }
             messages.push(wire);
         }
@@ -372,6 +399,10 @@ fn response_format(format: &ResponseFormat) -> Option<Value> {
                 "json_schema": {"name": name, "schema": lowered.schema, "strict": lowered.strict},
             }))
         }
+        ResponseFormat::LooseSchema { name, schema } => Some(json!({
+            "type": "json_schema",
+            "json_schema": {"name": name, "schema": schema.as_value(), "strict": false},
+        })),
     }
 }
 
@@ -384,7 +415,7 @@ mod tests {
     use crate::llm::tool::ParameterSchema;
 
     fn written(request: &ChatRequest, stream: bool) -> (Value, Vec<Dropped>) {
-        let (body, dropped) = encode(request, "m", stream, &Quirks::NONE).unwrap();
+        let (body, dropped) = encode("openai", request, "m", stream, &Quirks::NONE).unwrap();
         (serde_json::from_slice(&body).unwrap(), dropped)
     }
 
@@ -469,7 +500,7 @@ mod tests {
         for (name, value) in [("temperature", json!(1)), ("model", json!("x")), ("n", json!(2))] {
             request.extra.insert(name.into(), value);
         }
-        let (body, _) = encode(&request, "m", false, &Quirks::NONE).unwrap();
+        let (body, _) = encode("openai", &request, "m", false, &Quirks::NONE).unwrap();
         let text = String::from_utf8(body).unwrap();
         assert_eq!(
             text,
@@ -541,7 +572,7 @@ mod tests {
         .response_format(ResponseFormat::Schema { name: "x".into(), schema });
         let written = |name: &str| {
             let quirks = Vendor::find(name).unwrap().quirks;
-            let (body, dropped) = encode(&request, "m", true, &quirks).unwrap();
+            let (body, dropped) = encode("test", &request, "m", true, &quirks).unwrap();
             let places: Vec<_> = dropped.into_iter().map(|dropped| dropped.what).collect();
             (serde_json::from_slice::<Value>(&body).unwrap(), places)
         };
@@ -550,7 +581,8 @@ mod tests {
         assert_eq!((&mistral["tool_choice"], mistral.get("stream_options")), (&json!("any"), None));
         let id = mistral["messages"][1]["tool_call_id"].as_str().unwrap();
         assert_eq!((id.len(), &mistral["messages"][0]["tool_calls"][0]["id"]), (9, &json!(id)));
-        assert_eq!(dropped, ["messages[0].content[0]", "reasoning_effort"]);
+        assert_eq!(mistral["reasoning_effort"], "low");
+        assert_eq!(dropped, ["messages[0].content[0]"]);
         let (deepseek, dropped) = written("deepseek");
         assert_eq!(deepseek["messages"][0]["reasoning_content"], "hm");
         assert_eq!(deepseek["response_format"], json!({"type": "json_object"}));

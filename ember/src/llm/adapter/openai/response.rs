@@ -2,6 +2,7 @@
 //!
 //! Every member is optional and every enumeration open: compatible servers leave out and add.
 
+use super::reasoning::{self, Kept};
 use crate::llm::adapter::{CallIds, Failure};
 use crate::llm::chat::{ChatResponse, Finish, FinishReason, mark_truncated};
 use crate::llm::error::{Error, ErrorKind};
@@ -30,9 +31,12 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
         choice.ok_or_else(|| decode("the answer holds no choice"))?;
     let message = message.unwrap_or_default();
     let mut content = Vec::new();
-    let reasoning = message.reasoning().chain(message.content.thoughts()).collect::<String>();
-    if !reasoning.is_empty() {
-        content.push(Part::Reasoning(Reasoning::new(reasoning)));
+    let mut kept = Kept::default();
+    message.kept().for_each(|value| kept.keep(value.clone(), false));
+    let reasoning = message.reasoning().collect::<String>();
+    if !reasoning.is_empty() || kept.is_shown() {
+        let signature = kept.take_shown(provider);
+        content.push(Part::Reasoning(Reasoning { text: reasoning, signature }));
     }
     let text = message.content.texts().collect::<String>();
     if !text.is_empty() {
@@ -42,6 +46,11 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
     content.extend(refused.map(|refusal| Part::Refusal(refusal.into_owned())));
     let calls = message.tool_calls.unwrap_or_default().into_iter();
     content.extend(calls.filter_map(|call| call.into_call(&mut ids)).map(Part::ToolCall));
+    // What cannot be read of the reasoning is no text, but goes back all the same.
+    content.extend(
+        kept.take_rest(provider)
+            .map(|mark| Part::Reasoning(Reasoning { text: String::new(), signature: Some(mark) })),
+    );
     let finish = finish(finish_reason.as_deref(), &content);
     mark_truncated(&mut content, &finish.reason);
     let mut response = ChatResponse::new(Message::new(Role::Assistant, content), finish);
@@ -84,15 +93,28 @@ pub(super) struct WireMessage<'a> {
     reasoning_content: Option<Cow<'a, str>>,
     #[serde(borrow)]
     reasoning: Option<Cow<'a, str>>,
+    /// OpenRouter's, in which the same text stands once more.
+    reasoning_details: Option<Value>,
     #[serde(borrow)]
     pub(super) tool_calls: Option<Vec<WireCall<'a>>>,
 }
 
 impl WireMessage<'_> {
     /// DeepSeek's name for the reasoning, or vLLM's; some servers send both, with the same text.
-    pub(super) fn reasoning(&self) -> impl Iterator<Item = &str> {
+    /// Where there is neither, details or parts of the content may tell.
+    pub(super) fn reasoning(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let mut names = [&self.reasoning_content, &self.reasoning].into_iter().flatten();
-        names.find(|text| !text.is_empty()).map(AsRef::as_ref).into_iter()
+        let named = names.find(|text| !text.is_empty()).map(|text| Cow::Borrowed(text.as_ref()));
+        let detailed =
+            self.kept().filter(|_| named.is_none()).map(|value| reasoning::text(value).into());
+        let detailed: Vec<_> = detailed.filter(|text: &Cow<'_, str>| !text.is_empty()).collect();
+        named.into_iter().chain(detailed)
+    }
+
+    /// What must go back as it came.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &Value> {
+        let details = self.reasoning_details.as_ref().and_then(Value::as_array);
+        details.into_iter().flatten().chain(self.content.thoughts())
     }
 }
 
@@ -107,7 +129,8 @@ pub(super) enum Content<'a> {
 
 pub(super) enum ContentPart {
     Text(String),
-    Thought(String),
+    /// As it came.
+    Thought(Value),
 }
 
 impl Content<'_> {
@@ -123,10 +146,10 @@ impl Content<'_> {
         }))
     }
 
-    pub(super) fn thoughts(&self) -> impl Iterator<Item = &str> {
+    fn thoughts(&self) -> impl Iterator<Item = &Value> {
         let parts = if let Self::Parts(parts) = self { &parts[..] } else { &[] };
         parts.iter().filter_map(|part| match part {
-            ContentPart::Thought(text) => Some(text.as_str()),
+            ContentPart::Thought(value) => Some(value),
             ContentPart::Text(_) => None,
         })
     }
@@ -164,13 +187,7 @@ impl<'de> Visitor<'de> for ContentVisitor {
         while let Some(part) = parts.next_element::<Value>()? {
             let text = |key: &str| part.get(key).and_then(Value::as_str).map(str::to_owned);
             match part.get("type").and_then(Value::as_str) {
-                Some("thinking") => {
-                    let thoughts =
-                        part.get("thinking").and_then(Value::as_array).into_iter().flatten();
-                    let thoughts =
-                        thoughts.filter_map(|thought| thought.get("text").and_then(Value::as_str));
-                    content.push(ContentPart::Thought(thoughts.collect()));
-                }
+                Some("thinking") => content.push(ContentPart::Thought(part)),
                 _ => content.extend(text("text").map(ContentPart::Text)),
             }
         }
@@ -235,7 +252,7 @@ impl WireCall<'_> {
 }
 
 /// The usage as chat completions count it: the prompt includes what was cached, the completion the reasoning.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct WireUsage {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
@@ -246,18 +263,35 @@ pub(super) struct WireUsage {
     prompt_cache_hit_tokens: Option<u64>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 struct PromptDetails {
     cached_tokens: Option<u64>,
     cache_write_tokens: Option<u64>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 struct CompletionDetails {
     reasoning_tokens: Option<u64>,
 }
 
 impl WireUsage {
+    /// Takes over a later snapshot; what that leaves out stays as it was.
+    pub(super) fn update(&mut self, later: Self) {
+        let keep = |known: &mut Option<u64>, later: Option<u64>| *known = later.or(*known);
+        keep(&mut self.prompt_tokens, later.prompt_tokens);
+        keep(&mut self.completion_tokens, later.completion_tokens);
+        keep(&mut self.total_tokens, later.total_tokens);
+        keep(&mut self.prompt_cache_hit_tokens, later.prompt_cache_hit_tokens);
+        let (prompt, of) =
+            (self.prompt_tokens_details.get_or_insert_default(), later.prompt_tokens_details);
+        let of = of.unwrap_or_default();
+        keep(&mut prompt.cached_tokens, of.cached_tokens);
+        keep(&mut prompt.cache_write_tokens, of.cache_write_tokens);
+        let of = later.completion_tokens_details.unwrap_or_default();
+        let completion = self.completion_tokens_details.get_or_insert_default();
+        keep(&mut completion.reasoning_tokens, of.reasoning_tokens);
+    }
+
     pub(super) fn into_usage(self) -> Usage {
         let prompt = self.prompt_tokens_details.unwrap_or_default();
         let cached = prompt.cached_tokens.or(self.prompt_cache_hit_tokens);

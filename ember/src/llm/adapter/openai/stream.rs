@@ -1,3 +1,4 @@
+use super::reasoning::Kept;
 use super::response::{WireMessage, WireUsage, finish, in_band};
 use crate::llm::adapter::{CallIds, EventDecoder, Garbage, cut};
 use crate::llm::error::Error;
@@ -21,6 +22,12 @@ pub struct ChunkDecoder {
     /// How many calls have been told: those that name a tool.
     told: usize,
     refused: bool,
+    /// What of the reasoning must go back.
+    kept: Kept,
+    /// Whether the last that was told is reasoning.
+    thinks: bool,
+    /// The figures so far: a later snapshot may leave out what an earlier one has told.
+    usage: WireUsage,
     finish_reason: Option<String>,
     /// Whether the last chunk gave an empty text as its reason. Some servers do so at the end
     /// instead of a word, and others with every chunk.
@@ -80,6 +87,9 @@ impl ChunkDecoder {
             calls: Vec::new(),
             told: 0,
             refused: false,
+            kept: Kept::default(),
+            thinks: false,
+            usage: WireUsage::default(),
             finish_reason: None,
             empty_reason: false,
             no_reason: false,
@@ -107,8 +117,10 @@ impl ChunkDecoder {
                 self.finish_reason = Some(reason.to_owned());
             }
         }
-        let usage = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage));
-        out.extend(usage.map(|usage| ChatEvent::Usage(usage.into_usage())));
+        if let Some(usage) = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage)) {
+            self.usage.update(usage);
+            out.push_back(ChatEvent::Usage(self.usage.clone().into_usage()));
+        }
         Ok(())
     }
 
@@ -133,8 +145,17 @@ impl ChunkDecoder {
 
     /// One chunk can hold text, reasoning and pieces of several calls.
     fn delta(&mut self, delta: WireMessage<'_>, out: &mut VecDeque<ChatEvent>) {
-        let thoughts = delta.reasoning().chain(delta.content.thoughts());
-        out.extend(thoughts.map(|text| ChatEvent::Reasoning(text.to_owned())));
+        delta.kept().for_each(|value| self.kept.keep(value.clone(), true));
+        for text in delta.reasoning() {
+            self.thinks = true;
+            out.push_back(ChatEvent::Reasoning(text.into_owned()));
+        }
+        let says = delta.content.texts().any(|text| !text.is_empty())
+            || delta.refusal.as_ref().is_some_and(|refusal| !refusal.is_empty())
+            || delta.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+        if says {
+            self.end_thoughts(out);
+        }
         let texts = delta.content.texts().filter(|text| !text.is_empty());
         out.extend(texts.map(|text| ChatEvent::Text(text.to_owned())));
         if let Some(refusal) = delta.refusal.filter(|refusal| !refusal.is_empty()) {
@@ -162,6 +183,17 @@ impl ChunkDecoder {
                 None => open.early.push_str(&arguments),
             }
         }
+    }
+
+    /// What follows is no reasoning: what is kept of that belongs to what was told.
+    fn end_thoughts(&mut self, out: &mut VecDeque<ChatEvent>) {
+        if let Some(mark) = self.kept.take_shown(&self.provider) {
+            if !self.thinks {
+                out.push_back(ChatEvent::Reasoning(String::new()));
+            }
+            out.push_back(ChatEvent::PartEnd { signature: Some(mark) });
+        }
+        self.thinks = false;
     }
 
     /// Finds the call that a piece belongs to: by index, else by id, else the latest. Another id
@@ -192,14 +224,19 @@ impl ChunkDecoder {
     }
 
     /// Tells the end.
-    fn finish(&self, said_done: bool, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        let Some(reason) = self.reason(said_done) else {
+    fn finish(&mut self, said_done: bool, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+        let Some(reason) = self.reason(said_done).map(str::to_owned) else {
             return Err(cut(&self.provider));
         };
+        self.end_thoughts(out);
+        if let Some(mark) = self.kept.take_rest(&self.provider) {
+            out.push_back(ChatEvent::Reasoning(String::new()));
+            out.push_back(ChatEvent::PartEnd { signature: Some(mark) });
+        }
         let call = (self.told > 0).then(|| Part::ToolCall(ToolCall::new("", "", "")));
         let refusal = self.refused.then(|| Part::Refusal(String::new()));
         let content: Vec<_> = call.into_iter().chain(refusal).collect();
-        out.push_back(ChatEvent::Finish(finish(Some(reason), &content)));
+        out.push_back(ChatEvent::Finish(finish(Some(&reason), &content)));
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! What sets one apart from OpenAI is data: another one is another row. Addresses and members are
 //! those of each vendor's own reference; what is read needs no row, as reading is tolerant of all.
+//! Default models were chosen in November 2026 from what each vendor then offered.
 
 /// A service, or a program on one's own machine, that speaks chat completions.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,10 @@ pub struct Quirks {
     pub json_schema: bool,
     /// Whether ids of calls must be nine letters or digits.
     pub short_ids: bool,
+    /// The member that says how many dimensions the vectors of texts have.
+    pub dimensions: &'static str,
+    /// How many texts a request for vectors holds.
+    pub batch: usize,
     /// Members that are refused.
     pub refuses: &'static [&'static str],
 }
@@ -57,6 +62,8 @@ impl Quirks {
         stream_options: true,
         json_schema: true,
         short_ids: false,
+        dimensions: "dimensions",
+        batch: 2_048,
         refuses: &[],
     };
 
@@ -89,16 +96,16 @@ pub const VENDORS: [Vendor; 11] = [
         Quirks::OLDER),
     vendor!("lmstudio", "http://localhost:1234/v1", "LMSTUDIO", key_optional: true, model: "",
         Quirks::OLDER),
-    vendor!("groq", "https://api.groq.com/openai/v1", "GROQ", key_optional: false, model: "llama-3.3-70b-versatile",
+    vendor!("groq", "https://api.groq.com/openai/v1", "GROQ", key_optional: false, model: "openai/gpt-oss-120b",
         Quirks::NONE),
     vendor!("mistral", "https://api.mistral.ai/v1", "MISTRAL", key_optional: false, model: "mistral-small-latest",
         Quirks { seed: "random_seed", required: "any", stream_options: false, short_ids: true,
-            refuses: &["reasoning_effort"], ..Quirks::OLDER }),
-    vendor!("deepseek", "https://api.deepseek.com", "DEEPSEEK", key_optional: false, model: "deepseek-chat",
+            dimensions: "output_dimension", batch: 256, ..Quirks::OLDER }),
+    vendor!("deepseek", "https://api.deepseek.com", "DEEPSEEK", key_optional: false, model: "deepseek-v4-flash",
         // An answer with calls is refused if its thoughts do not come back.
         Quirks { reasoning: Some("reasoning_content"), json_schema: false, refuses: &["seed"],
             ..Quirks::OLDER }),
-    vendor!("xai", "https://api.x.ai/v1", "XAI", key_optional: false, model: "grok-4-fast",
+    vendor!("xai", "https://api.x.ai/v1", "XAI", key_optional: false, model: "grok-4.3",
         Quirks::NONE),
     vendor!("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER", key_optional: false, model: "openrouter/auto",
         Quirks { reasoning: Some("reasoning"), ..Quirks::OLDER }),

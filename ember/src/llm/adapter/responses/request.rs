@@ -112,7 +112,12 @@ impl<'a> Writer<'a> {
             Part::Text(Text { text, .. }) if text.is_empty() => {}
             Part::Text(text) if assistant => {
                 let members = self.members(text.signature.as_ref());
-                self.say("assistant", json!({"type": "output_text", "text": text.text}), members);
+                let mut part = json!({"type": "output_text", "text": text.text});
+                // What says where another provider has read has another form.
+                if members.is_some() && !text.citations.is_empty() {
+                    part["annotations"] = text.citations.as_slice().into();
+                }
+                self.say("assistant", part, members);
             }
             Part::Text(text) => {
                 self.say("user", json!({"type": "input_text", "text": text.text}), None);
@@ -251,6 +256,9 @@ fn options(request: &ChatRequest, body: &mut Map<String, Value>, dropped: &mut V
                 "schema": lowered.schema, "strict": lowered.strict,
             }))
         }
+        ResponseFormat::LooseSchema { name, schema } => Some(json!({
+            "type": "json_schema", "name": name, "schema": schema.as_value(), "strict": false,
+        })),
     };
     put("text", format.map(|format| json!({"format": format})));
     if !request.stop.is_empty() {

@@ -147,7 +147,7 @@ impl Fetcher {
             && let Some(chunk) = response.chunk().await.map_err(told)?
         {
             // One byte more than the limit tells that there is more.
-            let room = (limit + 1).saturating_sub(bytes.len());
+            let room = limit.saturating_add(1).saturating_sub(bytes.len());
             bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
         }
         Ok(head + &cut(&bytes, limit))
