@@ -10,8 +10,10 @@ mod route;
 mod extract;
 mod token_stream;
 mod conversation;
+mod model_router;
 
 pub use conversation::{CONVERSATION_ID, ConversationContext};
+pub(crate) use model_router::check_models;
 pub use route::AiOptions;
 pub use token_limits::TokenLimits;
 pub use token_stream::{IntoToken, TokenStream, sse_stream};

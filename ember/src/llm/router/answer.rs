@@ -1,6 +1,7 @@
 //! The router as a provider: the call itself moves on.
 
 use super::ModelRouter;
+use super::origins::Calls;
 use super::strategy::RoutingStrategy;
 use super::walk::{Attempt, Walk};
 use crate::llm::chat::{ChatRequest, ChatResponse};
@@ -45,6 +46,9 @@ impl Provider for ModelRouter {
                         walk.model(attempt).gauge.answered(walk.elapsed(attempt));
                     }
                     response.model.get_or_insert(name);
+                    let mut calls = Calls::default();
+                    response.tool_calls().for_each(|call| calls.add(&call.id, &call.name));
+                    walk.called(attempt, &calls);
                     return Ok(response);
                 }
                 Err(error) => walk.failed(attempt, error).await?,
@@ -55,7 +59,8 @@ impl Provider for ModelRouter {
     async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
         let mut walk = Walk::new(self, request)?;
         let (attempt, stream) = open(&mut walk).await?;
-        let moving = Moving { walk, attempt, stream, held: VecDeque::new(), begun: false };
+        let (held, calls) = (VecDeque::new(), Calls::default());
+        let moving = Moving { walk, attempt, stream, held, begun: false, calls };
         Ok(ChatStream::new(unfold(moving, |mut moving| async {
             moving.next().await.map(|item| (item, moving))
         })))
@@ -102,6 +107,7 @@ struct Moving {
     /// What has arrived and tells nothing of the answer; what is seen, once it has begun.
     held: VecDeque<ChatEvent>,
     begun: bool,
+    calls: Calls,
 }
 
 impl Moving {
@@ -112,13 +118,24 @@ impl Moving {
             }
         }
         if let Some(event) = self.held.pop_front() {
+            self.note(&event);
             return Some(Ok(event));
         }
         let item = self.stream.next().await?;
-        if let Err(error) = &item {
-            self.walk.broken(self.attempt, error).await;
+        match &item {
+            Ok(event) => self.note(event),
+            Err(error) => self.walk.broken(self.attempt, error).await,
         }
         Some(item)
+    }
+
+    fn note(&mut self, event: &ChatEvent) {
+        match event {
+            ChatEvent::ToolCallStart { id, name, .. } => self.calls.add(id, name),
+            ChatEvent::Reset => self.calls = Calls::default(),
+            ChatEvent::Finish(_) => self.walk.called(self.attempt, &self.calls),
+            _ => {}
+        }
     }
 
     /// Takes in the next event of an answer of which nothing was seen, or moves on to another model.

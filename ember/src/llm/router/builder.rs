@@ -1,4 +1,5 @@
 use super::model::{RoutedModel, Surroundings};
+use super::origins::Origins;
 use super::spec::ModelSpec;
 use super::strategy::{RoutingStrategy, Turns};
 use super::{ModelRouter, Shared};
@@ -247,8 +248,9 @@ impl ModelRouterBuilder {
             return Err(mistakes);
         }
         let Surroundings { env, clock, catalog, ledger, .. } = around;
-        let turns = Turns::default();
-        let shared = Shared { models, turns, deadline, env, clock, catalog, ledger, events };
+        let (turns, origins) = (Turns::default(), Origins::default());
+        let shared =
+            Shared { models, turns, origins, deadline, env, clock, catalog, ledger, events };
         Ok(ModelRouter { shared: Arc::new(shared), strategy, named_only })
     }
 }

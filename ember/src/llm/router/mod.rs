@@ -52,6 +52,7 @@ mod health;
 mod model;
 mod needs;
 mod strategy;
+mod origins;
 mod failover;
 mod walk;
 mod answer;
@@ -64,6 +65,7 @@ pub use strategy::{ParseStrategyError, RoutingStrategy};
 
 use self::model::RoutedModel;
 use self::needs::Needs;
+use self::origins::Origins;
 use self::strategy::Turns;
 use super::catalog::Catalog;
 use super::chat::ChatRequest;
@@ -90,6 +92,7 @@ pub struct ModelRouter {
 struct Shared {
     models: Vec<RoutedModel>,
     turns: Turns,
+    origins: Origins,
     deadline: Duration,
     env: Env,
     clock: Clock,
@@ -212,7 +215,7 @@ impl ModelRouter {
 
     /// The models that can serve a request and may be asked, in the order in which they are asked.
     fn plan(&self, request: &ChatRequest) -> Result<Vec<usize>, Error> {
-        let Shared { models, turns, .. } = &*self.shared;
+        let Shared { models, turns, origins, clock, .. } = &*self.shared;
         let named = request.model.as_deref().map(|name| self.places_of(name)).transpose()?;
         let all = match &named {
             Some(named) if self.named_only => named.clone(),
@@ -235,10 +238,14 @@ impl ModelRouter {
             return Err(self.unavailable());
         }
         let is_named = |place: &usize| named.as_ref().is_some_and(|named| named.contains(place));
-        let (first, rest): (Vec<_>, Vec<_>) = ready.into_iter().partition(is_named);
-        let takes_turn = first.is_empty();
+        let origin = origins.of(&request.messages, clock).filter(|origin| ready.contains(origin));
+        let is_meant = |place: &usize| origin.map_or(is_named(place), |origin| *place == origin);
+        let (first, rest): (Vec<_>, Vec<_>) = ready.into_iter().partition(is_meant);
+        let turns_of_rest = first.is_empty().then_some(turns);
+        let mut rest = self.strategy.order(models, rest, &needs, turns_of_rest);
+        rest.sort_by_key(|place| !is_named(place));
         let mut order = self.strategy.order(models, first, &needs, Some(turns));
-        order.extend(self.strategy.order(models, rest, &needs, takes_turn.then_some(turns)));
+        order.extend(rest);
         Ok(order)
     }
 

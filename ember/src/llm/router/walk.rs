@@ -2,6 +2,7 @@
 
 use super::failover::{Failures, Verdict};
 use super::model::RoutedModel;
+use super::origins::Calls;
 use super::{ModelRouter, Shared};
 use crate::llm::chat::ChatRequest;
 use crate::llm::error::{Error, ErrorKind};
@@ -63,6 +64,12 @@ impl Walk {
 
     pub(super) fn model(&self, attempt: Attempt) -> &RoutedModel {
         &self.shared.models[attempt.place]
+    }
+
+    /// A model has answered, and waits for the results of these calls.
+    pub(super) fn called(&self, attempt: Attempt, calls: &Calls) {
+        let Shared { origins, clock, .. } = &*self.shared;
+        origins.keep(&self.asked.messages, calls, attempt.place, clock);
     }
 
     /// How long a model has been at it.
