@@ -37,6 +37,7 @@ mod structured;
 mod precedence;
 mod events;
 mod faults;
+mod model_router;
 mod conversation;
 mod command;
 #[cfg(feature = "builtin-tools")]

@@ -411,9 +411,10 @@ async fn recover(front: &Front, streamed: bool, faults: &mut Vec<String>) {
     let attempts =
         service.attempts.lock().unwrap().iter().filter(|at| **at - started < AWAY).count();
     let shown = back.map_or("never".to_owned(), |back| format!("after {} s", back.as_secs()));
+    let count = format!("{served}/24");
     println!(
-        "{:<5} {way:<8} {:<10} {attempts:<9} {:<7} 503 for 60 s; back on the primary {shown}",
-        "S15", "Fallback", 200
+        "{:<5} {way:<8} {count:<10} {attempts:<9} {:<7} 503 for 60 s; back on the primary {shown}",
+        "S15", ""
     );
     if served != 24 {
         faults.push(format!("S15 {way}: {served} of 24 requests were served"));

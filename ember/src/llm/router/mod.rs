@@ -49,8 +49,9 @@
 mod spec;
 mod first_token;
 mod health;
-mod model;
 mod needs;
+mod model;
+mod fit;
 mod strategy;
 mod origins;
 mod failover;
