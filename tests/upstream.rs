@@ -100,6 +100,16 @@ impl Reply {
         self
     }
 
+    /// The same answer with other words in its body.
+    pub fn replaced(mut self, from: &str, to: &str) -> Self {
+        for step in &mut self.steps {
+            if let Step::Send(bytes) = step {
+                *bytes = String::from_utf8_lossy(bytes).replace(from, to).into_bytes();
+            }
+        }
+        self
+    }
+
     pub fn wait(mut self, time: Duration) -> Self {
         self.steps.push(Step::Wait(time));
         self

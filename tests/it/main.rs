@@ -40,6 +40,7 @@ mod structured;
 mod precedence;
 mod events;
 mod faults;
+mod model_router;
 mod conversation;
 mod conversations;
 mod command;

@@ -12,10 +12,12 @@ mod token_stream;
 mod owner;
 mod conversations;
 mod conversation;
+mod model_router;
 
 pub use conversation::{CONVERSATION_ID, ConversationContext};
 pub use conversations::Conversation;
 pub(crate) use conversations::routes as conversation_routes;
+pub(crate) use model_router::check_models;
 pub use route::AiOptions;
 pub use token_limits::TokenLimits;
 pub use token_stream::{IntoToken, TokenStream, sse_stream};

@@ -30,6 +30,11 @@ impl AiOptions {
         self
     }
 
+    /// The model that is asked where a request names none.
+    pub fn model_name(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
     /// Bounds the tokens that the route uses; limits around it hold as well.
     pub fn token_limits(&mut self, limits: TokenLimits) -> &mut Self {
         self.limiters.push(Limiter::new(limits, &Clock::system()));

@@ -3,12 +3,13 @@ use super::launch::LaunchError;
 use super::lifecycle::Lifecycle;
 use super::model::Model;
 use super::ready::Ready;
-use crate::ai::{AiOptions, TokenLimits, conversation_routes};
+use crate::ai::{AiOptions, TokenLimits, check_models, conversation_routes};
 use crate::base::error::BoxError;
 use crate::base::{Descriptor as _, Env, Finding, Location, PluginDescriptor, Registry, Scope};
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
-    Client, FakeProvider, MemorySessionStore, SessionStore, Sessions, Tool, ToolRegistry,
+    Client, FakeProvider, MemorySessionStore, ModelRouter, ModelSpec, SessionStore, Sessions, Tool,
+    ToolRegistry,
 };
 #[cfg(feature = "files")]
 use crate::web::middleware::StaticFiles;
@@ -210,6 +211,15 @@ impl Ember {
         self.component(client)
     }
 
+    /// Asks several models through this router, instead of what the environment describes.
+    ///
+    /// The application's client is made of it, unless [`client`](Self::client) gives another. Without it,
+    /// `EMBER_MODELS` and `EMBER_ROUTING` describe one: see [`ModelRouter::from_env`].
+    #[must_use]
+    pub fn models(self, router: ModelRouter) -> Self {
+        self.component(router)
+    }
+
     /// Keeps conversations in this store, instead of the memory of this process.
     #[must_use]
     pub fn sessions(self, store: impl SessionStore) -> Self {
@@ -335,14 +345,40 @@ impl Ember {
         if self.components.get::<Sessions>().is_none() {
             self.components.insert(Sessions::new(MemorySessionStore::new()));
         }
+        let asks = [Need::of::<Client>(), Need::of::<ModelRouter>()];
+        let asking = routes
+            .iter()
+            .filter(|placed| placed.operation.all_needs().any(|need| asks.contains(&need)));
+        let asking: Vec<_> = asking.map(|placed| &placed.route).collect();
+        let is_asked = !asking.is_empty() || others.iter().any(|need| asks.contains(need));
+        if is_asked && self.components.get::<ModelRouter>().is_none() {
+            match Model::router_of(&self.env) {
+                Some(Ok(router)) => {
+                    self.components.insert(router);
+                }
+                Some(Err(mistakes)) => {
+                    findings.extend(mistakes);
+                    // What is wrong has been told; what cannot be asked fills the gap.
+                    let nobody = ModelSpec::served_by("nobody", FakeProvider::new());
+                    self.components.insert(Client::new(FakeProvider::new()));
+                    if let Ok(router) = ModelRouter::new([nobody]) {
+                        self.components.insert(router);
+                    }
+                    return None;
+                }
+                None => {}
+            }
+        }
         if let Some(client) = self.components.get::<Client>() {
             return Some(Model::given(Client::clone(client)));
         }
-        let client = Need::of::<Client>();
-        let asking =
-            routes.iter().filter(|placed| placed.operation.all_needs().any(|need| need == client));
-        let asking: Vec<_> = asking.map(|placed| &placed.route).collect();
-        if asking.is_empty() && !others.contains(&client) {
+        if let Some(router) = self.components.get::<ModelRouter>() {
+            let model = Model::routed(router);
+            findings.extend(check_models(router, routes));
+            self.components.insert(model.client.clone());
+            return Some(model);
+        }
+        if !is_asked {
             return None;
         }
         match Model::from_env(&self.env, self.offline.as_ref()) {

@@ -1,7 +1,7 @@
 //! Which model an application talks to.
 
 use crate::base::{Env, Finding};
-use crate::llm::{Client, Error, FakeProvider, ProviderDescriptor};
+use crate::llm::{Client, Error, FakeProvider, ModelRouter, ProviderDescriptor};
 
 /// The client of an application, and what to tell people about it.
 #[derive(Debug, Clone)]
@@ -15,6 +15,23 @@ impl Model {
     pub(super) fn given(client: Client) -> Self {
         let note = describe(&client);
         Self { client, note }
+    }
+
+    /// A client of several models.
+    pub(super) fn routed(router: &ModelRouter) -> Self {
+        let names: Vec<_> = router.names().collect();
+        let note = format!("{} ({})", names.join(", "), router.routing());
+        Self { client: router.client(), note }
+    }
+
+    /// The router that the environment describes, if it describes one. `LLM_PROVIDER=fake` asks for
+    /// no model at all, so it goes before that.
+    pub(super) fn router_of(env: &Env) -> Option<Result<ModelRouter, Vec<Finding>>> {
+        let is_fake = env.var("LLM_PROVIDER").is_some_and(|name| name.trim() == "fake");
+        let is_set = env.var("EMBER_MODELS").is_some() && !is_fake;
+        let found =
+            |errors: Vec<Error>| errors.iter().map(|error| Finding::new(refusal(error))).collect();
+        is_set.then(|| ModelRouter::check_env(env).map_err(found))
     }
 
     /// The client that the environment asks for. Where it asks for none, or for the fake one,

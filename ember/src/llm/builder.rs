@@ -1,3 +1,4 @@
+use super::catalog::Catalog;
 use super::client::{Client, Parts};
 use super::error::{Error, ErrorKind};
 use super::events::EventBus;
@@ -5,6 +6,7 @@ use super::layer::{
     CacheConfig, CircuitBreakerConfig, CostConfig, Ledger, RetryConfig, StackConfig,
 };
 use super::provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor};
+use super::router::ModelRouter;
 use super::session_store::{MemorySessionStore, Sessions};
 use crate::base::{Clock, Env};
 
@@ -30,6 +32,8 @@ use crate::base::{Clock, Env};
 #[must_use = "a client is built by `build`"]
 pub struct ClientBuilder {
     provider: Option<BoxProvider>,
+    /// Whether the provider sees to temperature, limits and prices itself.
+    is_router: bool,
     config: Option<ProviderConfig>,
     env: Env,
     retry: Setting<RetryConfig>,
@@ -39,6 +43,8 @@ pub struct ClientBuilder {
     events: Setting<EventBus>,
     ledger: Ledger,
     sessions: Option<Sessions>,
+    /// Where models are looked up if there is no cost layer to say so.
+    catalog: Option<Catalog>,
     clock: Clock,
 }
 
@@ -65,6 +71,7 @@ impl Client {
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
             provider: None,
+            is_router: false,
             config: None,
             env: Env::process(),
             retry: Setting::Default,
@@ -74,6 +81,7 @@ impl Client {
             events: Setting::Default,
             ledger: Ledger::new(),
             sessions: None,
+            catalog: None,
             clock: Clock::system(),
         }
     }
@@ -104,11 +112,45 @@ impl Client {
     }
 }
 
+impl ModelRouter {
+    /// A client of the models: usage, events, budgets, sessions and tools as with one provider. Nothing is tried again
+    /// or counted twice, as [`ClientBuilder::router`] says.
+    pub fn client(&self) -> Client {
+        let sessions = Sessions::new(MemorySessionStore::new());
+        let (env, catalog, _) = self.settings();
+        Client::of(Parts {
+            provider: BoxProvider::new(self.clone()),
+            env: env.clone(),
+            model: None,
+            ledger: self.ledger().clone(),
+            events: Some(self.events().clone()),
+            catalog: catalog.clone(),
+            sessions,
+            fills: false,
+        })
+    }
+}
+
 impl ClientBuilder {
     /// Asks this provider.
     pub fn provider(mut self, provider: impl Provider) -> Self {
         self.provider = Some(BoxProvider::new(provider));
         self
+    }
+
+    /// Asks the models of a router.
+    ///
+    /// Retries, circuit breaker and prices are those that the router has around each model; this client adds none
+    /// unless they are set here after this. The ledger, the events, the settings and the clock are the router's.
+    pub fn router(mut self, router: ModelRouter) -> Self {
+        let (env, catalog, clock) = router.settings();
+        (self.env, self.clock) = (env.clone(), clock.clone());
+        self.catalog = Some(catalog.clone());
+        (self.ledger, self.events) =
+            (router.ledger().clone(), Setting::Set(router.events().clone()));
+        (self.retry, self.circuit_breaker, self.cost) = (Setting::Off, Setting::Off, Setting::Off);
+        self.is_router = true;
+        self.provider(router)
     }
 
     /// Asks the provider that this describes.
@@ -204,6 +246,7 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, Error> {
         let Self {
             provider,
+            is_router,
             config,
             env,
             retry,
@@ -213,6 +256,7 @@ impl ClientBuilder {
             events,
             ledger,
             sessions,
+            catalog,
             clock,
         } = self;
         let (provider, model) = match (provider, config) {
@@ -230,14 +274,16 @@ impl ClientBuilder {
             Some(model) if cost.default_model.is_none() => cost.default_model(model),
             _ => cost,
         });
-        let catalog = stack.cost.as_ref().map(|cost| cost.catalog.clone()).unwrap_or_default();
+        let priced = stack.cost.as_ref().map(|cost| cost.catalog.clone());
+        let catalog = priced.or(catalog).unwrap_or_default();
         stack.cache = cache;
         stack.ledger = ledger.clone();
         stack.clock = clock;
         let events = events.resolve(EventBus::new);
         let provider = stack.boxed(provider);
         let sessions = sessions.unwrap_or_else(|| Sessions::new(MemorySessionStore::new()));
-        Ok(Client::of(Parts { provider, env, model, ledger, events, catalog, sessions }))
+        let fills = !is_router;
+        Ok(Client::of(Parts { provider, env, model, ledger, events, catalog, sessions, fills }))
     }
 }
 

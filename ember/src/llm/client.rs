@@ -50,6 +50,8 @@ struct Inner {
     /// How each model was last brought to answer in JSON.
     ways: Ways,
     sessions: Sessions,
+    /// Whether requests get a temperature and a limit of tokens here, and not further down.
+    fills: bool,
 }
 
 /// What a client is made of.
@@ -62,6 +64,8 @@ pub(super) struct Parts {
     pub(super) events: Option<EventBus>,
     pub(super) catalog: Catalog,
     pub(super) sessions: Sessions,
+    /// Whether requests get a temperature and a limit of tokens here, and not further down.
+    pub(super) fills: bool,
 }
 
 impl Client {
@@ -88,11 +92,12 @@ impl Client {
         let events = Some(EventBus::new());
         let (catalog, sessions) = (Catalog::new(), Sessions::new(MemorySessionStore::new()));
         let env = Env::process();
-        Self::of(Parts { provider, env, model: None, ledger, events, catalog, sessions })
+        let fills = true;
+        Self::of(Parts { provider, env, model: None, ledger, events, catalog, sessions, fills })
     }
 
     pub(super) fn of(parts: Parts) -> Self {
-        let Parts { provider, env, model, ledger, events, catalog, sessions } = parts;
+        let Parts { provider, env, model, ledger, events, catalog, sessions, fills } = parts;
         Self(Arc::new(Inner {
             provider,
             env,
@@ -105,6 +110,7 @@ impl Client {
             catalog,
             ways: Ways::default(),
             sessions,
+            fills,
         }))
     }
 
@@ -166,6 +172,16 @@ impl Client {
     /// The model that answers requests which name none, as far as it is known.
     pub fn default_model(&self) -> Option<&str> {
         self.0.model.as_deref()
+    }
+
+    /// The names that a request can call a model by: those that the provider answers to, or else the
+    /// default model.
+    pub fn models(&self) -> Vec<String> {
+        let names = self.0.provider.models();
+        match names.is_empty() {
+            true => self.0.model.iter().cloned().collect(),
+            false => names,
+        }
     }
 
     /// What this client and its clones have used so far, and whoever else counts in its ledger.
@@ -273,7 +289,8 @@ impl Client {
 
     /// Completes a request by what the client is set to, and sets its tokens aside.
     fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
-        let Inner { provider, env, defaults, context, budgets, events, catalog, .. } = &*self.0;
+        let Inner { provider, env, defaults, context, budgets, events, catalog, fills, .. } =
+            &*self.0;
         if request.model.is_none() {
             request.model.clone_from(&defaults.model);
         }
@@ -283,7 +300,9 @@ impl Client {
             }
         }
         let model = request.model.clone().or_else(|| self.0.model.clone());
-        defaults::fill(&mut request, env, catalog, provider.name(), model.as_deref());
+        if *fills {
+            defaults::fill(&mut request, env, catalog, provider.name(), model.as_deref());
+        }
         let reservations =
             budgets.iter().map(|budget| budget.reserve(&mut request)).collect::<Result<_, _>>()?;
         let max_turns = request.max_turns.filter(|turns| *turns > 0);

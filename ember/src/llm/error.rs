@@ -258,6 +258,12 @@ fn public(error: &Error) -> base::Error {
         ErrorKind::ContextLength => {
             (Public::PayloadTooLarge, "The conversation is longer than the model can read.")
         }
+        // The reason is meant for whoever has written the content.
+        ErrorKind::ContentFilter if error.status().is_some() && error.0.public.is_none() => {
+            let sentence =
+                format!("The model's provider refuses this content: {}", error.message());
+            return base::Error::new(Public::Unprocessable, sentence);
+        }
         ErrorKind::ContentFilter => {
             (Public::Unprocessable, "The model's provider refuses this content.")
         }

@@ -30,9 +30,10 @@ pub mod layer;
 mod session_store;
 mod budget;
 pub mod events;
+mod defaults;
+pub mod router;
 mod observe;
 mod tool_loop;
-mod defaults;
 mod json_mode;
 mod client;
 mod structured;
@@ -61,6 +62,7 @@ pub use message::{
     ToolResult,
 };
 pub use provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor, Timeouts};
+pub use router::{ModelRouter, ModelSpec, RoutingStrategy};
 pub use session::Session;
 pub use session_store::{
     History, MemorySessionStore, SessionChange, SessionMetadata, SessionQuery, SessionStore,

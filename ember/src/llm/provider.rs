@@ -69,6 +69,13 @@ pub trait Provider: Send + Sync + 'static {
         &self,
         request: &ChatRequest,
     ) -> impl Future<Output = Result<ChatStream, Error>> + Send;
+
+    /// The names that a request can call a model by, where the provider answers to certain names
+    /// only; empty where it passes on whatever name it is given. A decorator tells what it is
+    /// put around.
+    fn models(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A provider whose type is forgotten.
@@ -97,6 +104,10 @@ impl Provider for BoxProvider {
     async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
         self.0.stream(request).await
     }
+
+    fn models(&self) -> Vec<String> {
+        self.0.models()
+    }
 }
 
 impl fmt::Debug for BoxProvider {
@@ -110,6 +121,7 @@ trait Erased: Send + Sync {
     fn name(&self) -> &str;
     fn chat<'a>(&'a self, request: &'a ChatRequest) -> Boxed<'a, ChatResponse>;
     fn stream<'a>(&'a self, request: &'a ChatRequest) -> Boxed<'a, ChatStream>;
+    fn models(&self) -> Vec<String>;
 }
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -125,6 +137,10 @@ impl<P: Provider> Erased for P {
 
     fn stream<'a>(&'a self, request: &'a ChatRequest) -> Boxed<'a, ChatStream> {
         Box::pin(Provider::stream(self, request))
+    }
+
+    fn models(&self) -> Vec<String> {
+        Provider::models(self)
     }
 }
 

@@ -8,13 +8,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// One of the ten moments.
+/// One of the moments.
 pub trait LifecycleEvent: Sealed + fmt::Debug + Send + Sync + Sized + 'static {
     /// What it is called: `request.start`.
     const NAME: &'static str;
 }
 
-/// Keeps the moments to those ten.
+/// Keeps the moments to those.
 pub trait Sealed {
     /// Who listens to it.
     #[doc(hidden)]

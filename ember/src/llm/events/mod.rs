@@ -1,6 +1,6 @@
 //! What happens in a client, told to whoever wants to know.
 //!
-//! Ten moments, each with a type of its own, so that a subscriber gets the fields of that moment
+//! Eleven moments, each with a type of its own, so that a subscriber gets the fields of that moment
 //! and the compiler knows them. Subscribers are called in the order of their registration; an
 //! async one is awaited. None can break a request: a panic, an error, or an async subscriber that
 //! takes too long is logged, and the next one is called. Where nobody listens to a moment, nothing
@@ -83,6 +83,20 @@ events! {
         /// What it was asked.
         request: Arc<ChatRequest>,
         /// Why it did not.
+        error: Arc<Error>,
+        /// How long it took.
+        duration: Duration,
+    }
+    /// One of several models has failed where others can take its place. Where one does, the request
+    /// goes on and ends in another of these moments; what failed so is no answer, and none is billed.
+    ModelFailed, model_failed, "model.error" {
+        /// What was asked.
+        request: Arc<ChatRequest>,
+        /// The model that has failed, by the name that the router has for it.
+        model: String,
+        /// The model that is asked next, if there is one.
+        next: Option<String>,
+        /// Why it failed.
         error: Arc<Error>,
         /// How long it took.
         duration: Duration,

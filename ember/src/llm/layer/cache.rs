@@ -124,6 +124,10 @@ impl<P: Provider> Provider for Cache<P> {
         self.inner.name()
     }
 
+    fn models(&self) -> Vec<String> {
+        self.inner.models()
+    }
+
     async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
         match self.shelf.look(key(self.inner.name(), request)).await? {
             Found::Answer(answer) => Ok(ChatResponse::clone(&answer)),

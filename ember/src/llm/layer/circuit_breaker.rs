@@ -111,11 +111,25 @@ impl<P> CircuitBreaker<P> {
     pub fn state(&self, model: Option<&str>) -> CircuitState {
         self.circuits.state(model.unwrap_or_default())
     }
+
+    /// Tells the state of a model's circuit, and for how long it will be open yet, to somebody who does
+    /// not hold the breaker.
+    pub(in crate::llm) fn watch(
+        &self,
+        model: String,
+    ) -> impl Fn() -> (CircuitState, Duration) + Send + Sync + 'static {
+        let circuits = self.circuits.clone();
+        move || (circuits.state(&model), circuits.left(&model))
+    }
 }
 
 impl<P: Provider> Provider for CircuitBreaker<P> {
     fn name(&self) -> &str {
         self.inner.name()
+    }
+
+    fn models(&self) -> Vec<String> {
+        self.inner.models()
     }
 
     async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
@@ -194,6 +208,15 @@ impl Circuits {
             }
             _ => CircuitState::Closed,
         }
+    }
+
+    /// For how long a model's circuit will be open yet.
+    fn left(&self, model: &str) -> Duration {
+        let now = self.0.clock.now();
+        let circuits = self.lock();
+        let circuit = circuits.get(model).filter(|circuit| circuit.open);
+        let until = circuit.map(|circuit| circuit.last_failure + self.0.config.recovery);
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
     /// Lets a call through, or not.

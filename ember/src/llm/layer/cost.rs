@@ -62,6 +62,10 @@ impl<P: Provider> Provider for Cost<P> {
         self.inner.name()
     }
 
+    fn models(&self) -> Vec<String> {
+        self.inner.models()
+    }
+
     async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
         let mut tally = Tally::new(&self.account, self.inner.name(), request);
         let outcome = self.inner.chat(request).await;

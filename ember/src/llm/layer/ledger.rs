@@ -22,6 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct CostConfig {
     /// The program's own prices, by model.
     pub prices: BTreeMap<String, Price>,
+    /// The price of whatever has none among those, in place of the catalogue's.
+    pub price_of_all: Option<Price>,
     /// Where the other prices are looked up.
     pub catalog: Catalog,
     /// The model of requests and answers that name none.
@@ -41,6 +43,13 @@ impl CostConfig {
         self
     }
 
+    /// Sets the price of every model that has none of its own here, whatever the provider calls it.
+    #[must_use]
+    pub fn price_of_all(mut self, price: Price) -> Self {
+        self.price_of_all = Some(price);
+        self
+    }
+
     /// Looks prices up in this catalogue.
     #[must_use]
     pub fn catalog(mut self, catalog: Catalog) -> Self {
@@ -57,7 +66,7 @@ impl CostConfig {
 
     /// The price of a model, if it is known.
     fn find(&self, provider: &str, model: &str) -> Option<Price> {
-        let own = self.prices.get(model).copied();
+        let own = self.prices.get(model).copied().or(self.price_of_all);
         own.or_else(|| Some(self.catalog.find(provider, model)?.price))
     }
 }

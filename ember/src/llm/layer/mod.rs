@@ -21,5 +21,6 @@ pub use cache::{Cache, CacheConfig};
 pub use circuit_breaker::{CircuitBreaker, CircuitBreakerConfig, CircuitState};
 pub use cost::Cost;
 pub use ledger::{CostConfig, Ledger, ModelUsage, UsageTotals};
+pub(super) use retry::{HELD, is_preliminary};
 pub use retry::{Retry, RetryConfig};
 pub use stack::{Stack, StackConfig};

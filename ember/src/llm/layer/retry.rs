@@ -99,7 +99,7 @@ const BUDGET_WINDOW: Duration = Duration::from_secs(10);
 const EXTRA: Duration = Duration::from_secs(1);
 
 /// How many events that tell nothing of the answer are held back.
-const HELD: usize = 64;
+pub(in crate::llm) const HELD: usize = 64;
 
 impl RetryConfig {
     /// Two retries, within half a second and a second, or as the provider asks.
@@ -239,13 +239,17 @@ impl<P: Provider> Shared<P> {
 }
 
 /// Tells whether an event tells nothing of the answer itself.
-pub(super) fn is_preliminary(event: &ChatEvent) -> bool {
+pub(in crate::llm) fn is_preliminary(event: &ChatEvent) -> bool {
     matches!(event, ChatEvent::Start { .. } | ChatEvent::Dropped(_) | ChatEvent::Usage(_))
 }
 
 impl<P: Provider> Provider for Retry<P> {
     fn name(&self) -> &str {
         self.shared.inner.name()
+    }
+
+    fn models(&self) -> Vec<String> {
+        self.shared.inner.models()
     }
 
     async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {

@@ -1,9 +1,13 @@
-//! Faults that a service in front of a model must survive, as far as one client is concerned.
+//! Faults that a service in front of a model must survive: here as far as one client is concerned, in
+//! [`service`] as a whole.
 //!
 //! The scenarios are those of Failover Bench (S01 to S14), committed by a service on a real socket, and asked of
 //! a client both for a whole answer and for a stream. Where a scenario needs a second provider, what
 //! is asked of the client is the error that lets a fallback take over at once. What waits by the
 //! clock takes no time; limits of the connection are a hundredth of what the scenario says.
+
+mod ai_route;
+mod service;
 
 use ember::Env;
 use ember::base::clock::{ManualClock, millis, secs};

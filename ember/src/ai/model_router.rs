@@ -1,0 +1,55 @@
+//! The router of models in an application: as an argument of a route, and behind its client.
+
+use super::extract::component;
+use super::route::AiOptions;
+use crate::base::{Error, Finding};
+use crate::llm::ModelRouter;
+use crate::web::extract::FromRequestParts;
+use crate::web::{Operation, Placed, RequestParts};
+
+/// The application's router, to choose a model or to see how the models do. What is asked through
+/// conversations and clients goes through it anyway, under the limits of the route; its own
+/// [`client`](ModelRouter::client) knows none.
+///
+/// ```
+/// use ember::llm::{FakeProvider, ModelRouter, ModelSpec};
+/// use ember::prelude::*;
+///
+/// /// Answers, and says who will.
+/// #[ai_route("/v1/ask")]
+/// async fn ask(client: Client, router: ModelRouter, body: String) -> ember::Result<String> {
+///     let model = router.select(&body.as_str().into())?;
+///     let answer = client.model(&model.name).ask(body).await?;
+///     Ok(format!("{}: {answer}", model.name))
+/// }
+///
+/// # fn main() -> ember::Result {
+/// let router = ModelRouter::new([ModelSpec::served_by("small", FakeProvider::new())])?;
+/// let app = ember::app!().models(router).build()?;
+/// # Ok(()) }
+/// ```
+impl FromRequestParts for ModelRouter {
+    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+        component(parts)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.needs::<Self>();
+    }
+}
+
+/// Routes that ask for a model by a name that the router does not have.
+pub(crate) fn check_models(router: &ModelRouter, routes: &[Placed]) -> Vec<Finding> {
+    let named = routes.iter().filter_map(|placed| {
+        let model = placed.route.extension::<AiOptions>()?.model_name()?;
+        let error = router.check_name(model).err()?;
+        Some(
+            Finding::new(format!(
+                "a route asks for a model that the router does not have: {}",
+                error.message()
+            ))
+            .at(&placed.route),
+        )
+    });
+    named.collect()
+}
