@@ -6,12 +6,15 @@
 
 mod tool_context;
 mod token_limits;
+mod limiter;
 mod route;
 mod extract;
+mod paced;
 mod token_stream;
 mod conversation;
 
 pub use conversation::{CONVERSATION_ID, ConversationContext};
+pub use limiter::TokenBound;
 pub use route::AiOptions;
 pub use token_limits::TokenLimits;
 pub use token_stream::{IntoToken, TokenStream, sse_stream};

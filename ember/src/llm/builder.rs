@@ -230,14 +230,14 @@ impl ClientBuilder {
             Some(model) if cost.default_model.is_none() => cost.default_model(model),
             _ => cost,
         });
-        let catalog = stack.cost.as_ref().map(|cost| cost.catalog.clone()).unwrap_or_default();
+        let prices = stack.cost.clone().unwrap_or_default();
         stack.cache = cache;
         stack.ledger = ledger.clone();
         stack.clock = clock;
         let events = events.resolve(EventBus::new);
         let provider = stack.boxed(provider);
         let sessions = sessions.unwrap_or_else(|| Sessions::new(MemorySessionStore::new()));
-        Ok(Client::of(Parts { provider, env, model, ledger, events, catalog, sessions }))
+        Ok(Client::of(Parts { provider, env, model, ledger, events, prices, sessions }))
     }
 }
 

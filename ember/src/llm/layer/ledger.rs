@@ -55,6 +55,19 @@ impl CostConfig {
         self
     }
 
+    /// The price of an answer, if it is known: by what the provider calls the model, or else by
+    /// what the request does, or else by the default.
+    pub(in crate::llm) fn price_of(
+        &self,
+        provider: &str,
+        model: Option<&str>,
+        named: Option<&str>,
+    ) -> Option<Price> {
+        let named = named.or(self.default_model.as_deref());
+        let name = model.or(named).unwrap_or(provider);
+        self.find(provider, name).or_else(|| self.find(provider, named?))
+    }
+
     /// The price of a model, if it is known.
     fn find(&self, provider: &str, model: &str) -> Option<Price> {
         let own = self.prices.get(model).copied();
@@ -98,10 +111,10 @@ impl Ledger {
         named: Option<&str>,
         usage: Usage,
     ) {
+        let price = config.price_of(provider, model, named);
+        let cost = price.and_then(|price| price.cost(&usage));
         let named = named.or(config.default_model.as_deref());
         let name = model.or(named).unwrap_or(provider);
-        let price = config.find(provider, name).or_else(|| config.find(provider, named?));
-        let cost = price.and_then(|price| price.cost(&usage));
         let mut models = self.lock();
         let name = match models.len() >= MAX_MODELS && !models.contains_key(name) {
             true => OTHERS,
