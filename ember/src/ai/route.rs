@@ -1,6 +1,6 @@
 use super::limiter::{Limiter, TokenBound};
 use crate::base::{Clock, Finding};
-use crate::llm::{SpendLimit, Tool};
+use crate::llm::{Client, SpendLimit, Tool, Usd};
 use crate::web::RouteOptions;
 
 /// What an `#[ai_route]` says of its model: tools, the model itself, and limits.
@@ -49,9 +49,22 @@ impl AiOptions {
         &self.tools
     }
 
+    /// What keeps a client from being asked under a limit in money: a model that nobody knows the
+    /// price of.
+    pub(crate) fn check_price(&self, client: &Client) -> Option<Finding> {
+        self.spend_limits.iter().find(|limit| limit.refuses_unknown_prices())?;
+        let model = self.model.as_deref().or(client.default_model())?;
+        let message = format!(
+            "there is a limit in money, and no price is known of the model `{model}` at `{}`; set one by \
+             `CostConfig::price`, or let the `SpendLimit` go `.without_unknown_prices()`",
+            client.provider()
+        );
+        (!client.knows_price(model)).then(|| Finding::new(message))
+    }
+
     /// What is wrong with the limits.
     pub(crate) fn check(&self) -> impl Iterator<Item = Finding> {
-        let money = self.spend_limits.iter().filter(|limit| limit.limit() == crate::llm::Usd::ZERO);
+        let money = self.spend_limits.iter().filter(|limit| limit.limit() == Usd::ZERO);
         let money = money.map(|_| Finding::new("a spend limit of zero lets no request pass"));
         self.limiters.iter().filter_map(Limiter::check).chain(money)
     }

@@ -167,7 +167,8 @@ impl Ember {
     }
 
     /// Counts tokens by this, and not by the [`Estimate`](crate::base::tokens::Estimate): in the
-    /// limits of routes, and in conversations.
+    /// limits of routes, and in conversations. It holds for the client that the application is given, or
+    /// makes by the environment.
     #[must_use]
     pub fn token_counter(mut self, counter: impl TokenCounter) -> Self {
         self.counter = Some(Arc::new(counter));
@@ -276,7 +277,8 @@ impl Ember {
         let annotated_tools = Registry::<ToolDescriptor>::collect(&self.scope);
         findings.extend(annotated_tools.duplicates().into_iter().map(Finding::from));
         findings.extend(routes.iter().filter_map(check_tools));
-        check_limits(&routes, &mut findings);
+        let limits = |options: &AiOptions| options.check().collect::<Vec<_>>();
+        findings.extend(findings_of(routes.iter(), limits));
         let factories = Registry::<ComponentDescriptor>::collect(&self.scope);
         self.check_modules(
             &annotated
@@ -302,6 +304,15 @@ impl Ember {
         {
             let client = Client::clone(client).token_counter(counter);
             self.components.insert(client);
+        }
+        if let Some(model) = &model {
+            let needs_client = |placed: &&Placed| {
+                placed.operation.all_needs().any(|need| need == Need::of::<Client>())
+            };
+            let asking = routes.iter().filter(needs_client).map(|placed| &placed.route);
+            let price =
+                |options: &AiOptions| options.check_price(&model.client).into_iter().collect();
+            findings.extend(findings_of(asking, price));
         }
         let plan = Plan::of(&factories, &self.overridden, &mut self.components, &mut findings);
         let lifecycle = Lifecycle::new(plan, gathered.hooks());
@@ -418,18 +429,21 @@ fn check_tools(route: &Settled) -> Option<Finding> {
     Some(places.fold(finding, |finding, location| finding.at(format!("`{name}` ({location})"))))
 }
 
-/// Limits that let no request pass: once each, with all routes within.
-fn check_limits(routes: &[Settled], findings: &mut Vec<Finding>) {
+/// What is wrong with the options of AI routes: once each, with all routes that have it.
+fn findings_of<'a>(
+    routes: impl Iterator<Item = &'a Settled>,
+    check: impl Fn(&AiOptions) -> Vec<Finding>,
+) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     for route in routes {
-        for finding in route.extension::<AiOptions>().into_iter().flat_map(AiOptions::check) {
+        for finding in route.extension::<AiOptions>().map(&check).unwrap_or_default() {
             match found.iter_mut().find(|known| known.message == finding.message) {
                 Some(known) => known.places.push(route.to_string()),
                 None => found.push(finding.at(route)),
             }
         }
     }
-    findings.append(&mut found);
+    found
 }
 
 /// The components that tools need and nobody provides: those of the application's own tools, and of

@@ -276,6 +276,11 @@ impl Client {
         Prompt { client: self.clone(), request: request.into(), json_mode: None }
     }
 
+    /// Tells whether it is known what a model costs.
+    pub fn knows_price(&self, model: &str) -> bool {
+        self.0.prices.price_of(self.provider(), None, Some(model)).is_some()
+    }
+
     /// What is known of models.
     pub(super) fn catalog(&self) -> &Catalog {
         &self.0.prices.catalog

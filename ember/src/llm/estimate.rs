@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(plain.estimate_tokens(), 5);
         let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}});
         let weather =
-            Tool::declared("get_weather", "Returns the weather of a city.", schema.into()).unwrap();
+            Tool::declared("get_weather", "Returns the weather of a city.", schema).unwrap();
         let with_tool = plain.clone().tool(weather);
         assert!((30..60).contains(&with_tool.estimate_tokens()), "{}", with_tool.estimate_tokens());
         let image = Part::Media(Media::image_url("https://example.com/a.png"));

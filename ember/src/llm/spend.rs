@@ -48,7 +48,7 @@ pub struct SpendLimit {
     limit: Usd,
     period: Period,
     per_principal: bool,
-    unknown: UnknownPrice,
+    counts_unknown: bool,
     max_accounts: usize,
     clock: Clock,
     accounts: Arc<Mutex<Accounts>>,
@@ -59,14 +59,6 @@ enum Period {
     Hour,
     Day,
     Month,
-}
-
-/// What becomes of a model whose price nobody knows.
-#[derive(Debug, Clone, Copy)]
-enum UnknownPrice {
-    Refuse,
-    Ignore,
-    Assume(Price),
 }
 
 #[derive(Default)]
@@ -119,7 +111,7 @@ impl SpendLimit {
             limit,
             period,
             per_principal: false,
-            unknown: UnknownPrice::Refuse,
+            counts_unknown: true,
             max_accounts: MAX_ACCOUNTS,
             clock: Clock::system(),
             accounts: Arc::default(),
@@ -134,18 +126,12 @@ impl SpendLimit {
         self
     }
 
-    /// Lets models be asked whose price is unknown, and does not count them. They are refused
-    /// otherwise.
+    /// Lets models be asked whose price is unknown, and does not count them. Otherwise they are
+    /// refused, unless [`CostConfig::unknown_price`](super::layer::CostConfig::unknown_price) says
+    /// what to take for it.
     #[must_use]
     pub fn without_unknown_prices(mut self) -> Self {
-        self.unknown = UnknownPrice::Ignore;
-        self
-    }
-
-    /// Takes this for the price of models whose price is unknown. They are refused otherwise.
-    #[must_use]
-    pub fn unknown_price(mut self, price: Price) -> Self {
-        self.unknown = UnknownPrice::Assume(price);
+        self.counts_unknown = false;
         self
     }
 
@@ -167,6 +153,11 @@ impl SpendLimit {
     /// Tells whether each principal has an account of its own.
     pub fn is_per_principal(&self) -> bool {
         self.per_principal
+    }
+
+    /// Tells whether models are refused whose price is unknown.
+    pub fn refuses_unknown_prices(&self) -> bool {
+        self.counts_unknown
     }
 
     /// How much may be spent.
@@ -219,28 +210,17 @@ impl SpendLimit {
 
     fn price(&self, plan: &Plan<'_>) -> Result<Option<Price>, Error> {
         let priced = |price: &Price| price.input.is_some() && price.output.is_some();
-        match (plan.price().filter(priced), self.unknown) {
-            (Some(price), _) | (None, UnknownPrice::Assume(price)) => Ok(Some(price)),
-            (None, UnknownPrice::Ignore) => Ok(None),
-            (None, UnknownPrice::Refuse) => {
-                let model = plan.model().unwrap_or("(not named)");
-                let message = format!(
-                    "no price is known of the model `{model}` at `{}`, and there is a limit in money: \
-                     set one by `CostConfig::price`, or say what unknown prices mean to the `SpendLimit`",
-                    plan.provider()
-                );
-                Err(Error::new(ErrorKind::Config, message))
-            }
+        let price = plan.price().filter(priced);
+        if price.is_some() || !self.counts_unknown {
+            return Ok(price);
         }
-    }
-
-    fn cost(&self, spent: &Spent) -> Usd {
-        match self.unknown {
-            UnknownPrice::Assume(price) => {
-                spent.cost + price.cost(&spent.unpriced).unwrap_or_default()
-            }
-            UnknownPrice::Refuse | UnknownPrice::Ignore => spent.cost,
-        }
+        let model = plan.model().unwrap_or("(not named)");
+        let message = format!(
+            "no price is known of the model `{model}` at `{}`, and there is a limit in money: set one by \
+             `CostConfig::price`, or let the `SpendLimit` go without",
+            plan.provider()
+        );
+        Err(Error::new(ErrorKind::Config, message))
     }
 
     fn reserve(&self, key: &str, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
@@ -330,7 +310,7 @@ struct Held {
 
 impl Reservation for Held {
     fn used(&mut self, spent: &Spent) -> ControlFlow<Error> {
-        let billed = self.limit.cost(spent);
+        let billed = spent.cost;
         self.billed = billed;
         let more = minus(billed, self.held);
         if more == Usd::ZERO {
@@ -494,11 +474,11 @@ mod tests {
         assert!(held.used(&used).is_continue());
         drop(held);
         assert_eq!(limit.spent(), Usd::ZERO);
-        let assumed = limit.clone().unknown_price(Price::per_million("1", "1").unwrap());
-        let mut held = ask(&assumed).unwrap();
-        assert!(held.used(&used).is_continue());
-        drop(held);
-        assert_eq!(limit.spent(), usd("0.5"));
+        let mut request = ChatRequest::from("x").model("unheard-of");
+        let assumed = CostConfig::new().unknown_price(Price::per_million("100000", "0").unwrap());
+        let mut plan = Plan::new(&mut request, 9, "fake", None, &assumed);
+        let _held = limit.reserve("", &mut plan).unwrap();
+        assert_eq!(limit.account("").left(), usd("0.1"));
     }
 
     #[test]

@@ -15,7 +15,6 @@ use tiktoken_rs::tokenizer::get_tokenizer;
 /// assert_eq!(client.count_tokens(&[Message::user("antidisestablishmentarianism")]), 10);
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
 pub struct Tiktoken;
 
 /// How much text is counted at once, in bytes. It bounds the time and memory that texts without a break

@@ -163,8 +163,5 @@ pub(super) const TEXTS: &[(&str, &str)] = &[
          elapsed_ms=1841\n2025-11-21T10:42:07.559Z WARN  llm::retry: attempt 2 of 3 failed: 503 Service \
          Unavailable (upstream 10.0.12.7:8443), waiting 750ms\n",
     ),
-    (
-        "emoji",
-        "That was great 🎉🎉 see you tomorrow 👋🏽 … or not 🤷‍♀️? ❤️ from all of us ☀️🌊🏝️",
-    ),
+    ("emoji", "That was great 🎉🎉 see you tomorrow 👋🏽 … or not 🤷‍♀️? ❤️ from all of us ☀️🌊🏝️"),
 ];

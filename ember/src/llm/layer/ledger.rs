@@ -26,6 +26,8 @@ pub struct CostConfig {
     pub catalog: Catalog,
     /// The model of requests and answers that name none.
     pub default_model: Option<String>,
+    /// The price of models that neither the program nor the catalogue has one for; unknown unless it is set.
+    pub unknown_price: Option<Price>,
 }
 
 impl CostConfig {
@@ -55,6 +57,13 @@ impl CostConfig {
         self
     }
 
+    /// Takes this for the price of models that neither the program nor the catalogue has one for.
+    #[must_use]
+    pub fn unknown_price(mut self, price: Price) -> Self {
+        self.unknown_price = Some(price);
+        self
+    }
+
     /// The price of an answer, if it is known: by what the provider calls the model, or else by
     /// what the request does, or else by the default.
     pub(in crate::llm) fn price_of(
@@ -65,7 +74,8 @@ impl CostConfig {
     ) -> Option<Price> {
         let named = named.or(self.default_model.as_deref());
         let name = model.or(named).unwrap_or(provider);
-        self.find(provider, name).or_else(|| self.find(provider, named?))
+        let known = self.find(provider, name).or_else(|| self.find(provider, named?));
+        known.or(self.unknown_price)
     }
 
     /// The price of a model, if it is known.
