@@ -18,7 +18,7 @@ use std::time::{Duration, UNIX_EPOCH};
 ///
 /// Before a call the most that it can cost is set aside: its prompt, and the longest answer that it
 /// may get, at the price of the model that is asked. Where less than that is left, the answer is bounded
-/// to what the rest affords. What was billed is settled, by the same tally as [`Client::usage`] and by the
+/// to what the rest affords. What was billed is settled, by the same tally as [`Client::usage`](super::Client::usage) and by the
 /// price of the model that answered. A call for which nothing is left is refused with [`ErrorKind::BudgetExceeded`], and
 /// so are the next rounds of tools and the rest of an answer that turns out dearer: a stream ends in that
 /// error where the money does.
@@ -40,6 +40,9 @@ use std::time::{Duration, UNIX_EPOCH};
 /// assert_eq!(client.ask(long).await.unwrap_err().kind(), ErrorKind::BudgetExceeded);
 /// # Ok(()) }
 /// ```
+///
+/// A call that came to its time limit before anything of an answer arrived is settled as its prompt, although
+/// [`Client::usage`](super::Client::usage) does not count it: the provider was at work, and may bill it.
 ///
 /// What is spent is kept in the memory of this process: a restart forgets it, and several processes
 /// have a limit each.

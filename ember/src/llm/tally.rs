@@ -100,6 +100,11 @@ impl Tally {
         self.state = State::Answered;
     }
 
+    /// Tells whether anything of an answer has arrived.
+    pub(super) fn has_begun(&self) -> bool {
+        self.output.tokens() + self.reasoning.tokens() > 0 || self.reported.is_some()
+    }
+
     /// The call has failed. It costs nothing if the provider has refused it: if nothing came of an
     /// answer, and it was not we who stopped waiting for one or could not read it.
     pub(super) fn failed(&mut self, error: &Error) {

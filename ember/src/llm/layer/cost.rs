@@ -1,6 +1,6 @@
 use super::ledger::{CostConfig, Ledger, UsageTotals};
 use crate::llm::chat::{ChatRequest, ChatResponse};
-use crate::llm::error::Error;
+use crate::llm::error::{Error, ErrorKind};
 use crate::llm::provider::Provider;
 use crate::llm::stream::{ChatEvent, ChatStream};
 use crate::llm::tally::Tally;
@@ -20,8 +20,7 @@ use std::task::{Context, Poll, ready};
 /// - an answer that broke off, or whose stream was dropped, counts as an estimate: the input, and as much
 ///   output as had arrived, or what the provider had reported, if that is more;
 /// - a call that was abandoned while the provider was at work counts as its input, estimated;
-/// - a call that failed before anything of an answer came does not count, unless it was we who stopped
-///   waiting: the provider was at work.
+/// - a call that failed before anything of an answer came does not count.
 ///
 /// Estimates are marked as such. (Aether counted nothing for an aborted stream; its bill said otherwise.)
 #[doc(alias = "CostTrackingProvider")]
@@ -126,6 +125,9 @@ impl Counting {
 
     fn failed(&mut self, error: &Error) {
         self.tally.failed(error);
+        // Whether a call was billed that came to its time limit before anything arrived, nobody knows.
+        self.counted |= !self.tally.has_begun()
+            && matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Cancelled);
         self.count();
     }
 

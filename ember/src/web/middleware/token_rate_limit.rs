@@ -166,9 +166,10 @@ impl RequestTokens {
         let mut account = locked(&self.0);
         let used = account.used.unwrap_or(0);
         let most = account.hold.capacity();
-        account.hold.extend_to(used.saturating_add(expected).min(most))?;
+        // Even if there is not so much: nothing is asked then, and nothing used.
         account.used = Some(used);
         account.hold.used(used);
+        account.hold.extend_to(used.saturating_add(expected).min(most))?;
         Ok(CallTokens { account: self.0.clone(), used: 0 })
     }
 }
