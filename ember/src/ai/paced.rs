@@ -16,9 +16,11 @@ pub(super) struct Paced<S> {
     /// How long one token waits.
     wait: Duration,
     /// An event that waits, and what it waits for.
-    waiting: Option<(Event, Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>)>,
+    waiting: Option<(Event, Taking)>,
     ended: bool,
 }
+
+type Taking = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 impl<S> Paced<S> {
     pub(super) fn new(events: S, bucket: GlobalTokenBucket, wait: Duration) -> Self {

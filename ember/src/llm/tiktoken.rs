@@ -60,10 +60,11 @@ mod tests {
 
     #[test]
     fn openai_models_are_counted_exactly_and_others_by_estimate() {
-        let text = "hello world, 你好";
+        // The figures of the OpenAI Cookbook, "How to count tokens with tiktoken".
+        let text = "お誕生日おめでとう";
         let count = |model| Tiktoken.count(model, text);
-        assert_eq!((count(Some("gpt-4o")), count(Some("openai/gpt-4.1-mini"))), (4, 4));
-        assert_eq!(count(Some("gpt-4-0613")), 5, "an older vocabulary");
+        assert_eq!((count(Some("gpt-4o")), count(Some("openai/gpt-4.1-mini"))), (8, 8));
+        assert_eq!(count(Some("gpt-4-0613")), 9, "an older vocabulary");
         for other in [None, Some("claude-haiku-4-5"), Some("gpt"), Some("ft:")] {
             assert_eq!(count(other), Estimate.count(None, text), "{other:?}");
         }
@@ -74,8 +75,8 @@ mod tests {
     #[test]
     fn a_text_without_a_break_takes_no_more_than_its_length() {
         for character in ["a", " ", "你", "\u{301}"] {
-            let long = character.repeat((1 << 20) / character.len());
-            assert!(Tiktoken.count(Some("gpt-4o"), &long) > 1_000);
+            let long = character.repeat((1 << 18) / character.len());
+            assert!(Tiktoken.count(Some("gpt-4o"), &long) > 500);
         }
         let text = "aé你🎉".repeat(9_000);
         assert_eq!(pieces(&text).collect::<String>(), text);
