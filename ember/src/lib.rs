@@ -50,6 +50,7 @@
 //! - `multipart`: forms with files.
 //! - `garde`: rules on the values of a request, by the crate of that name.
 //! - `websocket`: WebSocket.
+//! - `tiktoken`: `llm::Tiktoken`, exact counts of tokens for OpenAI's models.
 //! - `jsonschema`: structured answers of models are checked by their whole schema.
 
 pub mod base;
@@ -69,7 +70,8 @@ pub use ai::{ConversationContext, TokenLimits, TokenStream, sse_stream};
 pub use app::{Ember, LaunchError, Ready};
 pub use base::sse::Event;
 pub use base::{Env, Error, ErrorKind, JsonSchema, Problem, Result, Schema};
-pub use llm::{ModelRouter, ModelSpec, RoutingStrategy, ToolError};
+pub use llm::{ModelRouter, ModelSpec, RoutingStrategy, SpendLimit, ToolError};
+pub use store::{GlobalTokenBucket, TokenBucket};
 pub use web::cache::{StaticCache, TtlCache};
 pub use web::cookies::{Cookie, Cookies};
 #[cfg(feature = "cookies")]
@@ -83,7 +85,7 @@ pub use web::middleware::Cors;
 pub use web::middleware::StaticFiles;
 pub use web::middleware::{
     AccessLog, ApiKeyAuth, BearerAuth, BodyLimit, RateLimit, RequestId, RequestIds, Timeout,
-    TowerLayer, TrustedProxies,
+    TokenRateLimit, TowerLayer, TrustedProxies,
 };
 #[cfg(feature = "compression")]
 pub use web::middleware::{Compression, Decompression};

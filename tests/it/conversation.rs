@@ -70,7 +70,7 @@ async fn limited(conversation: ConversationContext, message: String) -> ember::R
 }
 
 const SMALL: TokenLimits =
-    TokenLimits::per_minute(100).max_prompt_tokens(50).max_completion_tokens(30);
+    TokenLimits::per_minute(150).max_prompt_tokens(120).max_completion_tokens(30);
 
 #[ai_route("/scoped", tools = [add], model = "large", token_limits = SMALL)]
 async fn scoped(client: Client, message: String) -> ember::Result<String> {
@@ -464,7 +464,7 @@ async fn options_of_a_route_hold_for_a_plain_client() {
             .reply(FakeReply::new().text("3").usage(Usage::new(20, 5)));
         let app = app(&fake);
         let first = post(&app, target, "", "Hi").await;
-        assert_eq!(first.header("ratelimit-limit"), Some("100"));
+        assert_eq!(first.header("ratelimit-limit"), Some("150"));
         assert_eq!(first.text().await, "3");
         let [asked, again] = &fake.requests()[..] else { panic!() };
         assert_eq!((asked.model.as_deref(), asked.max_tokens), (Some("large"), Some(30)));
@@ -472,12 +472,12 @@ async fn options_of_a_route_hold_for_a_plain_client() {
         let refused = app.post(target).body("x".repeat(120)).send().await;
         assert_eq!(refused.status(), 429, "{target}: both rounds are settled");
         let left: u64 = refused.header("ratelimit-remaining").unwrap().parse().unwrap();
-        assert!((60..=62).contains(&left), "40 of 100 were used: {left} are left");
+        assert!((110..=113).contains(&left), "40 of 150 were used: {left} are left");
         let too_long = app.post(target).body("x".repeat(300)).send().await;
         assert_eq!(too_long.status(), 413);
         let problem: Value = too_long.json().await;
         assert!(
-            problem["detail"].as_str().unwrap().contains("at most 50 are allowed"),
+            problem["detail"].as_str().unwrap().contains("at most 120 are allowed"),
             "{problem}"
         );
     }
@@ -498,9 +498,9 @@ async fn what_was_used_before_a_failure_is_settled_in_both_ways() {
             let _ = response.text().await;
             let left = left_of(&app, target).await;
             assert!(
-                (100 - used..=102 - used).contains(&left),
+                (150 - used..=153 - used).contains(&left),
                 "{target}: {left} are left, not {}",
-                100 - used
+                150 - used
             );
         }
     }
@@ -519,7 +519,7 @@ async fn what_was_used_before_a_drop_is_settled_in_both_ways() {
         assert!(dropped.await.is_err());
         left.push(left_of(&app, target).await);
     }
-    assert!(left[0] <= 60, "the first round and the second prompt are paid: {left:?}");
+    assert!(left[0] <= 50, "the first round and the second prompt are paid: {left:?}");
     assert!(left[0].abs_diff(left[1]) <= 2, "{left:?}");
 }
 

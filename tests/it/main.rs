@@ -50,3 +50,6 @@ mod conformance;
 mod llm_sessions;
 mod plugins;
 mod openapi;
+mod limits;
+#[cfg(feature = "tiktoken")]
+mod token_counting;

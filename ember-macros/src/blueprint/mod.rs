@@ -16,6 +16,7 @@ pub(crate) fn expand(tokens: TokenStream) -> TokenStream {
         keys::HOSTS,
         keys::LIMITS,
         keys::TOKEN_LIMITS,
+        keys::SPEND_LIMIT,
         keys::MIDDLEWARE,
         keys::TAGS,
         keys::DEPRECATED,

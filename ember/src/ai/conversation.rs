@@ -194,12 +194,14 @@ impl ConversationContext {
         self.stored = None;
     }
 
-    /// Estimates how many tokens the conversation has.
+    /// Counts how many tokens the conversation has, by the counter of the application: by estimate,
+    /// unless it has another.
     pub fn estimate_tokens(&self) -> u64 {
-        self.messages.iter().map(Message::estimate_tokens).sum()
+        self.client.count_tokens(&self.messages)
     }
 
-    /// Forgets the oldest turns until the conversation has at most so many tokens, by estimate.
+    /// Forgets the oldest turns until the conversation has at most so many tokens, as
+    /// [`estimate_tokens`](Self::estimate_tokens) counts them.
     ///
     /// The system message stays, and so does the latest turn. Turns go as a whole, with the
     /// results of their tools.
@@ -216,7 +218,7 @@ impl ConversationContext {
             if kept_from == index && left <= budget {
                 break;
             }
-            left = left.saturating_sub(message.estimate_tokens());
+            left = left.saturating_sub(self.client.count_tokens([message]));
         }
         if kept_from > first {
             self.messages.drain(first..kept_from);

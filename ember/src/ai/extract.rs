@@ -1,11 +1,12 @@
 //! What handlers take of the model wing.
 
+use super::limiter::{Limiter, OfRequest, write_headers};
 use super::route::AiOptions;
-use super::token_limits::write_headers;
 use super::tool_context::context_of;
 use crate::base::Error;
-use crate::llm::{Client, ToolRegistry};
+use crate::llm::{Client, SpendLimit, ToolRegistry};
 use crate::web::extract::FromRequestParts;
+use crate::web::middleware::{RequestTokens, TrustedProxies};
 use crate::web::{Operation, RequestParts};
 
 /// The application's client as the route has it: what `#[ai_route]` says of tools, model and
@@ -31,16 +32,42 @@ impl FromRequestParts for ToolRegistry {
     }
 }
 
-/// The client of this route. Its limits are told in the headers of the response.
+/// The client of this route, as its caller has it. Its limits are told in the headers of the response.
 pub(super) fn client_of(parts: &mut RequestParts) -> Result<Client, Error> {
-    let client = component::<Client>(parts)?.context(context_of(parts));
+    let mut client = component::<Client>(parts)?.context(context_of(parts));
+    if let Some(tokens) = parts.extensions().get::<RequestTokens>() {
+        client = client.budget(OfRequest(tokens.clone()));
+    }
     let options = parts.route().and_then(|route| route.extensions.get::<AiOptions>()).cloned();
     let Some(options) = options else { return Ok(client) };
-    let limiters = options.limiters.clone();
-    if !limiters.is_empty() {
-        parts.on_response(move |response| write_headers(&limiters, response));
+    let AiOptions { tools, model, limiters, spend_limits } = options;
+    client = client.tools(tools);
+    if let Some(model) = model {
+        client = client.model(model);
     }
-    Ok(options.scope(client))
+    let counts_apart = limiters.iter().any(Limiter::is_per_principal)
+        || spend_limits.iter().any(SpendLimit::is_per_principal);
+    let caller = if counts_apart { caller(parts) } else { String::new() };
+    let limits: Vec<_> = limiters.iter().map(|limiter| limiter.of(&caller)).collect();
+    client = limits.iter().cloned().fold(client, Client::budget);
+    for limit in spend_limits {
+        client = match limit.is_per_principal() {
+            true => client.budget(limit.account(&*caller)),
+            false => client.budget(limit),
+        };
+    }
+    if !limits.is_empty() {
+        parts.on_response(move |response| write_headers(&limits, response));
+    }
+    Ok(client)
+}
+
+/// The name under which the caller is counted.
+fn caller(parts: &RequestParts) -> String {
+    match parts.component::<TrustedProxies>() {
+        Some(proxies) => proxies.caller(parts),
+        None => TrustedProxies::default().caller(parts),
+    }
 }
 
 /// A component that every application with AI routes has.

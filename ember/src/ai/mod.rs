@@ -6,8 +6,10 @@
 
 mod tool_context;
 mod token_limits;
+mod limiter;
 mod route;
 mod extract;
+mod paced;
 mod token_stream;
 mod owner;
 mod conversations;
@@ -17,6 +19,7 @@ mod model_router;
 pub use conversation::{CONVERSATION_ID, ConversationContext};
 pub use conversations::Conversation;
 pub(crate) use conversations::routes as conversation_routes;
+pub use limiter::TokenBound;
 pub(crate) use model_router::check_models;
 pub use route::AiOptions;
 pub use token_limits::TokenLimits;

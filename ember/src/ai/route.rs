@@ -1,6 +1,6 @@
-use super::token_limits::{Limiter, TokenLimits};
-use crate::base::Clock;
-use crate::llm::{Client, Tool};
+use super::limiter::{Limiter, TokenBound};
+use crate::base::{Clock, Finding};
+use crate::llm::{Client, SpendLimit, Tool, Usd};
 use crate::web::RouteOptions;
 
 /// What an `#[ai_route]` says of its model: tools, the model itself, and limits.
@@ -10,6 +10,7 @@ pub struct AiOptions {
     pub(super) model: Option<String>,
     /// Those of the application and of blueprints hold for all routes within.
     pub(super) limiters: Vec<Limiter>,
+    pub(super) spend_limits: Vec<SpendLimit>,
 }
 
 impl AiOptions {
@@ -35,9 +36,16 @@ impl AiOptions {
         self.model.as_deref()
     }
 
-    /// Bounds the tokens that the route uses; limits around it hold as well.
-    pub fn token_limits(&mut self, limits: TokenLimits) -> &mut Self {
-        self.limiters.push(Limiter::new(limits, &Clock::system()));
+    /// Bounds the tokens that the route uses, by [`TokenLimits`](super::TokenLimits) or a
+    /// [`GlobalTokenBucket`](crate::store::GlobalTokenBucket); limits around it hold as well.
+    pub fn token_limits(&mut self, limits: impl Into<TokenBound>) -> &mut Self {
+        self.limiters.push(Limiter::new(limits.into(), &Clock::system()));
+        self
+    }
+
+    /// Bounds the money that the route spends; limits around it hold as well.
+    pub fn spend_limit(&mut self, limit: SpendLimit) -> &mut Self {
+        self.spend_limits.push(limit);
         self
     }
 
@@ -46,13 +54,23 @@ impl AiOptions {
         &self.tools
     }
 
-    /// The client that does what the options say.
-    pub(super) fn scope(self, client: Client) -> Client {
-        let client = client.tools(self.tools);
-        let client = match self.model {
-            Some(model) => client.model(model),
-            None => client,
-        };
-        self.limiters.into_iter().fold(client, Client::budget)
+    /// What keeps a client from being asked under a limit in money: a model that nobody knows the
+    /// price of.
+    pub(crate) fn check_price(&self, client: &Client) -> Option<Finding> {
+        self.spend_limits.iter().find(|limit| limit.refuses_unknown_prices())?;
+        let model = self.model.as_deref().or(client.default_model())?;
+        let message = format!(
+            "there is a limit in money, and no price is known of the model `{model}` at `{}`; set one by \
+             `CostConfig::price`, or let the `SpendLimit` go `.without_unknown_prices()`",
+            client.provider()
+        );
+        (!client.knows_price(model)).then(|| Finding::new(message))
+    }
+
+    /// What is wrong with the limits.
+    pub(crate) fn check(&self) -> impl Iterator<Item = Finding> {
+        let money = self.spend_limits.iter().filter(|limit| limit.limit() == Usd::ZERO);
+        let money = money.map(|_| Finding::new("a spend limit of zero lets no request pass"));
+        self.limiters.iter().filter_map(Limiter::check).chain(money)
     }
 }

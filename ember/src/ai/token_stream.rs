@@ -1,5 +1,7 @@
+use super::paced::Paced;
 use crate::base::Error;
 use crate::base::sse::Event;
+use crate::store::GlobalTokenBucket;
 use crate::web::operation::{Content, Operation, Outcome, Status};
 use crate::web::{IntoResponse, Response, Sse};
 use futures_core::Stream;
@@ -16,7 +18,8 @@ use std::time::Duration;
 /// never in `[DONE]`. While the model thinks, comments keep the connection open.
 #[doc(alias = "TokenStreamResponse")]
 pub struct TokenStream {
-    sse: Sse,
+    events: Pin<Box<dyn Stream<Item = Result<Event, Error>> + Send>>,
+    keep_alive: Option<Duration>,
 }
 
 impl TokenStream {
@@ -32,16 +35,48 @@ impl TokenStream {
     pub(super) fn of_events(
         events: impl Stream<Item = Result<Event, Error>> + Send + 'static,
     ) -> Self {
-        Self { sse: Sse::new(events) }
+        Self { events: Box::pin(events), keep_alive: None }
     }
 
     /// Sets how long nothing may be sent before a comment is; 15 s otherwise.
     #[must_use]
     pub fn keep_alive(mut self, interval: Duration) -> Self {
-        self.sse = self.sse.keep_alive(interval);
+        self.keep_alive = Some(interval);
         self
     }
+
+    /// Sends no more tokens than the bucket has: each takes one, and waits for it while there is none.
+    ///
+    /// Meanwhile nothing is read from whoever makes the tokens, and comments keep the connection open. A
+    /// stream that is dropped takes nothing more. A token that would have to wait for longer than a
+    /// minute ends the stream in an error, as [`TokenStream::bucket_within`] lets one say.
+    ///
+    /// ```
+    /// use ember::prelude::*;
+    /// use ember::store::GlobalTokenBucket;
+    /// use futures_util::stream;
+    ///
+    /// #[get("/slowly")]
+    /// async fn slowly(bucket: Component<GlobalTokenBucket>) -> TokenStream {
+    ///     sse_stream(stream::iter(["Hello", " ", "world"])).bucket((*bucket).clone())
+    /// }
+    /// # let bucket = GlobalTokenBucket::per_minute("slow", 600);
+    /// # ember::app!().component(bucket).build().unwrap();
+    /// ```
+    #[must_use]
+    pub fn bucket(self, bucket: GlobalTokenBucket) -> Self {
+        self.bucket_within(bucket, PATIENCE)
+    }
+
+    /// As [`TokenStream::bucket`], where a token waits for at most so long.
+    #[must_use]
+    pub fn bucket_within(self, bucket: GlobalTokenBucket, wait: Duration) -> Self {
+        Self { events: Box::pin(Paced::new(self.events, bucket, wait)), ..self }
+    }
 }
+
+/// How long a token waits for the bucket.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Streams tokens, for a handler that has them from elsewhere than a conversation.
 ///
@@ -63,7 +98,12 @@ where
 
 impl IntoResponse for TokenStream {
     fn into_response(self) -> Response {
-        self.sse.into_response()
+        let sse = Sse::new(self.events);
+        match self.keep_alive {
+            Some(interval) => sse.keep_alive(interval),
+            None => sse,
+        }
+        .into_response()
     }
 
     fn describe(operation: &mut Operation) {

@@ -3,13 +3,13 @@ use super::launch::LaunchError;
 use super::lifecycle::Lifecycle;
 use super::model::Model;
 use super::ready::Ready;
-use crate::ai::{AiOptions, TokenLimits, check_models, conversation_routes};
+use crate::ai::{AiOptions, TokenBound, check_models, conversation_routes};
 use crate::base::error::BoxError;
 use crate::base::{Descriptor as _, Env, Finding, Location, PluginDescriptor, Registry, Scope};
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
-    Client, FakeProvider, MemorySessionStore, ModelRouter, ModelSpec, SessionStore, Sessions, Tool,
-    ToolRegistry,
+    Client, FakeProvider, MemorySessionStore, ModelRouter, ModelSpec, SessionStore, Sessions,
+    SpendLimit, TokenCounter, Tool, ToolRegistry,
 };
 #[cfg(feature = "files")]
 use crate::web::middleware::StaticFiles;
@@ -55,6 +55,7 @@ pub struct Ember {
     trailing_slash: TrailingSlash,
     env: Env,
     offline: Option<FakeProvider>,
+    counter: Option<Arc<dyn TokenCounter>>,
     findings: Vec<Finding>,
     pub(super) info: ApiInfo,
     /// Where the page is that shows the routes.
@@ -76,6 +77,7 @@ impl Ember {
             trailing_slash: TrailingSlash::default(),
             env: Env::process(),
             offline: None,
+            counter: None,
             findings: Vec::new(),
             info: ApiInfo::default(),
             docs: None,
@@ -147,10 +149,29 @@ impl Ember {
         self
     }
 
-    /// Bounds the tokens that all AI routes together may use.
+    /// Bounds the tokens that all AI routes together may use, or each caller.
+    ///
+    /// By [`TokenLimits`](crate::TokenLimits), or by a
+    /// [`GlobalTokenBucket`](crate::store::GlobalTokenBucket) that others draw from as well.
     #[must_use]
-    pub fn token_limits(mut self, limits: TokenLimits) -> Self {
+    pub fn token_limits(mut self, limits: impl Into<TokenBound>) -> Self {
         AiOptions::of(&mut self.options).token_limits(limits);
+        self
+    }
+
+    /// Bounds the money that all AI routes together may spend, or each caller.
+    #[must_use]
+    pub fn spend_limit(mut self, limit: SpendLimit) -> Self {
+        AiOptions::of(&mut self.options).spend_limit(limit);
+        self
+    }
+
+    /// Counts tokens by this, and not by the [`Estimate`](crate::base::tokens::Estimate): in the
+    /// limits of routes, and in conversations. It holds for the client that the application is given, or
+    /// makes by the environment.
+    #[must_use]
+    pub fn token_counter(mut self, counter: impl TokenCounter) -> Self {
+        self.counter = Some(Arc::new(counter));
         self
     }
 
@@ -282,6 +303,8 @@ impl Ember {
         findings.extend(routes.iter().filter_map(check_tools));
         let plugins = Registry::<PluginDescriptor>::collect(&self.scope);
         findings.extend(check_plugins(&self.scope));
+        let limits = |options: &AiOptions| options.check().collect::<Vec<_>>();
+        findings.extend(findings_of(routes.iter(), limits));
         let factories = Registry::<ComponentDescriptor>::collect(&self.scope);
         self.check_modules(
             &annotated
@@ -303,6 +326,21 @@ impl Ember {
         let needs = factories.iter().flat_map(|factory| factory.all_needs());
         let needs = needs.chain(gathered.hooks().iter().flat_map(|hook| hook.needs()));
         let model = self.provide(&routes, needs.collect(), &tools, &mut findings);
+        if let Some(counter) = self.counter.take()
+            && let Some(client) = self.components.get::<Client>()
+        {
+            let client = Client::clone(client).token_counter(counter);
+            self.components.insert(client);
+        }
+        if let Some(model) = &model {
+            let needs_client = |placed: &&Placed| {
+                placed.operation.all_needs().any(|need| need == Need::of::<Client>())
+            };
+            let asking = routes.iter().filter(needs_client).map(|placed| &placed.route);
+            let price =
+                |options: &AiOptions| options.check_price(&model.client).into_iter().collect();
+            findings.extend(findings_of(asking, price));
+        }
         let plan = Plan::of(&factories, &self.overridden, &mut self.components, &mut findings);
         let lifecycle = Lifecycle::new(plan, gathered.hooks());
         findings.extend(check_tool_needs(&routes, &tools, &self.components));
@@ -452,6 +490,23 @@ fn check_tools(route: &Settled) -> Option<Finding> {
     let finding = Finding::new(format!("a route has two tools of the name `{name}`")).at(route);
     let places = tools.into_iter().filter_map(Tool::location);
     Some(places.fold(finding, |finding, location| finding.at(format!("`{name}` ({location})"))))
+}
+
+/// What is wrong with the options of AI routes: once each, with all routes that have it.
+fn findings_of<'a>(
+    routes: impl Iterator<Item = &'a Settled>,
+    check: impl Fn(&AiOptions) -> Vec<Finding>,
+) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    for route in routes {
+        for finding in route.extension::<AiOptions>().map(&check).unwrap_or_default() {
+            match found.iter_mut().find(|known| known.message == finding.message) {
+                Some(known) => known.places.push(route.to_string()),
+                None => found.push(finding.at(route)),
+            }
+        }
+    }
+    found
 }
 
 /// The components that tools need and nobody provides: those of the application's own tools, and of

@@ -1,7 +1,8 @@
 //! Which model an application talks to.
 
 use crate::base::{Env, Finding};
-use crate::llm::{Client, Error, FakeProvider, ModelRouter, ProviderDescriptor};
+use crate::llm::layer::CostConfig;
+use crate::llm::{Client, Error, FakeProvider, ModelRouter, Price, ProviderDescriptor, Usd};
 
 /// The client of an application, and what to tell people about it.
 #[derive(Debug, Clone)]
@@ -46,7 +47,18 @@ impl Model {
             _ => None,
         };
         if let (Some(offline), Some(note)) = (offline, offline_note) {
-            return Ok(Self { client: Client::new(offline.clone()), note: note.to_owned() });
+            // Whatever it is taken for, nobody is billed.
+            let free =
+                Price { input: Some(Usd::ZERO), output: Some(Usd::ZERO), ..Default::default() };
+            let client = Client::builder()
+                .provider(offline.clone())
+                .env(env.clone())
+                .without_retry()
+                .without_circuit_breaker()
+                .cost(CostConfig::new().unknown_price(free))
+                .build();
+            let client = client.map_err(|error| Finding::new(refusal(&error)))?;
+            return Ok(Self { client, note: note.to_owned() });
         }
         match Client::with_env(env.clone()) {
             Ok(client) => Ok(Self::given(client)),

@@ -14,6 +14,7 @@ mod finding;
 pub mod schema;
 pub mod sse;
 mod id;
+pub mod tokens;
 
 pub use clock::Clock;
 pub use config::Env;

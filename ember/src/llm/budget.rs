@@ -1,47 +1,174 @@
+use super::catalog::Price;
 use super::chat::{ChatRequest, ChatResponse};
-use super::error::{Error, ErrorKind};
-use super::estimate::tokens_of_bytes;
-use super::message::{Part, Reasoning, Text};
+use super::error::Error;
+use super::layer::CostConfig;
 use super::stream::ChatEvent;
+use super::tally::Tally;
 use super::usage::Usage;
+use super::usd::Usd;
+use crate::base::tokens::TokenCounter;
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// What a client may spend: asked before a request is sent, told what it has cost.
 ///
 /// One request is one reservation, however many rounds of tools it takes, and however it ends:
 /// answered, failed, or abandoned.
+///
+/// ```
+/// use ember::llm::{Budget, Client, Error, ErrorKind, FakeProvider, Plan, Reservation, Spent};
+/// use std::ops::ControlFlow;
+///
+/// /// Stops an answer that grows longer than anybody reads.
+/// struct Short;
+///
+/// struct Reading;
+///
+/// impl Budget for Short {
+///     fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
+///         plan.request.max_tokens.get_or_insert(50);
+///         Ok(Box::new(Reading))
+///     }
+/// }
+///
+/// impl Reservation for Reading {
+///     fn used(&mut self, spent: &Spent) -> ControlFlow<Error> {
+///         match spent.usage.total_output() {
+///             0..=50 => ControlFlow::Continue(()),
+///             _ => ControlFlow::Break(Error::new(ErrorKind::BudgetExceeded, "too long")),
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let client = Client::new(FakeProvider::new().text("word ".repeat(60))).budget(Short);
+/// assert_eq!(client.ask("Hi").await.unwrap_err().kind(), ErrorKind::BudgetExceeded);
+/// # }
+/// ```
 pub trait Budget: Send + Sync + 'static {
     /// Sets aside what a request is expected to use, and may bound it.
     ///
     /// # Errors
     /// When there is not so much left, or the request is larger than any may be.
-    fn reserve(&self, request: &mut ChatRequest) -> Result<Box<dyn Reservation>, Error>;
+    fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error>;
 }
 
-/// Tokens that are set aside for a request. Dropping it settles what was used in truth.
+/// What is set aside for a request. Dropping it settles what was used in truth.
 pub trait Reservation: Send {
-    /// So many tokens were used so far. The last word counts.
-    fn used(&mut self, tokens: u64);
+    /// So much was used so far. The last word counts.
+    ///
+    /// It is called when a round is sent, at each piece of an answer, and at its end. `Break` ends the
+    /// request with that error: a stream where it stands, a whole answer in place of it. What was used
+    /// until then is billed all the same, and settled.
+    fn used(&mut self, spent: &Spent) -> ControlFlow<Error>;
 }
 
-/// Counts what a request uses, by what the provider says, or else by estimate.
-///
-/// A round counts from the moment it is sent: its prompt, and what has arrived of its answer. A
-/// snapshot of the provider replaces both. A round that was refused costs nothing.
+/// A request that is about to be sent, with what is known of its costs.
+#[non_exhaustive]
+pub struct Plan<'a> {
+    /// The request, which a budget may bound.
+    pub request: &'a mut ChatRequest,
+    /// How many tokens the model has to read, as the client counts them.
+    pub prompt_tokens: u64,
+    provider: &'a str,
+    model: Option<&'a str>,
+    prices: &'a CostConfig,
+}
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(
+        request: &'a mut ChatRequest,
+        prompt_tokens: u64,
+        provider: &'a str,
+        model: Option<&'a str>,
+        prices: &'a CostConfig,
+    ) -> Self {
+        Self { request, prompt_tokens, provider, model, prices }
+    }
+
+    /// The provider that is asked.
+    pub fn provider(&self) -> &str {
+        self.provider
+    }
+
+    /// The model that is asked, as far as it is known before it answers.
+    pub fn model(&self) -> Option<&str> {
+        self.request.model.as_deref().or(self.model)
+    }
+
+    /// What the model costs, if that is known.
+    pub fn price(&self) -> Option<Price> {
+        self.prices.price_of(self.provider, None, self.model())
+    }
+
+    /// How many tokens an answer can have at most: what the request says, or else what is known
+    /// of the model.
+    pub fn max_answer_tokens(&self) -> Option<u64> {
+        let model = || self.prices.catalog.find(self.provider, self.model()?)?.max_output;
+        self.request.max_tokens.or_else(model)
+    }
+}
+
+impl fmt::Debug for Plan<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("prompt_tokens", &self.prompt_tokens)
+            .field("provider", &self.provider)
+            .field("model", &self.model())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a request has used so far, all rounds of tools together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Spent {
+    /// The tokens.
+    pub usage: Usage,
+    /// What they cost, as far as prices are known.
+    pub cost: Usd,
+    /// Those of the tokens that no price is known for.
+    pub unpriced: Usage,
+}
+
+impl Spent {
+    fn and(mut self, usage: Usage, price: Option<Price>) -> Self {
+        self.usage += usage;
+        match price.and_then(|price| price.cost(&usage)) {
+            Some(cost) => self.cost += cost,
+            None => self.unpriced += usage,
+        }
+        self
+    }
+}
+
+/// Tells reservations what a request uses.
 pub(super) struct Meter {
     reservations: Vec<Box<dyn Reservation>>,
+    account: Account,
     /// What the rounds before have used.
-    before: u64,
-    prompt: u64,
-    answered: u64,
-    /// What has arrived since the provider last spoke, in bytes.
-    arrived: usize,
-    /// Whether the provider has spoken for this round.
-    reported: bool,
+    before: Spent,
+    round: Option<Round>,
+}
+
+/// By whom, and how, a request is counted.
+#[derive(Clone)]
+pub(super) struct Account {
+    pub(super) provider: Arc<str>,
+    pub(super) prices: Arc<CostConfig>,
+    pub(super) counter: Arc<dyn TokenCounter>,
+}
+
+/// The present round.
+struct Round {
+    tally: Tally,
+    price: Option<Price>,
 }
 
 impl Meter {
-    pub(super) fn new(reservations: Vec<Box<dyn Reservation>>) -> Self {
-        Self { reservations, before: 0, prompt: 0, answered: 0, arrived: 0, reported: false }
+    pub(super) fn new(reservations: Vec<Box<dyn Reservation>>, account: Account) -> Self {
+        Self { reservations, account, before: Spent::default(), round: None }
     }
 
     /// Tells whether anybody wants to know.
@@ -49,133 +176,168 @@ impl Meter {
         !self.reservations.is_empty()
     }
 
-    /// A round is sent.
-    pub(super) fn round(&mut self, request: &ChatRequest) {
-        if self.is_on() {
-            let prompt = request.estimate_tokens();
-            *self = Self {
-                before: self.total(),
-                prompt,
-                ..Self::new(std::mem::take(&mut self.reservations))
-            };
-            self.tell();
+    /// A round is about to be sent: its prompt counts from now on.
+    pub(super) fn round(&mut self, request: &ChatRequest) -> Result<(), Error> {
+        if !self.is_on() {
+            return Ok(());
         }
+        self.before = self.spent();
+        let tally = Tally::new(request, request.count_tokens(&*self.account.counter));
+        let price = self.price_of(&tally);
+        self.round = Some(Round { tally, price });
+        let told = self.tell();
+        if told.is_err() {
+            // It is not sent.
+            self.round = None;
+            let _ = self.tell();
+        }
+        told
     }
 
     /// Something of the answer has arrived.
-    pub(super) fn event(&mut self, event: &ChatEvent) {
-        match event {
-            ChatEvent::Text(text) | ChatEvent::Refusal(text) | ChatEvent::Reasoning(text) => {
-                self.arrived(text);
-            }
-            ChatEvent::ToolCallDelta { arguments, .. } => self.arrived(arguments),
-            ChatEvent::Usage(usage) => self.usage(usage),
-            _ => {}
-        }
+    pub(super) fn event(&mut self, event: &ChatEvent) -> Result<(), Error> {
+        self.change(|tally| tally.event(event))
     }
 
     /// The whole answer has arrived.
-    pub(super) fn response(&mut self, response: &ChatResponse) {
-        for part in &response.message.content {
-            match part {
-                Part::Text(Text { text, .. })
-                | Part::Refusal(text)
-                | Part::Reasoning(Reasoning { text, .. }) => self.arrived(text),
-                Part::ToolCall(call) => self.arrived(&call.arguments),
-                _ => {}
+    pub(super) fn response(&mut self, response: &ChatResponse) -> Result<(), Error> {
+        self.change(|tally| tally.response(response))
+    }
+
+    /// The round has failed, which is worse than anything a budget has to say.
+    pub(super) fn failed(&mut self, error: &Error) {
+        let _ = self.change(|tally| tally.failed(error));
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Tally)) -> Result<(), Error> {
+        let Some(mut round) = self.round.take() else { return Ok(()) };
+        let model = round.tally.model().map(str::to_owned);
+        change(&mut round.tally);
+        if round.tally.model() != model.as_deref() {
+            round.price = self.price_of(&round.tally);
+        }
+        self.round = Some(round);
+        self.tell()
+    }
+
+    fn price_of(&self, tally: &Tally) -> Option<Price> {
+        let Account { provider, prices, .. } = &self.account;
+        prices.price_of(provider, tally.model(), tally.named())
+    }
+
+    fn spent(&self) -> Spent {
+        match &self.round {
+            Some(round) => self.before.and(round.tally.usage(), round.price),
+            None => self.before,
+        }
+    }
+
+    /// Tells everybody, and returns the first word against it.
+    fn tell(&mut self) -> Result<(), Error> {
+        let spent = self.spent();
+        let mut outcome = Ok(());
+        for reservation in &mut self.reservations {
+            if let ControlFlow::Break(error) = reservation.used(&spent) {
+                outcome = outcome.and(Err(error));
             }
         }
-        if let Some(usage) = &response.usage {
-            self.usage(usage);
-        }
-    }
-
-    /// The round has failed.
-    pub(super) fn failed(&mut self, error: &Error) {
-        use ErrorKind::{Cancelled, Decode, Timeout, Truncated};
-        let refused = !matches!(error.kind(), Cancelled | Decode | Timeout | Truncated);
-        if refused && self.arrived == 0 && !self.reported {
-            self.prompt = 0;
-            self.tell();
-        }
-    }
-
-    /// The provider says what this round has used so far.
-    fn usage(&mut self, usage: &Usage) {
-        (self.prompt, self.answered) = (usage.total_input(), usage.total_output());
-        (self.arrived, self.reported) = (0, true);
-        self.tell();
-    }
-
-    fn arrived(&mut self, text: &str) {
-        self.arrived = self.arrived.saturating_add(text.len());
-        self.tell();
-    }
-
-    fn total(&self) -> u64 {
-        let parts = [self.before, self.prompt, self.answered, tokens_of_bytes(self.arrived)];
-        parts.into_iter().fold(0, u64::saturating_add)
-    }
-
-    fn tell(&mut self) {
-        let total = self.total();
-        for reservation in &mut self.reservations {
-            reservation.used(total);
-        }
+        outcome
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::tokens::Estimate;
     use crate::llm::chat::FinishReason;
-    use crate::llm::message::{Message, Role, ToolCall};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use crate::llm::error::ErrorKind;
+    use crate::llm::message::{Message, Part, Role, ToolCall};
+    use std::sync::Mutex;
 
-    struct Noted(Arc<AtomicU64>);
+    type Told = Arc<Mutex<Spent>>;
+
+    struct Noted(Told);
 
     impl Reservation for Noted {
-        fn used(&mut self, tokens: u64) {
-            self.0.store(tokens, Ordering::SeqCst);
+        fn used(&mut self, spent: &Spent) -> ControlFlow<Error> {
+            *self.0.lock().unwrap() = *spent;
+            match spent.usage.total() {
+                0..1_000 => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(Error::new(ErrorKind::BudgetExceeded, "enough")),
+            }
         }
     }
 
     /// A meter, what it has told last, and a request of ten tokens.
-    fn meter() -> (Meter, impl Fn() -> u64, ChatRequest) {
-        let told = Arc::new(AtomicU64::new(0));
-        let meter = Meter::new(vec![Box::new(Noted(told.clone()))]);
+    fn meter() -> (Meter, Told, ChatRequest) {
+        let told = Told::default();
+        let price = |text| Price::per_million(text, "10").unwrap();
+        let prices = CostConfig::new().price("small", price("1")).price("large", price("2"));
+        let account = Account {
+            provider: "fake".into(),
+            prices: Arc::new(prices.default_model("small")),
+            counter: Arc::new(Estimate),
+        };
+        let meter = Meter::new(vec![Box::new(Noted(told.clone()))], account);
         let request = ChatRequest::from("x".repeat(24));
         assert_eq!(request.estimate_tokens(), 10);
-        (meter, move || told.load(Ordering::SeqCst), request)
+        (meter, told, request)
+    }
+
+    fn total(told: &Told) -> u64 {
+        told.lock().unwrap().usage.total()
+    }
+
+    fn cost(told: &Told) -> String {
+        told.lock().unwrap().cost.to_string()
     }
 
     #[test]
     fn an_abandoned_answer_costs_its_prompt_and_what_had_arrived() {
         let (mut meter, told, request) = meter();
-        meter.round(&request);
-        assert_eq!(told(), 10);
-        for word in ["a ", "b ", "c "] {
-            meter.event(&ChatEvent::Text(word.into()));
+        meter.round(&request).unwrap();
+        assert_eq!(total(&told), 10);
+        for word in ["ab", "c de", "f gh"] {
+            meter.event(&ChatEvent::Text(word.into())).unwrap();
         }
-        assert_eq!(told(), 12, "six bytes are two tokens, in however many pieces");
-        let arguments = "{\"a\":1}".to_owned();
-        meter.event(&ChatEvent::ToolCallDelta { index: 0, arguments });
-        assert_eq!(told(), 14);
+        assert_eq!(total(&told), 13, "three words, in however many pieces");
+        let arguments = " {\"a\":1}".to_owned();
+        meter.event(&ChatEvent::ToolCallDelta { index: 0, arguments }).unwrap();
+        assert!(total(&told) > 13);
     }
 
     #[test]
-    fn what_the_provider_says_goes_before_the_estimate() {
+    fn what_the_provider_says_at_the_end_goes_before_the_estimate() {
         let (mut meter, told, request) = meter();
-        meter.round(&request);
-        meter.event(&ChatEvent::Text("some words".into()));
-        meter.event(&ChatEvent::Usage(Usage::new(40, 2)));
-        assert_eq!(told(), 42);
-        meter.event(&ChatEvent::Text("more".into()));
-        assert_eq!(told(), 43, "until it speaks again");
-        meter.event(&ChatEvent::Usage(Usage::new(40, 9)));
-        meter.round(&request);
-        assert_eq!(told(), 59, "the next round comes on top");
+        meter.round(&request).unwrap();
+        meter.event(&ChatEvent::Usage(Usage::new(40, 1))).unwrap();
+        assert_eq!(total(&told), 41);
+        meter.event(&ChatEvent::Text("some more words".into())).unwrap();
+        assert_eq!(total(&told), 43, "more has arrived than it has said");
+        meter.event(&ChatEvent::Usage(Usage::new(40, 2))).unwrap();
+        meter.event(&ChatEvent::Finish(FinishReason::Stop.into())).unwrap();
+        assert_eq!(total(&told), 42);
+        meter.round(&request).unwrap();
+        assert_eq!(total(&told), 52, "the next round comes on top");
+    }
+
+    #[test]
+    fn each_round_costs_what_the_model_does_that_answered() {
+        let (mut meter, told, request) = meter();
+        meter.round(&request).unwrap();
+        assert_eq!(cost(&told), "0.00001", "the default model, before it is named");
+        let start = |model: &str| ChatEvent::Start { id: None, model: Some(model.into()) };
+        meter.event(&start("large")).unwrap();
+        assert_eq!(cost(&told), "0.00002");
+        meter.event(&ChatEvent::Usage(Usage::new(10, 1))).unwrap();
+        meter.event(&ChatEvent::Finish(FinishReason::Stop.into())).unwrap();
+        assert_eq!(cost(&told), "0.00003");
+        meter.round(&request).unwrap();
+        meter.event(&start("small")).unwrap();
+        assert_eq!(cost(&told), "0.00004");
+        meter.event(&start("unheard-of")).unwrap();
+        assert_eq!(cost(&told), "0.00004", "the request's own model, where nobody knows the name");
+        assert_eq!(told.lock().unwrap().unpriced, Usage::default());
     }
 
     #[test]
@@ -187,17 +349,18 @@ mod tests {
             (ErrorKind::Truncated, 52),
         ] {
             let (mut meter, told, request) = meter();
-            meter.round(&request);
-            meter.event(&ChatEvent::Usage(Usage::new(40, 2)));
-            meter.round(&request);
+            meter.round(&request).unwrap();
+            meter.event(&ChatEvent::Usage(Usage::new(40, 2))).unwrap();
+            meter.event(&ChatEvent::Finish(FinishReason::Stop.into())).unwrap();
+            meter.round(&request).unwrap();
             meter.failed(&Error::new(kind, "x"));
-            assert_eq!(told(), used, "{kind:?}");
+            assert_eq!(total(&told), used, "{kind:?}");
         }
         let (mut meter, told, request) = meter();
-        meter.round(&request);
-        meter.event(&ChatEvent::Text("word".into()));
+        meter.round(&request).unwrap();
+        meter.event(&ChatEvent::Text("word".into())).unwrap();
         meter.failed(&Error::new(ErrorKind::Overloaded, "x"));
-        assert_eq!(told(), 11, "it had begun to answer");
+        assert_eq!(total(&told), 11, "it had begun to answer");
     }
 
     #[test]
@@ -206,12 +369,32 @@ mod tests {
         let mut response =
             ChatResponse::new(Message::new(Role::Assistant, content), FinishReason::Stop);
         let (mut meter, told, request) = meter();
-        meter.round(&request);
-        meter.response(&response);
-        assert_eq!(told(), 12);
+        meter.round(&request).unwrap();
+        meter.response(&response).unwrap();
+        let whole = total(&told);
+        let (mut pieces, told_in_pieces, _) = self::meter();
+        pieces.round(&request).unwrap();
+        for piece in ["a b", " c"] {
+            pieces.event(&ChatEvent::Text(piece.into())).unwrap();
+        }
+        let (index, id, name) = (0, "1".into(), "f".into());
+        pieces.event(&ChatEvent::ToolCallStart { index, id, name, signature: None }).unwrap();
+        pieces.event(&ChatEvent::ToolCallDelta { index, arguments: "{}".into() }).unwrap();
+        assert_eq!(whole, total(&told_in_pieces));
+        assert!(whole >= 14);
         response.usage = Some(Usage::new(u64::MAX, 1));
-        meter.response(&response);
-        meter.round(&request);
-        assert_eq!(told(), u64::MAX);
+        meter.response(&response).unwrap_err();
+        assert_eq!(meter.round(&request).unwrap_err().kind(), ErrorKind::BudgetExceeded);
+        assert_eq!(total(&told), u64::MAX);
+    }
+
+    #[test]
+    fn a_round_that_a_budget_does_not_allow_is_not_sent_and_costs_nothing() {
+        let (mut meter, told, request) = meter();
+        meter.round(&request).unwrap();
+        meter.event(&ChatEvent::Usage(Usage::new(900, 90))).unwrap();
+        meter.event(&ChatEvent::Finish(FinishReason::Stop.into())).unwrap();
+        assert_eq!(meter.round(&request).unwrap_err().kind(), ErrorKind::BudgetExceeded);
+        assert_eq!(total(&told), 990);
     }
 }

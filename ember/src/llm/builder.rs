@@ -1,4 +1,3 @@
-use super::catalog::Catalog;
 use super::client::{Client, Parts};
 use super::error::{Error, ErrorKind};
 use super::events::EventBus;
@@ -32,8 +31,8 @@ use crate::base::{Clock, Env};
 #[must_use = "a client is built by `build`"]
 pub struct ClientBuilder {
     provider: Option<BoxProvider>,
-    /// Whether the provider sees to temperature, limits and prices itself.
-    is_router: bool,
+    /// What the models of a router cost, if that is the provider.
+    routed: Option<CostConfig>,
     config: Option<ProviderConfig>,
     env: Env,
     retry: Setting<RetryConfig>,
@@ -43,8 +42,6 @@ pub struct ClientBuilder {
     events: Setting<EventBus>,
     ledger: Ledger,
     sessions: Option<Sessions>,
-    /// Where models are looked up if there is no cost layer to say so.
-    catalog: Option<Catalog>,
     clock: Clock,
 }
 
@@ -71,7 +68,7 @@ impl Client {
     pub fn builder() -> ClientBuilder {
         ClientBuilder {
             provider: None,
-            is_router: false,
+            routed: None,
             config: None,
             env: Env::process(),
             retry: Setting::Default,
@@ -81,7 +78,6 @@ impl Client {
             events: Setting::Default,
             ledger: Ledger::new(),
             sessions: None,
-            catalog: None,
             clock: Clock::system(),
         }
     }
@@ -117,14 +113,14 @@ impl ModelRouter {
     /// or counted twice, as [`ClientBuilder::router`] says.
     pub fn client(&self) -> Client {
         let sessions = Sessions::new(MemorySessionStore::new());
-        let (env, catalog, _) = self.settings();
+        let (env, ..) = self.settings();
         Client::of(Parts {
             provider: BoxProvider::new(self.clone()),
             env: env.clone(),
             model: None,
             ledger: self.ledger().clone(),
             events: Some(self.events().clone()),
-            catalog: catalog.clone(),
+            prices: self.prices(),
             sessions,
             fills: false,
         })
@@ -134,7 +130,7 @@ impl ModelRouter {
 impl ClientBuilder {
     /// Asks this provider.
     pub fn provider(mut self, provider: impl Provider) -> Self {
-        self.provider = Some(BoxProvider::new(provider));
+        (self.provider, self.routed) = (Some(BoxProvider::new(provider)), None);
         self
     }
 
@@ -143,14 +139,14 @@ impl ClientBuilder {
     /// Retries, circuit breaker and prices are those that the router has around each model; this client adds none
     /// unless they are set here after this. The ledger, the events, the settings and the clock are the router's.
     pub fn router(mut self, router: ModelRouter) -> Self {
-        let (env, catalog, clock) = router.settings();
+        let (env, _, clock) = router.settings();
         (self.env, self.clock) = (env.clone(), clock.clone());
-        self.catalog = Some(catalog.clone());
         (self.ledger, self.events) =
             (router.ledger().clone(), Setting::Set(router.events().clone()));
         (self.retry, self.circuit_breaker, self.cost) = (Setting::Off, Setting::Off, Setting::Off);
-        self.is_router = true;
-        self.provider(router)
+        self.routed = Some(router.prices());
+        self.provider = Some(BoxProvider::new(router));
+        self
     }
 
     /// Asks the provider that this describes.
@@ -246,7 +242,7 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, Error> {
         let Self {
             provider,
-            is_router,
+            routed,
             config,
             env,
             retry,
@@ -256,7 +252,6 @@ impl ClientBuilder {
             events,
             ledger,
             sessions,
-            catalog,
             clock,
         } = self;
         let (provider, model) = match (provider, config) {
@@ -274,16 +269,15 @@ impl ClientBuilder {
             Some(model) if cost.default_model.is_none() => cost.default_model(model),
             _ => cost,
         });
-        let priced = stack.cost.as_ref().map(|cost| cost.catalog.clone());
-        let catalog = priced.or(catalog).unwrap_or_default();
+        let fills = routed.is_none();
+        let prices = stack.cost.clone().or(routed).unwrap_or_default();
         stack.cache = cache;
         stack.ledger = ledger.clone();
         stack.clock = clock;
         let events = events.resolve(EventBus::new);
         let provider = stack.boxed(provider);
         let sessions = sessions.unwrap_or_else(|| Sessions::new(MemorySessionStore::new()));
-        let fills = !is_router;
-        Ok(Client::of(Parts { provider, env, model, ledger, events, catalog, sessions, fills }))
+        Ok(Client::of(Parts { provider, env, model, ledger, events, prices, sessions, fills }))
     }
 }
 

@@ -123,11 +123,6 @@ impl ChatRequest {
         self.messages.insert(0, Message::system(text));
         self
     }
-
-    /// Estimates how many tokens the conversation has.
-    pub fn estimate_tokens(&self) -> u64 {
-        self.messages.iter().map(Message::estimate_tokens).fold(0, u64::saturating_add)
-    }
 }
 
 impl From<&str> for ChatRequest {

@@ -1,11 +1,12 @@
-use super::budget::{Budget, Meter};
+use super::budget::{Account, Budget, Meter, Plan};
 use super::catalog::Catalog;
 use super::chat::{ChatRequest, ChatResponse};
 use super::defaults;
 use super::error::Error;
 use super::events::{EventBus, LifecycleEvent, Outcome, Subscription};
 use super::json_mode::{JsonMode, Ways};
-use super::layer::{Ledger, StackConfig, UsageTotals};
+use super::layer::{CostConfig, Ledger, StackConfig, UsageTotals};
+use super::message::Message;
 use super::observe::Observer;
 use super::provider::{BoxProvider, Provider};
 use super::session_store::{MemorySessionStore, Sessions};
@@ -13,6 +14,7 @@ use super::stream::{ChatStream, TextStream};
 use super::tool::{Tool, ToolContext};
 use super::tool_loop::{self, Call};
 use crate::base::Env;
+use crate::base::tokens::{Estimate, TokenCounter};
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,8 +47,9 @@ struct Inner {
     ledger: Ledger,
     /// Whom to tell what happens.
     events: Option<EventBus>,
-    /// What is known of models.
-    catalog: Catalog,
+    /// What models cost, and what else is known of them.
+    prices: Arc<CostConfig>,
+    counter: Arc<dyn TokenCounter>,
     /// How each model was last brought to answer in JSON.
     ways: Ways,
     sessions: Sessions,
@@ -62,7 +65,7 @@ pub(super) struct Parts {
     pub(super) model: Option<String>,
     pub(super) ledger: Ledger,
     pub(super) events: Option<EventBus>,
-    pub(super) catalog: Catalog,
+    pub(super) prices: CostConfig,
     pub(super) sessions: Sessions,
     /// Whether requests get a temperature and a limit of tokens here, and not further down.
     pub(super) fills: bool,
@@ -88,16 +91,17 @@ impl Client {
         let mut stack = StackConfig::new();
         (stack.retry, stack.circuit_breaker) = (None, None);
         let ledger = stack.ledger.clone();
+        let prices = stack.cost.clone().unwrap_or_default();
         let provider = stack.boxed(BoxProvider::new(provider));
         let events = Some(EventBus::new());
-        let (catalog, sessions) = (Catalog::new(), Sessions::new(MemorySessionStore::new()));
+        let sessions = Sessions::new(MemorySessionStore::new());
         let env = Env::process();
         let fills = true;
-        Self::of(Parts { provider, env, model: None, ledger, events, catalog, sessions, fills })
+        Self::of(Parts { provider, env, model: None, ledger, events, prices, sessions, fills })
     }
 
     pub(super) fn of(parts: Parts) -> Self {
-        let Parts { provider, env, model, ledger, events, catalog, sessions, fills } = parts;
+        let Parts { provider, env, model, ledger, events, prices, sessions, fills } = parts;
         Self(Arc::new(Inner {
             provider,
             env,
@@ -107,7 +111,8 @@ impl Client {
             budgets: Vec::new(),
             ledger,
             events,
-            catalog,
+            prices: Arc::new(prices),
+            counter: Arc::new(Estimate),
             ways: Ways::default(),
             sessions,
             fills,
@@ -150,6 +155,21 @@ impl Client {
     pub fn budget(mut self, budget: impl Budget) -> Self {
         Arc::make_mut(&mut self.0).budgets.push(Arc::new(budget));
         self
+    }
+
+    /// Counts tokens by this, and not by the [`Estimate`].
+    #[must_use]
+    pub fn token_counter(mut self, counter: impl TokenCounter) -> Self {
+        Arc::make_mut(&mut self.0).counter = Arc::new(counter);
+        self
+    }
+
+    /// Counts how many tokens messages have for the default model of this client.
+    pub fn count_tokens<'a>(&self, messages: impl IntoIterator<Item = &'a Message>) -> u64 {
+        let Inner { counter, model, .. } = &*self.0;
+        let counts =
+            messages.into_iter().map(|message| message.count_tokens(&**counter, model.as_deref()));
+        counts.fold(0, u64::saturating_add)
     }
 
     /// Keeps the conversations of [`Client::session`] here, and not in the memory of this client.
@@ -272,9 +292,14 @@ impl Client {
         Prompt { client: self.clone(), request: request.into(), json_mode: None }
     }
 
+    /// Tells whether it is known what a model costs.
+    pub fn knows_price(&self, model: &str) -> bool {
+        self.0.prices.price_of(self.provider(), None, Some(model)).is_some()
+    }
+
     /// What is known of models.
     pub(super) fn catalog(&self) -> &Catalog {
-        &self.0.catalog
+        &self.0.prices.catalog
     }
 
     /// How each model was last brought to answer in JSON.
@@ -289,8 +314,9 @@ impl Client {
 
     /// Completes a request by what the client is set to, and sets its tokens aside.
     fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
-        let Inner { provider, env, defaults, context, budgets, events, catalog, fills, .. } =
-            &*self.0;
+        let Inner {
+            provider, env, defaults, context, budgets, events, prices, counter, fills, ..
+        } = &*self.0;
         if request.model.is_none() {
             request.model.clone_from(&defaults.model);
         }
@@ -301,17 +327,29 @@ impl Client {
         }
         let model = request.model.clone().or_else(|| self.0.model.clone());
         if *fills {
-            defaults::fill(&mut request, env, catalog, provider.name(), model.as_deref());
+            defaults::fill(&mut request, env, &prices.catalog, provider.name(), model.as_deref());
         }
-        let reservations =
-            budgets.iter().map(|budget| budget.reserve(&mut request)).collect::<Result<_, _>>()?;
+        let mut reservations = Vec::with_capacity(budgets.len());
+        if !budgets.is_empty() {
+            let prompt = request.count_tokens(&**counter);
+            let name = provider.name();
+            let mut plan = Plan::new(&mut request, prompt, name, model.as_deref(), prices);
+            for budget in budgets {
+                reservations.push(budget.reserve(&mut plan)?);
+            }
+        }
+        let account = Account {
+            provider: provider.name().into(),
+            prices: prices.clone(),
+            counter: counter.clone(),
+        };
         let max_turns = request.max_turns.filter(|turns| *turns > 0);
         Ok(Call {
             provider: provider.clone(),
             observer: Observer { bus: events.clone(), env: env.clone() },
             request: Arc::new(request),
             context: context.clone(),
-            meter: Meter::new(reservations),
+            meter: Meter::new(reservations, account),
             max_turns: max_turns.unwrap_or_else(|| defaults::max_turns(env)),
         })
     }

@@ -6,14 +6,17 @@
 //! them. A stream is the same conversation as a unary call: folding one gives the other.
 
 mod message;
-mod estimate;
+#[cfg(feature = "tiktoken")]
+mod tiktoken;
 mod usage;
 mod usd;
 pub mod catalog;
 mod error;
 pub mod tool;
 mod chat;
+mod estimate;
 mod stream;
+mod tally;
 mod embed;
 pub mod adapter;
 mod provider;
@@ -29,6 +32,7 @@ mod fake;
 pub mod layer;
 mod session_store;
 mod budget;
+mod spend;
 pub mod events;
 mod defaults;
 pub mod router;
@@ -40,7 +44,8 @@ mod structured;
 mod builder;
 mod session;
 
-pub use budget::{Budget, Reservation};
+pub use crate::base::tokens::{TokenCounter, estimate_tokens};
+pub use budget::{Budget, Plan, Reservation, Spent};
 pub use builder::ClientBuilder;
 pub use catalog::{Catalog, Price};
 pub use chat::{
@@ -49,7 +54,6 @@ pub use chat::{
 pub use client::{Client, Prompt};
 pub use embed::{Embedder, Embeddings, FakeEmbedder};
 pub use error::{Error, ErrorKind};
-pub use estimate::estimate_tokens;
 pub use events::EventBus;
 pub use fake::{FakeProvider, FakeReply};
 #[cfg(feature = "transport")]
@@ -68,8 +72,11 @@ pub use session_store::{
     History, MemorySessionStore, SessionChange, SessionMetadata, SessionQuery, SessionStore,
     SessionSummary, Sessions, Turn,
 };
+pub use spend::{SpendAccount, SpendLimit};
 pub use stream::{Accumulator, ChatEvent, ChatStream, TextStream};
 pub use structured::{JsonEvent, JsonStream, PartialJson, Structured};
+#[cfg(feature = "tiktoken")]
+pub use tiktoken::Tiktoken;
 pub use tool::{Tool, ToolContext, ToolError, ToolRegistry};
 pub use usage::Usage;
 pub use usd::{ParseUsdError, Usd};

@@ -35,10 +35,10 @@ pub(super) struct Call {
 pub(super) async fn complete(call: Call) -> Result<ChatResponse, Error> {
     let (provider, mut rounds) = Rounds::new(call)?;
     loop {
-        rounds.meter.round(&rounds.request);
+        rounds.meter.round(&rounds.request)?;
         let answer = rounds.observer.chat(&provider, &rounds.request).await;
         let mut response = answer.inspect_err(|error| rounds.meter.failed(error))?;
-        rounds.meter.response(&response);
+        rounds.meter.response(&response)?;
         response.usage = rounds.count(response.usage);
         match rounds.next_step(&mut response) {
             Step::Over => {
@@ -64,7 +64,7 @@ async fn open(call: Call) -> Result<ChatStream, Error> {
         return call.observer.open(&call.provider, &call.request).await;
     }
     let (provider, mut rounds) = Rounds::new(call)?;
-    rounds.meter.round(&rounds.request);
+    rounds.meter.round(&rounds.request)?;
     let answer = rounds.observer.open(&provider, &rounds.request).await;
     let first = answer.inspect_err(|error| rounds.meter.failed(error))?;
     Ok(ChatStream::new(LoopStream {
@@ -171,6 +171,8 @@ enum State {
     Reading(ChatStream, Box<Accumulator>),
     Running(Pin<Box<dyn Future<Output = (Message, Vec<ToolResult>)> + Send>>),
     Opening(Pin<Box<dyn Future<Output = Result<ChatStream, Error>> + Send>>),
+    /// A budget is used up; the connection to the provider is closed, and the reader is told.
+    Stopped(Error),
     Over,
 }
 
@@ -189,12 +191,20 @@ impl Stream for LoopStream {
                         return Poll::Ready(None);
                     };
                     let event = item.inspect_err(|error| this.rounds.meter.failed(error))?;
-                    this.rounds.meter.event(&event);
+                    let allowed = this.rounds.meter.event(&event);
                     accumulator.push(&event);
-                    match event {
-                        ChatEvent::Finish(_) => this.end_turn()?,
-                        event => {
+                    match (event, allowed) {
+                        (ChatEvent::Finish(_), Ok(())) => this.end_turn()?,
+                        (ChatEvent::Finish(_), Err(error)) => {
+                            this.state = State::Over;
+                            return Poll::Ready(Some(Err(error)));
+                        }
+                        (event, allowed) => {
                             let event = this.renumbered(event);
+                            // What has arrived is paid for.
+                            if let Err(error) = allowed {
+                                this.state = State::Stopped(error);
+                            }
                             return Poll::Ready(Some(Ok(event)));
                         }
                     }
@@ -205,7 +215,10 @@ impl Stream for LoopStream {
                     this.ready.push_back(ChatEvent::StepEnd);
                     this.rounds.go_on(turn, results);
                     this.first_index = this.next_index;
-                    this.rounds.meter.round(&this.rounds.request);
+                    if let Err(error) = this.rounds.meter.round(&this.rounds.request) {
+                        this.state = State::Stopped(error);
+                        continue;
+                    }
                     let (provider, request) = (this.provider.clone(), this.rounds.request.clone());
                     let observer = this.rounds.observer.clone();
                     this.state = State::Opening(Box::pin(async move {
@@ -216,6 +229,13 @@ impl Stream for LoopStream {
                     let answer = ready!(work.as_mut().poll(context));
                     let stream = answer.inspect_err(|error| this.rounds.meter.failed(error))?;
                     this.state = State::Reading(stream, Box::default());
+                }
+                State::Stopped(_) => {
+                    let State::Stopped(error) = std::mem::replace(&mut this.state, State::Over)
+                    else {
+                        return Poll::Ready(None);
+                    };
+                    return Poll::Ready(Some(Err(error)));
                 }
                 State::Over => return Poll::Ready(None),
             }

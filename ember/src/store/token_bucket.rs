@@ -115,6 +115,11 @@ impl TokenBucket {
         Duration::try_from_secs_f64(missing / self.per_second).unwrap_or(Duration::MAX)
     }
 
+    /// The clock that it refills by.
+    pub(super) fn time(&self) -> &Clock {
+        &self.clock
+    }
+
     fn refilled(&self) -> MutexGuard<'_, Level> {
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();

@@ -1,10 +1,10 @@
 use super::ledger::{CostConfig, Ledger, UsageTotals};
 use crate::llm::chat::{ChatRequest, ChatResponse};
 use crate::llm::error::{Error, ErrorKind};
-use crate::llm::estimate::tokens_of_bytes;
 use crate::llm::provider::Provider;
 use crate::llm::stream::{ChatEvent, ChatStream};
-use crate::llm::usage::Usage;
+use crate::llm::tally::Tally;
+
 use futures_core::Stream;
 use std::fmt;
 use std::pin::Pin;
@@ -67,21 +67,21 @@ impl<P: Provider> Provider for Cost<P> {
     }
 
     async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
-        let mut tally = Tally::new(&self.account, self.inner.name(), request);
+        let mut counting = Counting::new(&self.account, self.inner.name(), request);
         let outcome = self.inner.chat(request).await;
         match &outcome {
-            Ok(response) => tally.answered(response),
-            Err(error) => tally.failed(error),
+            Ok(response) => counting.answered(response),
+            Err(error) => counting.failed(error),
         }
         outcome
     }
 
     async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
-        let mut tally = Tally::new(&self.account, self.inner.name(), request);
+        let mut counting = Counting::new(&self.account, self.inner.name(), request);
         match self.inner.stream(request).await {
-            Ok(stream) => Ok(ChatStream::new(Counted { stream, tally })),
+            Ok(stream) => Ok(ChatStream::new(Counted { stream, counting })),
             Err(error) => {
-                tally.failed(&error);
+                counting.failed(&error);
                 Err(error)
             }
         }
@@ -97,113 +97,65 @@ impl<P: fmt::Debug> fmt::Debug for Cost<P> {
     }
 }
 
-/// What one call has used so far. It is counted once, at the latest when this is dropped.
-struct Tally {
+/// A call that is counted once, at the latest when this is dropped.
+struct Counting {
     account: Account,
     provider: String,
-    /// What the request calls the model.
-    named: Option<String>,
-    /// What the provider calls it.
-    model: Option<String>,
-    /// What the provider has reported.
-    reported: Option<Usage>,
-    /// Our estimate of the input, in tokens.
-    input: u64,
-    /// How much output has arrived, in bytes.
-    output_bytes: usize,
-    reasoning_bytes: usize,
+    tally: Tally,
     counted: bool,
 }
 
-impl Tally {
+impl Counting {
     fn new(account: &Account, provider: &str, request: &ChatRequest) -> Self {
         Self {
             account: account.clone(),
             provider: provider.to_owned(),
-            named: request.model.clone(),
-            model: None,
-            reported: None,
-            input: request.estimate_tokens(),
-            output_bytes: 0,
-            reasoning_bytes: 0,
+            tally: Tally::new(request, request.estimate_tokens()),
             counted: false,
         }
     }
 
     fn answered(&mut self, response: &ChatResponse) {
-        self.model.clone_from(&response.model);
-        self.reported = response.usage;
-        let usage = response.usage.unwrap_or_else(|| Usage {
-            output_tokens: Some(response.message.estimate_tokens()),
-            estimated: true,
-            ..Usage::new(self.input, 0)
-        });
-        self.count(usage);
+        self.tally.response(response);
+        self.count();
     }
 
     fn event(&mut self, event: &ChatEvent) {
-        match event {
-            ChatEvent::Start { model, .. } if model.is_some() => self.model.clone_from(model),
-            ChatEvent::Text(piece) | ChatEvent::Refusal(piece) => self.output_bytes += piece.len(),
-            ChatEvent::Reasoning(piece) => self.reasoning_bytes += piece.len(),
-            ChatEvent::ToolCallStart { name, .. } => self.output_bytes += name.len(),
-            ChatEvent::ToolCallDelta { arguments, .. } => self.output_bytes += arguments.len(),
-            ChatEvent::Usage(usage) => self.reported.get_or_insert_default().update(usage),
-            ChatEvent::Finish(_) => {
-                let usage = self.reported.unwrap_or_else(|| self.estimate());
-                self.count(usage);
-            }
-            _ => {}
+        self.tally.event(event);
+        if self.tally.is_answered() {
+            self.count();
         }
     }
 
     fn failed(&mut self, error: &Error) {
-        let begun = self.output_bytes + self.reasoning_bytes > 0 || self.reported.is_some();
-        // An answer that came, but cut or in no state to be read, was billed all the same.
-        if begun || matches!(error.kind(), ErrorKind::Truncated | ErrorKind::Decode) {
-            self.count(self.estimate());
-        }
-        self.counted = true;
+        self.tally.failed(error);
+        // Whether a call was billed that came to its time limit before anything arrived, nobody knows.
+        self.counted |= !self.tally.has_begun()
+            && matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Cancelled);
+        self.count();
     }
 
-    /// What has been used of an answer whose end was not seen.
-    fn estimate(&self) -> Usage {
-        let reported = self.reported.unwrap_or_default();
-        let output = tokens_of_bytes(self.output_bytes).max(reported.output_tokens.unwrap_or(0));
-        let reasoning =
-            tokens_of_bytes(self.reasoning_bytes).max(reported.reasoning_tokens.unwrap_or(0));
-        let knows_input = reported.total_input() > 0;
-        Usage {
-            input_tokens: if knows_input { reported.input_tokens } else { Some(self.input) },
-            output_tokens: Some(output),
-            reasoning_tokens: Some(reasoning).filter(|tokens| *tokens > 0),
-            estimated: true,
-            ..reported
-        }
-    }
-
-    fn count(&mut self, usage: Usage) {
-        if std::mem::replace(&mut self.counted, true) {
+    fn count(&mut self) {
+        if std::mem::replace(&mut self.counted, true) || self.tally.is_refused() {
             return;
         }
         let Account { ledger, config } = &self.account;
-        ledger.count(config, &self.provider, self.model.as_deref(), self.named.as_deref(), usage);
+        let (model, named) = (self.tally.model(), self.tally.named());
+        ledger.count(config, &self.provider, model, named, self.tally.usage());
     }
 }
 
-impl Drop for Tally {
+impl Drop for Counting {
     /// Whoever asked has gone, and the provider had begun.
     fn drop(&mut self) {
-        if !self.counted {
-            self.count(self.estimate());
-        }
+        self.count();
     }
 }
 
 /// A stream that is counted.
 struct Counted {
     stream: ChatStream,
-    tally: Tally,
+    counting: Counting,
 }
 
 impl Stream for Counted {
@@ -212,8 +164,8 @@ impl Stream for Counted {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let item = ready!(Pin::new(&mut self.stream).poll_next(context));
         match &item {
-            Some(Ok(event)) => self.tally.event(event),
-            Some(Err(error)) => self.tally.failed(error),
+            Some(Ok(event)) => self.counting.event(event),
+            Some(Err(error)) => self.counting.failed(error),
             None => {}
         }
         Poll::Ready(item)

@@ -28,6 +28,8 @@ pub struct CostConfig {
     pub catalog: Catalog,
     /// The model of requests and answers that name none.
     pub default_model: Option<String>,
+    /// The price of models that neither the program nor the catalogue has one for; unknown unless it is set.
+    pub unknown_price: Option<Price>,
 }
 
 impl CostConfig {
@@ -62,6 +64,27 @@ impl CostConfig {
     pub fn default_model(mut self, model: impl Into<String>) -> Self {
         self.default_model = Some(model.into());
         self
+    }
+
+    /// Takes this for the price of models that neither the program nor the catalogue has one for.
+    #[must_use]
+    pub fn unknown_price(mut self, price: Price) -> Self {
+        self.unknown_price = Some(price);
+        self
+    }
+
+    /// The price of an answer, if it is known: by what the provider calls the model, or else by
+    /// what the request does, or else by the default.
+    pub(in crate::llm) fn price_of(
+        &self,
+        provider: &str,
+        model: Option<&str>,
+        named: Option<&str>,
+    ) -> Option<Price> {
+        let named = named.or(self.default_model.as_deref());
+        let name = model.or(named).unwrap_or(provider);
+        let known = self.find(provider, name).or_else(|| self.find(provider, named?));
+        known.or(self.unknown_price)
     }
 
     /// The price of a model, if it is known.
@@ -107,10 +130,10 @@ impl Ledger {
         named: Option<&str>,
         usage: Usage,
     ) {
+        let price = config.price_of(provider, model, named);
+        let cost = price.and_then(|price| price.cost(&usage));
         let named = named.or(config.default_model.as_deref());
         let name = model.or(named).unwrap_or(provider);
-        let price = config.find(provider, name).or_else(|| config.find(provider, named?));
-        let cost = price.and_then(|price| price.cost(&usage));
         let mut models = self.lock();
         let name = match models.len() >= MAX_MODELS && !models.contains_key(name) {
             true => OTHERS,

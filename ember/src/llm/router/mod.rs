@@ -57,6 +57,7 @@ mod origins;
 mod failover;
 mod walk;
 mod answer;
+mod prices;
 mod builder;
 
 pub use builder::ModelRouterBuilder;

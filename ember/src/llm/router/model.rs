@@ -32,7 +32,7 @@ pub(super) struct RoutedModel {
     /// The id by which its provider knows it.
     pub(super) model: String,
     pub(super) window: Option<u64>,
-    max_output: Option<u64>,
+    pub(super) max_output: Option<u64>,
     pub(super) price: Option<Price>,
     /// What it can do; `None` where nothing is known of that.
     capabilities: Option<Vec<Capability>>,

@@ -1,8 +1,9 @@
+use crate::web::principal::Principal;
 use crate::web::request::RequestParts;
 use http::HeaderMap;
 use http::header::{FORWARDED, HeaderName};
 use ipnet::IpNet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// Which proxies are believed when they say whom they speak for.
 ///
@@ -77,6 +78,25 @@ impl TrustedProxies {
         client
     }
 
+    /// The name under which a client is counted: that of its [`Principal`], or else of its address.
+    ///
+    /// That is an IPv4 address, or the /64 network of an IPv6 address, because a client has all of
+    /// that. Those without one, as over a Unix socket whose proxy is not trusted, share a name.
+    pub fn caller(&self, request: &RequestParts) -> String {
+        let principal = request.extensions().get().map(|Principal { id, .. }| id.clone());
+        self.named(principal, request)
+    }
+
+    /// The name under which a client is counted that has a name of its own, or else only an address.
+    pub(super) fn named(&self, own: Option<String>, request: &RequestParts) -> String {
+        // A key of one kind must not pass for one of the other.
+        match (own, self.client(request)) {
+            (Some(own), _) => format!("key {own}"),
+            (None, Some(address)) => format!("address {}", network(address)),
+            (None, None) => "no address".to_owned(),
+        }
+    }
+
     /// The texts that are no networks.
     pub(super) fn malformed(&self) -> &[String] {
         &self.malformed
@@ -101,6 +121,14 @@ impl TrustedProxies {
 impl<S: AsRef<str>, const N: usize> From<[S; N]> for TrustedProxies {
     fn from(networks: [S; N]) -> Self {
         Self::new(networks)
+    }
+}
+
+/// What one client has: an IPv4 address, or the first half of an IPv6 address.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
@@ -143,6 +171,13 @@ mod tests {
         let peer = peer.map(|peer| SocketAddr::new(peer.parse().unwrap(), 1));
         let parts = RequestParts::new(head, Arc::default(), Default::default(), peer);
         proxies.client(&parts).map(|address| address.to_string())
+    }
+
+    #[test]
+    fn a_client_with_ipv6_has_a_whole_network() {
+        let of = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(of("192.0.2.7"), "192.0.2.7");
     }
 
     #[test]

@@ -17,6 +17,8 @@ mod exclude;
 mod bearer_auth;
 mod api_key_auth;
 mod client_address;
+mod rate_headers;
+mod token_rate_limit;
 mod rate_limit;
 #[cfg(feature = "cors")]
 mod cors;
@@ -45,9 +47,12 @@ pub use into::{FnMiddleware, IntoMiddleware, ViaMiddleware};
 pub use layer::{Bridge, TowerLayer};
 pub(crate) use next::Terminus;
 pub use next::{BoxMiddleware, Next};
+pub(crate) use rate_headers::tell_limit;
 pub use rate_limit::RateLimit;
 pub use request_id::{RequestId, RequestIds};
 pub use timeout::Timeout;
+pub use token_rate_limit::TokenRateLimit;
+pub(crate) use token_rate_limit::{CallTokens, RequestTokens};
 
 use super::operation::Operation;
 use super::request::Request;

@@ -1,13 +1,13 @@
 use super::client_address::TrustedProxies;
+use super::rate_headers::tell_limit;
+use super::token_rate_limit::TokenRateLimit;
 use super::{Middleware, Next};
 use crate::base::{Clock, Error, Finding};
-use crate::store::{BoundedMap, TokenBucket};
+use crate::store::{BoundedMap, GlobalTokenBucket, TokenBucket};
 use crate::web::principal::Principal;
 use crate::web::request::{Request, RequestParts};
 use crate::web::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName};
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,8 +28,7 @@ use std::time::Duration;
 ///
 /// Every answer says where the client stands, by `RateLimit-Limit`, `RateLimit-Remaining` and
 /// `RateLimit-Reset` (seconds until all is regained), the fields of
-/// draft-ietf-httpapi-ratelimit-headers-06: later drafts put them into one that few clients know. Of
-/// several limits the tightest is told.
+/// draft-ietf-httpapi-ratelimit-headers-06. Of several limits the tightest is told.
 ///
 /// A client is an address, unless another method says otherwise: an IPv4 address, or the /64
 /// network of an IPv6 address, because a client has all of that. Those without one, as over a Unix
@@ -83,6 +82,11 @@ impl RateLimit {
     /// Lets a client make so many requests an hour.
     pub fn per_hour(requests: u64) -> Self {
         Self::new(requests, Duration::from_secs(3600))
+    }
+
+    /// Bounds tokens, and not requests: those that all requests together bring and models use.
+    pub fn tokens(bucket: GlobalTokenBucket) -> TokenRateLimit {
+        TokenRateLimit::new(bucket)
     }
 
     /// Believes these proxies when they say whom they speak for.
@@ -139,12 +143,7 @@ impl RateLimit {
             By::Principal => request.extensions().get().map(|Principal { id, .. }| id.clone()),
             By::Key(key) => key(request),
         };
-        // A key of one kind must not pass for one of the other.
-        match (own, self.proxies.client(request)) {
-            (Some(own), _) => format!("key {own}"),
-            (None, Some(address)) => format!("address {}", network(address)),
-            (None, None) => "no address".to_owned(),
-        }
+        self.proxies.named(own, request)
     }
 
     /// Takes a request from the client's bucket.
@@ -167,32 +166,6 @@ impl RateLimit {
         let capacity = self.limit as f64;
         TokenBucket::new(capacity, capacity / self.period.as_secs_f64()).clock(self.clock.clone())
     }
-
-    fn tell(&self, bucket: &TokenBucket, headers: &mut HeaderMap) {
-        let remaining = HeaderName::from_static("ratelimit-remaining");
-        let available = bucket.available();
-        let told = headers.get(&remaining).and_then(|value| value.to_str().ok()?.parse().ok());
-        if told.is_some_and(|told: u64| told <= available) {
-            // A tighter limit further in has been told.
-            return;
-        }
-        headers.insert(remaining, available.into());
-        headers.insert(HeaderName::from_static("ratelimit-limit"), self.limit.into());
-        let reset = rounded_up(bucket.until_full());
-        headers.insert(HeaderName::from_static("ratelimit-reset"), reset.into());
-    }
-}
-
-fn rounded_up(wait: Duration) -> u64 {
-    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
-}
-
-/// What one client has: an IPv4 address, or the first half of an IPv6 address.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-    }
 }
 
 impl Middleware for RateLimit {
@@ -204,7 +177,7 @@ impl Middleware for RateLimit {
                 .with_retry_after(wait)
                 .into_response(),
         };
-        self.tell(&bucket, response.headers_mut());
+        tell_limit(response.headers_mut(), self.limit, bucket.available(), bucket.until_full());
         response
     }
 
@@ -237,13 +210,6 @@ impl fmt::Debug for RateLimit {
 mod tests {
     use super::*;
     use crate::base::clock::{ManualClock, secs};
-
-    #[test]
-    fn a_client_with_ipv6_has_a_whole_network() {
-        let of = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(of("192.0.2.7"), "192.0.2.7");
-    }
 
     #[test]
     fn clients_are_bounded_and_forgotten_when_their_bucket_is_full() {

@@ -1,0 +1,48 @@
+use super::ModelRouter;
+use super::model::RoutedModel;
+use crate::llm::catalog::{Catalog, Model, Price};
+use crate::llm::layer::CostConfig;
+use crate::llm::provider::Provider as _;
+use crate::llm::usage::Usage;
+use crate::llm::usd::Usd;
+
+impl ModelRouter {
+    /// What a budget is to take for the price of an answer.
+    ///
+    /// Once it is known which model answers, its own; before that, the highest that may come, so that no
+    /// choice of the router overdraws a budget. A model whose price is unknown counts as dearer than all.
+    pub(in crate::llm) fn prices(&self) -> CostConfig {
+        let known = self.settings().1;
+        // A catalogue of its own: others may use the one that the router was given.
+        let catalog = Catalog::new();
+        // Of two models that their providers call the same, the first counts.
+        for model in self.shared.models.iter().rev() {
+            let found = known.find(&model.provider_name, &model.model);
+            if found.is_none() && model.price.is_none() {
+                continue;
+            }
+            let found = found.map(|found| Model::clone(&found));
+            let mut found = found.unwrap_or_else(|| Model::new(self.name(), model.name.as_str()));
+            found.provider = self.name().into();
+            found.price = model.price.unwrap_or_default();
+            found.max_output = model.max_output;
+            for name in [&model.model, &model.name] {
+                found.id = name.as_str().into();
+                catalog.add(found.clone());
+            }
+        }
+        let dearest = self.shared.models.iter().max_by_key(|model| dearness(model));
+        let prices = CostConfig::new().catalog(catalog);
+        match dearest {
+            Some(dearest) => prices.default_model(dearest.name.as_str()),
+            None => prices,
+        }
+    }
+}
+
+/// What a million tokens each way cost; what is not known stands above all.
+fn dearness(model: &RoutedModel) -> (bool, Option<Usd>) {
+    const MANY: u64 = 1_000_000;
+    let cost = model.price.as_ref().and_then(|price: &Price| price.cost(&Usage::new(MANY, MANY)));
+    (cost.is_none(), cost)
+}

@@ -1,0 +1,143 @@
+use super::chat::{ChatRequest, ChatResponse};
+use super::error::{Error, ErrorKind};
+use super::message::{Part, Reasoning, Text};
+use super::stream::ChatEvent;
+use super::usage::Usage;
+use crate::base::tokens::Estimator;
+
+/// What one call of a model has used so far: by what the provider says, or else by estimate.
+///
+/// It counts from the moment it is sent: its prompt, and what has arrived of its answer. What is
+/// billed and what budgets are told both come from here, so that they cannot differ.
+#[derive(Debug, Clone)]
+pub(super) struct Tally {
+    /// What the request calls the model.
+    named: Option<String>,
+    /// What the provider calls it.
+    model: Option<String>,
+    /// What the provider has reported.
+    reported: Option<Usage>,
+    /// Our count of the input, in tokens.
+    input: u64,
+    /// The output that has arrived.
+    output: Estimator,
+    reasoning: Estimator,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The end of the answer has arrived.
+    Answered,
+    /// It ended without an answer, and costs nothing.
+    Refused,
+}
+
+impl Tally {
+    /// A call that is sent, with so many tokens of input.
+    pub(super) fn new(request: &ChatRequest, input: u64) -> Self {
+        Self {
+            named: request.model.clone(),
+            model: None,
+            reported: None,
+            input,
+            output: Estimator::default(),
+            reasoning: Estimator::default(),
+            state: State::Open,
+        }
+    }
+
+    /// What the provider calls the model, as far as it has said.
+    pub(super) fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
+    /// What the request calls the model.
+    pub(super) fn named(&self) -> Option<&str> {
+        self.named.as_deref()
+    }
+
+    /// Tells whether all that is to be known is known.
+    pub(super) fn is_answered(&self) -> bool {
+        self.state == State::Answered
+    }
+
+    /// Tells whether the call costs nothing.
+    pub(super) fn is_refused(&self) -> bool {
+        self.state == State::Refused
+    }
+
+    /// Something of the answer has arrived.
+    pub(super) fn event(&mut self, event: &ChatEvent) {
+        match event {
+            ChatEvent::Start { model, .. } if model.is_some() => self.model.clone_from(model),
+            ChatEvent::Text(piece) | ChatEvent::Refusal(piece) => self.output.push(piece),
+            ChatEvent::Reasoning(piece) => self.reasoning.push(piece),
+            ChatEvent::ToolCallStart { name, .. } => self.output.push(name),
+            ChatEvent::ToolCallDelta { arguments, .. } => self.output.push(arguments),
+            ChatEvent::Usage(usage) => self.reported.get_or_insert_default().update(usage),
+            ChatEvent::Finish(_) => self.state = State::Answered,
+            _ => {}
+        }
+    }
+
+    /// The whole answer has arrived.
+    pub(super) fn response(&mut self, response: &ChatResponse) {
+        self.model.clone_from(&response.model);
+        self.reported = response.usage;
+        for part in &response.message.content {
+            match part {
+                Part::Text(Text { text, .. }) | Part::Refusal(text) => self.output.push(text),
+                Part::Reasoning(Reasoning { text, .. }) => self.reasoning.push(text),
+                Part::ToolCall(call) => {
+                    self.output.push(&call.name);
+                    self.output.push(&call.arguments);
+                }
+                _ => {}
+            }
+        }
+        self.state = State::Answered;
+    }
+
+    /// Tells whether anything of an answer has arrived.
+    pub(super) fn has_begun(&self) -> bool {
+        self.output.tokens() + self.reasoning.tokens() > 0 || self.reported.is_some()
+    }
+
+    /// The call has failed. It costs nothing if the provider has refused it: if nothing came of an
+    /// answer, and it was not we who stopped waiting for one or could not read it.
+    pub(super) fn failed(&mut self, error: &Error) {
+        use ErrorKind::{Cancelled, Decode, Timeout, Truncated};
+        let begun = self.output.tokens() + self.reasoning.tokens() > 0 || self.reported.is_some();
+        if !begun && !matches!(error.kind(), Cancelled | Decode | Timeout | Truncated) {
+            self.state = State::Refused;
+        }
+    }
+
+    /// What has been used so far.
+    ///
+    /// Until the end, it is as much output as has arrived or was reported, whichever is more:
+    /// providers report as they please.
+    pub(super) fn usage(&self) -> Usage {
+        match (self.state, self.reported) {
+            (State::Refused, _) => Usage::default(),
+            (State::Answered, Some(reported)) => reported,
+            _ => self.estimate(),
+        }
+    }
+
+    fn estimate(&self) -> Usage {
+        let reported = self.reported.unwrap_or_default();
+        let output = self.output.tokens().max(reported.output_tokens.unwrap_or(0));
+        let reasoning = self.reasoning.tokens().max(reported.reasoning_tokens.unwrap_or(0));
+        let knows_input = reported.total_input() > 0;
+        Usage {
+            input_tokens: if knows_input { reported.input_tokens } else { Some(self.input) },
+            output_tokens: Some(output),
+            reasoning_tokens: Some(reasoning).filter(|tokens| *tokens > 0),
+            estimated: true,
+            ..reported
+        }
+    }
+}
