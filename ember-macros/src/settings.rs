@@ -22,7 +22,8 @@ pub(crate) fn read(options: Vec<Opt>, sink: &Sink) -> Vec<Setting> {
 }
 
 fn setting(Opt { key, value }: Opt, sink: &Sink) -> Vec<Setting> {
-    let is_ai = [keys::TOOLS, keys::MODEL, keys::TOKEN_LIMITS].iter().any(|known| key == known);
+    let of_ai = [keys::TOOLS, keys::MODEL, keys::SYSTEM, keys::OPENAI_MODEL, keys::TOKEN_LIMITS];
+    let is_ai = of_ai.iter().any(|known| key == known);
     let setting = |value| Setting { is_ai, method: key.clone(), value };
     if key == keys::TOOLS {
         tools(&value, sink).map(setting).into_iter().collect()

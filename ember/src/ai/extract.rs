@@ -33,9 +33,13 @@ impl FromRequestParts for ToolRegistry {
 
 /// The client of this route. Its limits are told in the headers of the response.
 pub(super) fn client_of(parts: &mut RequestParts) -> Result<Client, Error> {
-    let client = component::<Client>(parts)?.context(context_of(parts));
     let options = parts.route().and_then(|route| route.extensions.get::<AiOptions>()).cloned();
-    let Some(options) = options else { return Ok(client) };
+    client_with(parts, options.unwrap_or_default())
+}
+
+/// The client as these options have it.
+pub(super) fn client_with(parts: &mut RequestParts, options: AiOptions) -> Result<Client, Error> {
+    let client = component::<Client>(parts)?.context(context_of(parts));
     let limiters = options.limiters.clone();
     if !limiters.is_empty() {
         parts.on_response(move |response| write_headers(&limiters, response));

@@ -10,8 +10,10 @@ mod route;
 mod extract;
 mod token_stream;
 mod conversation;
+pub mod openai;
 
 pub use conversation::{CONVERSATION_ID, ConversationContext};
+pub use openai::{OpenAiApi, VirtualKey, VirtualKeys};
 pub use route::AiOptions;
 pub use token_limits::TokenLimits;
 pub use token_stream::{IntoToken, TokenStream, sse_stream};

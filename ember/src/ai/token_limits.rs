@@ -143,20 +143,34 @@ impl Limiter {
     }
 }
 
+/// What is left of a budget.
+pub(super) struct Left {
+    pub(super) limit: u64,
+    pub(super) remaining: u64,
+    /// How long it takes until all of it is there again.
+    pub(super) reset: Duration,
+    /// What the budget is for.
+    seconds: u64,
+}
+
+/// What is left of the tightest budget.
+pub(super) fn tightest<'a>(limiters: impl IntoIterator<Item = &'a Limiter>) -> Option<Left> {
+    let buckets = limiters.into_iter().flat_map(|limiter| &limiter.0.buckets);
+    let (limit, seconds, bucket) = buckets.min_by_key(|(_, _, bucket)| bucket.available())?;
+    let (remaining, reset) = (bucket.available(), bucket.until_full());
+    Some(Left { limit: *limit, remaining, reset, seconds: *seconds })
+}
+
 /// Tells the client what is left of the tightest budget.
 pub(super) fn write_headers(limiters: &[Limiter], response: &mut Response) {
-    let buckets = limiters.iter().flat_map(|limiter| &limiter.0.buckets);
-    let tightest = buckets.min_by_key(|(_, _, bucket)| bucket.available());
-    let Some((limit, seconds, bucket)) = tightest else {
+    let Some(Left { limit, remaining, reset, seconds }) = tightest(limiters) else {
         return;
     };
-    let reset = bucket.until_full().as_secs().saturating_add(1).min(*seconds);
+    let reset = reset.as_secs().saturating_add(1).min(seconds);
     // The names of draft-ietf-httpapi-ratelimit-headers-06, which most clients know.
-    for (name, value) in [
-        ("ratelimit-limit", *limit),
-        ("ratelimit-remaining", bucket.available()),
-        ("ratelimit-reset", reset),
-    ] {
+    for (name, value) in
+        [("ratelimit-limit", limit), ("ratelimit-remaining", remaining), ("ratelimit-reset", reset)]
+    {
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(value));
     }
 }

@@ -46,7 +46,7 @@ pub use chat::{
     ChatRequest, ChatResponse, Dropped, Finish, FinishReason, ResponseFormat, ToolChoice,
 };
 pub use client::{Client, Prompt};
-pub use embed::{Embedder, Embeddings, FakeEmbedder};
+pub use embed::{BoxEmbedder, Embedder, Embeddings, FakeEmbedder};
 pub use error::{Error, ErrorKind};
 pub use estimate::estimate_tokens;
 pub use events::EventBus;
