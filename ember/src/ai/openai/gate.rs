@@ -11,6 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUESTS: [&str; 3] =
+    ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
+const TOKENS: [&str; 3] =
+    ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
 
 /// Stands before every route of the API: finds out who asks, counts, and marks the answers.
 pub(super) struct Gate {
@@ -20,6 +24,28 @@ pub(super) struct Gate {
 }
 
 impl Gate {
+    /// Finds out who asks, counts the request, and tells what is to stand on its answer.
+    fn look_at(&self, request: &mut Request) -> (Marks, Result<(), Error>) {
+        let options = request.route().and_then(|route| route.extensions.get::<AiOptions>());
+        let limiters = options.map(|options| options.limiters.clone()).unwrap_or_default();
+        let id = random_id().ok().and_then(|id| HeaderValue::try_from(format!("req_{id}")).ok());
+        let mut marks = Marks { id, limiters, caller: None };
+        let caller = match self.admit(request) {
+            Ok(Some(caller)) => caller,
+            Ok(None) => return (marks, Ok(())),
+            Err(error) => return (marks, Err(error)),
+        };
+        request.extensions_mut().insert(Principal::new(caller.name.clone()));
+        request.extensions_mut().insert(caller.clone());
+        let counted = caller.count().map_err(|wait| {
+            let message = "Too many requests were made with this API key.";
+            Error::too_many_requests(message).with_retry_after(wait)
+        });
+        marks.limiters.extend(caller.limiter.clone());
+        marks.caller = Some(caller);
+        (marks, counted)
+    }
+
     /// Whose request it is, if it is that of a key.
     fn admit(&self, request: &RequestParts) -> Result<Option<Arc<Caller>>, Error> {
         if self.keys.is_empty() {
@@ -56,33 +82,19 @@ fn bearer(request: &RequestParts) -> Option<&str> {
 
 impl Middleware for Gate {
     async fn handle(&self, mut request: Request, next: Next) -> Response {
-        let id = random_id().ok().and_then(|id| HeaderValue::try_from(format!("req_{id}")).ok());
-        request.on_response(move |response| {
-            // That of `RequestIds`, if there is such middleware, is the same in the log.
-            if let Some(id) = id {
-                response.headers_mut().entry(REQUEST_ID).or_insert(id);
+        let (mut marks, admitted) = self.look_at(&mut request);
+        match admitted {
+            Ok(()) => {
+                let mut response = next.run(request).await;
+                marks.write(&mut response);
+                response
             }
-        });
-        let caller = match self.admit(&request) {
-            Ok(caller) => caller,
-            Err(error) => return error.into_response(),
-        };
-        let options = request.route().and_then(|route| route.extensions.get::<AiOptions>());
-        let mut limiters = options.map(|options| options.limiters.clone()).unwrap_or_default();
-        if let Some(caller) = caller {
-            limiters.extend(caller.limiter.clone());
-            request.extensions_mut().insert(Principal::new(caller.name.clone()));
-            request.extensions_mut().insert(caller.clone());
-            let counted = caller.count();
-            request.on_response(move |response| write_headers(&limiters, Some(&caller), response));
-            if let Err(wait) = counted {
-                let message = "Too many requests were made with this API key.";
-                return Error::too_many_requests(message).with_retry_after(wait).into_response();
+            Err(error) => {
+                // A catcher writes the answer anew, and what is put on it now would be lost.
+                request.on_response(move |response| marks.write(response));
+                error.into_response()
             }
-        } else {
-            request.on_response(move |response| write_headers(&limiters, None, response));
         }
-        next.run(request).await
     }
 
     fn describe(&self, operation: &mut Operation) {
@@ -95,32 +107,37 @@ impl Middleware for Gate {
     }
 }
 
-/// Tells what is left, in the headers that OpenAI documents ("Rate limits in headers").
-fn write_headers(limiters: &[Limiter], caller: Option<&Caller>, response: &mut Response) {
-    let mut write = |names: [&'static str; 3], limit: u64, remaining: u64, reset: Duration| {
-        let values = [limit.to_string(), remaining.to_string(), go_duration(reset)];
-        for (name, value) in names.into_iter().zip(values) {
-            // Digits and letters are always header values.
-            if let Ok(value) = HeaderValue::try_from(value) {
-                response.headers_mut().insert(HeaderName::from_static(name), value);
-            }
+/// What stands on every answer: its id, and what is left of limits.
+struct Marks {
+    id: Option<HeaderValue>,
+    limiters: Vec<Limiter>,
+    caller: Option<Arc<Caller>>,
+}
+
+impl Marks {
+    /// Writes the headers that OpenAI documents ("Rate limits in headers").
+    fn write(&mut self, response: &mut Response) {
+        let headers = response.headers_mut();
+        // That of `RequestIds`, if there is such middleware, is the same in the log.
+        if let Some(id) = self.id.take() {
+            headers.entry(REQUEST_ID).or_insert(id);
         }
-    };
-    if let Some(requests) = caller.and_then(|caller| caller.requests.as_ref()) {
-        let names = [
-            "x-ratelimit-limit-requests",
-            "x-ratelimit-remaining-requests",
-            "x-ratelimit-reset-requests",
-        ];
-        write(names, requests.limit, requests.bucket.available(), requests.bucket.until_full());
-    }
-    if let Some(left) = tightest(limiters) {
-        let names = [
-            "x-ratelimit-limit-tokens",
-            "x-ratelimit-remaining-tokens",
-            "x-ratelimit-reset-tokens",
-        ];
-        write(names, left.limit, left.remaining, left.reset);
+        let mut write = |names: [&'static str; 3], limit: u64, remaining: u64, reset: Duration| {
+            let values = [limit.to_string(), remaining.to_string(), go_duration(reset)];
+            for (name, value) in names.into_iter().zip(values) {
+                // Digits and letters are always header values.
+                if let Ok(value) = HeaderValue::try_from(value) {
+                    headers.insert(HeaderName::from_static(name), value);
+                }
+            }
+        };
+        if let Some(requests) = self.caller.as_ref().and_then(|caller| caller.requests.as_ref()) {
+            let bucket = &requests.bucket;
+            write(REQUESTS, requests.limit, bucket.available(), bucket.until_full());
+        }
+        if let Some(left) = tightest(&self.limiters) {
+            write(TOKENS, left.limit, left.remaining, left.reset);
+        }
     }
 }
 
