@@ -61,7 +61,7 @@ impl Asked {
 
 /// Members that change the answer and that our vocabulary has no word for, each with the values
 /// that change nothing after all, and what to do instead.
-const UNSUPPORTED: &[(&str, fn(&Value) -> bool, &str)] = &[
+const UNSUPPORTED: &[(&str, ChangesNothing, &str)] = &[
     ("n", |value| value == 1, "can only be 1 here: ask several times for several answers"),
     ("frequency_penalty", is_zero, "is not supported here"),
     ("presence_penalty", is_zero, "is not supported here"),
@@ -75,6 +75,9 @@ const UNSUPPORTED: &[(&str, fn(&Value) -> bool, &str)] = &[
     ("web_search_options", |_| false, "is not supported here"),
     ("verbosity", |value| value == "medium", "is not supported here"),
 ];
+
+/// Tells of a value whether it changes nothing.
+type ChangesNothing = fn(&Value) -> bool;
 
 fn is_zero(value: &Value) -> bool {
     value.as_f64() == Some(0.0)
