@@ -75,12 +75,12 @@ impl BoxEmbedder {
 
 impl Embedder for BoxEmbedder {
     fn name(&self) -> &str {
-        self.0.name()
+        self.0.boxed_name()
     }
 
     async fn embed<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Embeddings, Error> {
         let texts: Vec<_> = texts.iter().map(AsRef::as_ref).collect();
-        self.0.embed(&texts, None).await
+        self.0.boxed_embed(&texts, None).await
     }
 
     async fn embed_sized<T: AsRef<str> + Sync>(
@@ -89,7 +89,7 @@ impl Embedder for BoxEmbedder {
         dimensions: u32,
     ) -> Result<Embeddings, Error> {
         let texts: Vec<_> = texts.iter().map(AsRef::as_ref).collect();
-        self.0.embed(&texts, Some(dimensions)).await
+        self.0.boxed_embed(&texts, Some(dimensions)).await
     }
 }
 
@@ -101,18 +101,18 @@ impl fmt::Debug for BoxEmbedder {
 
 /// The boxed twin of [`Embedder`].
 trait Erased: Send + Sync {
-    fn name(&self) -> &str;
-    fn embed<'a>(&'a self, texts: &'a [&'a str], dimensions: Option<u32>) -> Embedding<'a>;
+    fn boxed_name(&self) -> &str;
+    fn boxed_embed<'a>(&'a self, texts: &'a [&'a str], dimensions: Option<u32>) -> Embedding<'a>;
 }
 
 type Embedding<'a> = Pin<Box<dyn Future<Output = Result<Embeddings, Error>> + Send + 'a>>;
 
 impl<E: Embedder> Erased for E {
-    fn name(&self) -> &str {
+    fn boxed_name(&self) -> &str {
         Embedder::name(self)
     }
 
-    fn embed<'a>(&'a self, texts: &'a [&'a str], dimensions: Option<u32>) -> Embedding<'a> {
+    fn boxed_embed<'a>(&'a self, texts: &'a [&'a str], dimensions: Option<u32>) -> Embedding<'a> {
         match dimensions {
             Some(dimensions) => Box::pin(self.embed_sized(texts, dimensions)),
             None => Box::pin(Embedder::embed(self, texts)),
