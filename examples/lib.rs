@@ -7,4 +7,5 @@
 //! - `tool_calling`: functions that a model may call.
 //! - `events`: what happens in a client, told to whoever wants to know.
 //! - `custom_provider`: a model of one's own, chosen by `LLM_PROVIDER`.
+//! - `openai_gateway`: OpenAI's interface before any model, with keys, configured by the environment alone.
 //! - `sessions`: conversations that are remembered, each by its id.

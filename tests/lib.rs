@@ -8,6 +8,7 @@ pub use raw::{RawResponse, exchange, read_response};
 pub use upstream::{Reply, Seen, Upstream};
 
 use ember::base::clock::{ManualClock, millis};
+use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +23,26 @@ pub fn fixtures(path: &str) -> PathBuf {
 pub fn shared(path: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(path);
     path.exists().then_some(path)
+}
+
+/// One of the schemas that OpenAI publishes, where they lie beside the project: `chat_response`,
+/// `chat_chunk`, `error`. It holds what it refers to and no more, as others use an older dialect.
+pub fn openai_schema(root: &str) -> Option<Value> {
+    let bytes = std::fs::read(shared("openai_schema/openai_subset.json")?).unwrap();
+    let document: Value = serde_json::from_slice(&bytes).unwrap();
+    let mut schema = document["roots"][root].clone();
+    let mut needed = serde_json::Map::new();
+    let mut open = vec![schema.to_string()];
+    while let Some(text) = open.pop() {
+        for name in text.split("\"#/$defs/").skip(1).filter_map(|rest| rest.split('"').next()) {
+            if !needed.contains_key(name) {
+                open.push(document["$defs"][name].to_string());
+                needed.insert(name.to_owned(), document["$defs"][name].clone());
+            }
+        }
+    }
+    schema["$defs"] = Value::Object(needed);
+    Some(schema)
 }
 
 /// Lets time pass whenever somebody waits for it, and tells how much has passed.

@@ -21,7 +21,9 @@ pub(crate) const SCOPE: &str = "scope";
 pub(crate) const TEARDOWN: &str = "teardown";
 
 pub(crate) const MODEL: &str = "model";
+pub(crate) const OPENAI_MODEL: &str = "openai_model";
 pub(crate) const SPEND_LIMIT: &str = "spend_limit";
+pub(crate) const SYSTEM: &str = "system";
 pub(crate) const TOKEN_LIMITS: &str = "token_limits";
 pub(crate) const TOOLS: &str = "tools";
 

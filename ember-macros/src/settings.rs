@@ -17,7 +17,14 @@ pub(crate) struct Setting {
 }
 
 /// What the AI wing keeps.
-const AI: [&str; 4] = [keys::TOOLS, keys::MODEL, keys::TOKEN_LIMITS, keys::SPEND_LIMIT];
+const AI: [&str; 6] = [
+    keys::TOOLS,
+    keys::MODEL,
+    keys::SYSTEM,
+    keys::OPENAI_MODEL,
+    keys::TOKEN_LIMITS,
+    keys::SPEND_LIMIT,
+];
 
 /// Reads the options that are left.
 pub(crate) fn read(options: Vec<Opt>, sink: &Sink) -> Vec<Setting> {

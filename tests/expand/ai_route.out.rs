@@ -50,6 +50,8 @@ const _: () = {
                     __ember::Tool::from(<math::add as __ember::ToolItem>::TOOL),
                 ]);
             __ember::AiOptions::of(options).model("small");
+            __ember::AiOptions::of(options).system("Be brief.");
+            __ember::AiOptions::of(options).openai_model("bot");
             __ember::AiOptions::of(options)
                 .token_limits(TokenLimits::per_minute(60_000));
         }

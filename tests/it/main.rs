@@ -53,3 +53,4 @@ mod openapi;
 mod limits;
 #[cfg(feature = "tiktoken")]
 mod token_counting;
+mod openai_api;

@@ -6,9 +6,10 @@
 
 mod browser;
 mod docs_page;
+mod openai;
 mod validator;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,22 +19,43 @@ fn main() -> ExitCode {
     let tests = vec![
         needing(&["chromedriver", "chromium"], "docs_page_in_a_browser", docs_page::test),
         needing(&["openapi-spec-validator"], "openapi_documents_are_valid", validator::test),
+        trying(&["python3"], "openai_client_of_pypi", openai::python),
+        trying(&["node", "npm"], "openai_client_of_npm", openai::node),
+        Trial::test("openai_answers_fit_the_published_schemas", || {
+            openai::schemas();
+            Ok(())
+        })
+        // They lie beside the project, and no program brings them, so that nobody can require them.
+        .with_ignored_flag(!openai::schemas_are_there()),
     ];
     libtest_mimic::run(&arguments, tests).exit_code()
 }
 
 /// A test that needs these programs.
 fn needing(programs: &'static [&str], name: &str, test: fn()) -> Trial {
+    trying(programs, name, move || {
+        test();
+        Ok(Completion::Completed)
+    })
+}
+
+/// A test that needs these programs, and may find out while it runs that it cannot be done.
+fn trying(
+    programs: &'static [&str],
+    name: &str,
+    test: impl FnOnce() -> Result<Completion, Failed> + Send + 'static,
+) -> Trial {
     let missing = programs.iter().find(|program| find(program).is_none());
-    let required = env::var("EMBER_TEST_SERVICES").is_ok_and(|value| value == "required");
-    let trial = Trial::test(name, move || match missing {
+    let trial = Trial::ignorable_test(name, move || match missing {
         Some(program) => Err(Failed::from(format!("`{program}` is not installed"))),
-        None => {
-            test();
-            Ok(())
-        }
+        None => test(),
     });
-    trial.with_ignored_flag(missing.is_some() && !required)
+    trial.with_ignored_flag(missing.is_some() && !is_required())
+}
+
+/// Tells whether a test must run that needs more than every machine has.
+fn is_required() -> bool {
+    env::var("EMBER_TEST_SERVICES").is_ok_and(|value| value == "required")
 }
 
 /// Where a program is: at the place that a variable names, such as `CHROMEDRIVER`, or on the path.

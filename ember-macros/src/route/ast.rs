@@ -43,9 +43,15 @@ impl Kind {
             Self::Method("get" | "head", _) => &[keys::CACHE][..],
             Self::Method(..) => &[],
             Self::Any => &[keys::METHODS, keys::CACHE],
-            Self::Ai => {
-                &[keys::METHODS, keys::TOOLS, keys::MODEL, keys::TOKEN_LIMITS, keys::SPEND_LIMIT]
-            }
+            Self::Ai => &[
+                keys::METHODS,
+                keys::TOOLS,
+                keys::MODEL,
+                keys::SYSTEM,
+                keys::OPENAI_MODEL,
+                keys::TOKEN_LIMITS,
+                keys::SPEND_LIMIT,
+            ],
         });
         known
     }

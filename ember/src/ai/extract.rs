@@ -1,6 +1,6 @@
 //! What handlers take of the model wing.
 
-use super::limiter::{Limiter, OfRequest, write_headers};
+use super::limiter::{CallerLimit, Limiter, OfRequest, write_headers};
 use super::route::AiOptions;
 use super::tool_context::context_of;
 use crate::base::Error;
@@ -34,22 +34,28 @@ impl FromRequestParts for ToolRegistry {
 
 /// The client of this route, as its caller has it. Its limits are told in the headers of the response.
 pub(super) fn client_of(parts: &mut RequestParts) -> Result<Client, Error> {
+    let options = parts.route().and_then(|route| route.extensions.get::<AiOptions>()).cloned();
+    client_with(parts, options.unwrap_or_default())
+}
+
+/// The client as these options have it.
+pub(super) fn client_with(parts: &mut RequestParts, options: AiOptions) -> Result<Client, Error> {
     let mut client = component::<Client>(parts)?.context(context_of(parts));
     if let Some(tokens) = parts.extensions().get::<RequestTokens>() {
         client = client.budget(OfRequest(tokens.clone()));
     }
-    let options = parts.route().and_then(|route| route.extensions.get::<AiOptions>()).cloned();
-    let Some(options) = options else { return Ok(client) };
-    let AiOptions { tools, model, limiters, spend_limits } = options;
+    let AiOptions { tools, model, system, limiters, spend_limits, .. } = options;
     client = client.tools(tools);
     if let Some(model) = model {
         client = client.model(model);
     }
-    let counts_apart = limiters.iter().any(Limiter::is_per_principal)
-        || spend_limits.iter().any(SpendLimit::is_per_principal);
-    let caller = if counts_apart { caller(parts) } else { String::new() };
-    let limits: Vec<_> = limiters.iter().map(|limiter| limiter.of(&caller)).collect();
+    if let Some(system) = system {
+        client = client.system(system);
+    }
+    let counts_apart = spend_limits.iter().any(SpendLimit::is_per_principal);
+    let limits = limits_of(parts, &limiters);
     client = limits.iter().cloned().fold(client, Client::budget);
+    let caller = if counts_apart { caller(parts) } else { String::new() };
     for limit in spend_limits {
         client = match limit.is_per_principal() {
             true => client.budget(limit.account(&*caller)),
@@ -60,6 +66,13 @@ pub(super) fn client_of(parts: &mut RequestParts) -> Result<Client, Error> {
         parts.on_response(move |response| write_headers(&limits, response));
     }
     Ok(client)
+}
+
+/// The limits as they hold for whoever makes the request.
+pub(super) fn limits_of(parts: &RequestParts, limiters: &[Limiter]) -> Vec<CallerLimit> {
+    let counts_apart = limiters.iter().any(Limiter::is_per_principal);
+    let caller = if counts_apart { caller(parts) } else { String::new() };
+    limiters.iter().map(|limiter| limiter.of(&caller)).collect()
 }
 
 /// The name under which the caller is counted.

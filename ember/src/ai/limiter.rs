@@ -166,6 +166,12 @@ fn expected(plan: &Plan<'_>) -> u64 {
     plan.prompt_tokens.saturating_add(plan.request.max_tokens.unwrap_or(TYPICAL_ANSWER))
 }
 
+/// The bucket that has least left.
+pub(super) fn tightest(limits: &[CallerLimit]) -> Option<&GlobalTokenBucket> {
+    let buckets = limits.iter().flat_map(|limit| &*limit.buckets);
+    buckets.min_by_key(|bucket| bucket.available())
+}
+
 /// Tells the client what is left of the tightest budget.
 pub(super) fn write_headers(limits: &[CallerLimit], response: &mut Response) {
     for bucket in limits.iter().flat_map(|limit| &*limit.buckets) {

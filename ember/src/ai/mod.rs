@@ -15,12 +15,14 @@ mod owner;
 mod conversations;
 mod conversation;
 mod model_router;
+pub mod openai;
 
 pub use conversation::{CONVERSATION_ID, ConversationContext};
 pub use conversations::Conversation;
 pub(crate) use conversations::routes as conversation_routes;
 pub use limiter::TokenBound;
 pub(crate) use model_router::check_models;
+pub use openai::{OpenAiApi, VirtualKey, VirtualKeys};
 pub use route::AiOptions;
 pub use token_limits::TokenLimits;
 pub use token_stream::{IntoToken, TokenStream, sse_stream};

@@ -3,11 +3,14 @@ use crate::base::{Clock, Finding};
 use crate::llm::{Client, SpendLimit, Tool, Usd};
 use crate::web::RouteOptions;
 
-/// What an `#[ai_route]` says of its model: tools, the model itself, and limits.
+/// What an `#[ai_route]` says of its model: tools, the model itself, instructions, and limits.
 #[derive(Debug, Clone, Default)]
 pub struct AiOptions {
     pub(super) tools: Vec<Tool>,
     pub(super) model: Option<String>,
+    pub(super) system: Option<String>,
+    /// What the OpenAI-compatible API calls the route.
+    pub(super) openai_model: Option<String>,
     /// Those of the application and of blueprints hold for all routes within.
     pub(super) limiters: Vec<Limiter>,
     pub(super) spend_limits: Vec<SpendLimit>,
@@ -34,6 +37,19 @@ impl AiOptions {
     /// The model that is asked where a request names none.
     pub fn model_name(&self) -> Option<&str> {
         self.model.as_deref()
+    }
+
+    /// Instructs the model so where a conversation has no instructions of its own.
+    pub fn system(&mut self, text: impl Into<String>) -> &mut Self {
+        self.system = Some(text.into());
+        self
+    }
+
+    /// Offers what the route says of its model as a model of this name in
+    /// [the OpenAI-compatible API](super::openai).
+    pub fn openai_model(&mut self, name: impl Into<String>) -> &mut Self {
+        self.openai_model = Some(name.into());
+        self
     }
 
     /// Bounds the tokens that the route uses, by [`TokenLimits`](super::TokenLimits) or a

@@ -3,13 +3,14 @@ use super::launch::LaunchError;
 use super::lifecycle::Lifecycle;
 use super::model::Model;
 use super::ready::Ready;
+use crate::ai::openai::{AiRoute, CATCHER, OpenAiApi, Surroundings};
 use crate::ai::{AiOptions, TokenBound, check_models, conversation_routes};
 use crate::base::error::BoxError;
 use crate::base::{Descriptor as _, Env, Finding, Location, PluginDescriptor, Registry, Scope};
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
-    Client, FakeProvider, MemorySessionStore, ModelRouter, ModelSpec, SessionStore, Sessions,
-    SpendLimit, TokenCounter, Tool, ToolRegistry,
+    BoxEmbedder, Client, Embedder, FakeProvider, MemorySessionStore, ModelRouter, ModelSpec,
+    SessionStore, Sessions, SpendLimit, TokenCounter, Tool, ToolRegistry,
 };
 #[cfg(feature = "files")]
 use crate::web::middleware::StaticFiles;
@@ -57,6 +58,7 @@ pub struct Ember {
     offline: Option<FakeProvider>,
     counter: Option<Arc<dyn TokenCounter>>,
     findings: Vec<Finding>,
+    openai: Vec<OpenAiApi>,
     pub(super) info: ApiInfo,
     /// Where the page is that shows the routes.
     pub(super) docs: Option<String>,
@@ -79,6 +81,7 @@ impl Ember {
             offline: None,
             counter: None,
             findings: Vec::new(),
+            openai: Vec::new(),
             info: ApiInfo::default(),
             docs: None,
             #[cfg(feature = "server")]
@@ -173,6 +176,26 @@ impl Ember {
     pub fn token_counter(mut self, counter: impl TokenCounter) -> Self {
         self.counter = Some(Arc::new(counter));
         self
+    }
+
+    /// Adds the routes of [the OpenAI-compatible API](crate::ai::openai): a path is enough, and
+    /// [`OpenAiApi`] has more to say.
+    ///
+    /// ```
+    /// # use ember::llm::{Client, FakeProvider};
+    /// let app = ember::Ember::new().openai_api("/v1");
+    /// # app.client(Client::new(FakeProvider::new())).build().unwrap();
+    /// ```
+    #[must_use]
+    pub fn openai_api(mut self, api: impl Into<OpenAiApi>) -> Self {
+        self.openai.push(api.into());
+        self
+    }
+
+    /// Turns texts into vectors by this embedder, which handlers take as `Component<BoxEmbedder>`.
+    #[must_use]
+    pub fn embedder(self, embedder: impl Embedder) -> Self {
+        self.component(BoxEmbedder::new(embedder))
     }
 
     /// Adds routes that say whether the process lives, and whether it wants requests.
@@ -294,10 +317,30 @@ impl Ember {
     pub(super) fn check(mut self) -> (Ready, Vec<Finding>) {
         let mut findings = std::mem::take(&mut self.findings);
         self = self.add_docs();
-        let gathered = Gathered::of(&self.scope, self.options.clone(), &mut findings);
+        let mut gathered = Gathered::of(&self.scope, self.options.clone(), &mut findings);
         let annotated = Registry::<RouteDescriptor>::collect(&self.scope);
         let by_hand = std::mem::take(&mut self.by_hand);
-        let routes = gathered.routes(&annotated, by_hand, &self.options);
+        let mut routes = gathered.routes(&annotated, by_hand, &self.options);
+        let factories = Registry::<ComponentDescriptor>::collect(&self.scope);
+        #[cfg(feature = "server")]
+        let settings = std::mem::take(&mut self.settings).or_env(&self.env, &mut findings);
+        #[cfg(feature = "server")]
+        let is_local = settings.is_local();
+        #[cfg(not(feature = "server"))]
+        let is_local = true;
+        for api in std::mem::take(&mut self.openai) {
+            gathered.catch_below(api.prefix(), &CATCHER);
+            let embedder = Need::of::<BoxEmbedder>();
+            let around = Surroundings {
+                env: &self.env,
+                routes: routes.iter().filter_map(ai_route).collect(),
+                has_embedder: self.components.meets(embedder)
+                    || factories.iter().any(|factory| (factory.provides)() == embedder),
+                is_local,
+            };
+            let blueprint = api.mount(&around, &mut findings);
+            blueprint.settle("", &self.options, &mut routes);
+        }
         let annotated_tools = Registry::<ToolDescriptor>::collect(&self.scope);
         findings.extend(annotated_tools.duplicates().into_iter().map(Finding::from));
         findings.extend(routes.iter().filter_map(check_tools));
@@ -305,7 +348,6 @@ impl Ember {
         findings.extend(check_plugins(&self.scope));
         let limits = |options: &AiOptions| options.check().collect::<Vec<_>>();
         findings.extend(findings_of(routes.iter(), limits));
-        let factories = Registry::<ComponentDescriptor>::collect(&self.scope);
         self.check_modules(
             &annotated
                 .iter()
@@ -345,9 +387,10 @@ impl Ember {
         let lifecycle = Lifecycle::new(plan, gathered.hooks());
         findings.extend(check_tool_needs(&routes, &tools, &self.components));
         findings.extend(lifecycle.missing(&self.components));
-        let max_body_size = self.max_body_size();
         #[cfg(feature = "server")]
-        let settings = self.settings.or_env(&self.env, &mut findings);
+        let max_body_size = settings.limits.max_body_size;
+        #[cfg(not(feature = "server"))]
+        let max_body_size = 2 << 20;
         let site = SiteBuilder {
             routes,
             components: self.components,
@@ -458,16 +501,12 @@ impl Ember {
             }
         }
     }
+}
 
-    #[cfg(feature = "server")]
-    fn max_body_size(&self) -> u64 {
-        self.settings.limits.max_body_size
-    }
-
-    #[cfg(not(feature = "server"))]
-    fn max_body_size(&self) -> u64 {
-        2 << 20
-    }
+/// A route that says something of its model, for APIs of which it may be a model.
+fn ai_route(route: &Settled) -> Option<AiRoute<'_>> {
+    let options = route.extension::<AiOptions>()?;
+    Some(AiRoute { path: &route.path, place: route.to_string(), options })
 }
 
 /// Plugins of one kind and name, of which at least one is the application's own. Whoever asks for

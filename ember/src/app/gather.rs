@@ -13,6 +13,8 @@ pub(super) struct Gathered {
     groups: Groups,
     hooks: Registry<HookDescriptor>,
     catchers: Vec<Catcher>,
+    /// For paths that lead nowhere below a prefix, before all others.
+    of_prefixes: Vec<Catcher>,
     middleware: Registry<MiddlewareDescriptor>,
 }
 
@@ -29,7 +31,18 @@ impl Gathered {
         catchers.sort_by_key(Catcher::order);
         findings.extend(contested(&catchers));
         let hooks = Registry::collect(scope);
-        Self { groups, hooks, catchers, middleware: Registry::collect(scope) }
+        Self {
+            groups,
+            hooks,
+            catchers,
+            of_prefixes: Vec::new(),
+            middleware: Registry::collect(scope),
+        }
+    }
+
+    /// Lets a catcher answer for paths below a prefix that lead nowhere.
+    pub(super) fn catch_below(&mut self, prefix: &str, catcher: &'static CatcherDescriptor) {
+        self.of_prefixes.push(Catcher::by_hand(catcher, prefix));
     }
 
     /// All routes: those that are annotated, and those that were added by hand.
@@ -56,7 +69,7 @@ impl Gathered {
 
     /// The catchers for paths that lead nowhere.
     pub(super) fn all_catchers(&self) -> Catchers {
-        Catchers(self.catchers.clone())
+        Catchers(self.of_prefixes.iter().chain(&self.catchers).cloned().collect())
     }
 
     /// Puts around a route what reaches it.
@@ -94,7 +107,8 @@ impl Gathered {
             }
         }
         let catchers = self.catchers.iter().filter(|catcher| reaches(catcher.module)).cloned();
-        let catchers = Catchers(catchers.collect());
+        let own = route.options.catchers.iter().map(|catcher| Catcher::by_hand(catcher, ""));
+        let catchers = Catchers(own.chain(catchers).collect());
         catchers.describe(&mut operation);
         Placed { route, hooks, catchers, operation }
     }

@@ -76,6 +76,17 @@ impl Settings {
         }
     }
 
+    /// Tells whether nobody but this machine reaches what is listened on, as far as settings tell.
+    pub(super) fn is_local(&self) -> bool {
+        match self.place() {
+            Ok(Place::Tcp(address)) => address.ip().is_loopback(),
+            #[cfg(unix)]
+            Ok(Place::Unix(_)) => true,
+            // What is wrong with the address is told already.
+            Err(_) => true,
+        }
+    }
+
     /// What is to be listened on: a Unix socket if one is named, or an address.
     pub(super) fn place(&self) -> Result<Place> {
         #[cfg(unix)]

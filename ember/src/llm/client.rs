@@ -6,7 +6,7 @@ use super::error::Error;
 use super::events::{EventBus, LifecycleEvent, Outcome, Subscription};
 use super::json_mode::{JsonMode, Ways};
 use super::layer::{CostConfig, Ledger, StackConfig, UsageTotals};
-use super::message::Message;
+use super::message::{Message, Role};
 use super::observe::Observer;
 use super::provider::{BoxProvider, Provider};
 use super::session_store::{MemorySessionStore, Sessions};
@@ -42,6 +42,8 @@ struct Inner {
     model: Option<String>,
     /// What requests get that do not say otherwise.
     defaults: ChatRequest,
+    /// What stands before a conversation that has no instructions of its own.
+    system: Option<Message>,
     context: ToolContext,
     budgets: Vec<Arc<dyn Budget>>,
     ledger: Ledger,
@@ -107,6 +109,7 @@ impl Client {
             env,
             model,
             defaults: ChatRequest::default(),
+            system: None,
             context: ToolContext::new(),
             budgets: Vec::new(),
             ledger,
@@ -133,6 +136,13 @@ impl Client {
         let model = model.into();
         inner.model = Some(model.clone());
         inner.defaults.model = Some(model);
+        self
+    }
+
+    /// Puts these instructions before every conversation that has none of its own.
+    #[must_use]
+    pub fn system(mut self, text: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).system = Some(Message::system(text));
         self
     }
 
@@ -308,17 +318,32 @@ impl Client {
     }
 
     /// The tools that every request gets.
-    pub(super) fn tools_of_all(&self) -> impl Iterator<Item = &Tool> {
+    pub(crate) fn tools_of_all(&self) -> impl Iterator<Item = &Tool> {
         self.0.defaults.tools.iter()
     }
 
     /// Completes a request by what the client is set to, and sets its tokens aside.
     fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
         let Inner {
-            provider, env, defaults, context, budgets, events, prices, counter, fills, ..
+            provider,
+            env,
+            defaults,
+            system,
+            context,
+            budgets,
+            events,
+            prices,
+            counter,
+            fills,
+            ..
         } = &*self.0;
         if request.model.is_none() {
             request.model.clone_from(&defaults.model);
+        }
+        if let Some(system) = system
+            && !request.messages.iter().any(|message| message.role == Role::System)
+        {
+            request.messages.insert(0, system.clone());
         }
         for tool in &defaults.tools {
             if !request.tools.iter().any(|own| own.name() == tool.name()) {

@@ -1,8 +1,10 @@
 use super::error::Error;
-#[cfg(any(feature = "transport", test))]
 use super::error::ErrorKind;
 use super::usage::Usage;
+use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 
 /// Turns texts into vectors whose nearness is that of their meaning.
 ///
@@ -33,6 +35,89 @@ pub trait Embedder: Send + Sync + 'static {
         &self,
         texts: &[T],
     ) -> impl Future<Output = Result<Embeddings, Error>> + Send;
+
+    /// As [`Embedder::embed`], with vectors of so many dimensions, where the model leaves the choice.
+    ///
+    /// Unless it is implemented, it embeds as ever and sees whether that is what was asked for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when vectors cannot have so many dimensions; otherwise as
+    /// [`Embedder::embed`].
+    fn embed_sized<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+        dimensions: u32,
+    ) -> impl Future<Output = Result<Embeddings, Error>> + Send {
+        async move {
+            let embeddings = self.embed(texts).await?;
+            let length = embeddings.vectors.first().map_or(dimensions as usize, Vec::len);
+            if length == dimensions as usize {
+                return Ok(embeddings);
+            }
+            let message = format!("vectors have {length} dimensions here, and no other number");
+            Err(Error::new(ErrorKind::InvalidRequest, message))
+        }
+    }
+}
+
+/// An embedder whose type is forgotten, as an application keeps it among its components.
+///
+/// Cloning is cheap; clones are the same embedder.
+#[derive(Clone)]
+pub struct BoxEmbedder(Arc<dyn Erased>);
+
+impl BoxEmbedder {
+    /// Forgets the type of an embedder.
+    pub fn new(embedder: impl Embedder) -> Self {
+        Self(Arc::new(embedder))
+    }
+}
+
+impl Embedder for BoxEmbedder {
+    fn name(&self) -> &str {
+        self.0.boxed_name()
+    }
+
+    async fn embed<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Embeddings, Error> {
+        let texts: Vec<_> = texts.iter().map(AsRef::as_ref).collect();
+        self.0.boxed_embed(&texts, None).await
+    }
+
+    async fn embed_sized<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+        dimensions: u32,
+    ) -> Result<Embeddings, Error> {
+        let texts: Vec<_> = texts.iter().map(AsRef::as_ref).collect();
+        self.0.boxed_embed(&texts, Some(dimensions)).await
+    }
+}
+
+impl fmt::Debug for BoxEmbedder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Embedder").field(&Embedder::name(self)).finish()
+    }
+}
+
+/// The boxed twin of [`Embedder`].
+trait Erased: Send + Sync {
+    fn boxed_name(&self) -> &str;
+    fn boxed_embed<'a>(&'a self, texts: &'a [&'a str], dimensions: Option<u32>) -> Embedding<'a>;
+}
+
+type Embedding<'a> = Pin<Box<dyn Future<Output = Result<Embeddings, Error>> + Send + 'a>>;
+
+impl<E: Embedder> Erased for E {
+    fn boxed_name(&self) -> &str {
+        Embedder::name(self)
+    }
+
+    fn boxed_embed<'a>(&'a self, texts: &'a [&'a str], dimensions: Option<u32>) -> Embedding<'a> {
+        match dimensions {
+            Some(dimensions) => Box::pin(self.embed_sized(texts, dimensions)),
+            None => Box::pin(Embedder::embed(self, texts)),
+        }
+    }
 }
 
 /// Vectors of texts.
@@ -119,6 +204,17 @@ impl Embedder for FakeEmbedder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_number_of_dimensions_that_nobody_can_choose_is_refused() {
+        let embedder = BoxEmbedder::new(FakeEmbedder::new(8));
+        assert_eq!(embedder.name(), "fake");
+        let sized = embedder.embed_sized(&["a"], 8).await.unwrap();
+        assert_eq!(sized, embedder.embed(&["a"]).await.unwrap());
+        let refused = embedder.embed_sized(&["a"], 9).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidRequest);
+        assert!(refused.message().contains("8 dimensions"), "{refused}");
+    }
 
     #[test]
     fn vectors_must_be_as_many_as_texts_and_of_one_length() {

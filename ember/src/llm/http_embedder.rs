@@ -47,8 +47,23 @@ impl<A: EmbeddingAdapter> HttpEmbedder<A> {
         self
     }
 
-    async fn batch(&self, texts: &[&str]) -> Result<Embeddings, Error> {
-        let encoded = self.adapter.encode_texts(texts, &self.model, self.dimensions)?;
+    /// Embeds texts in as many requests as they need.
+    async fn all<T: AsRef<str>>(
+        &self,
+        texts: &[T],
+        dimensions: Option<u32>,
+    ) -> Result<Embeddings, Error> {
+        let texts: Vec<_> = texts.iter().map(AsRef::as_ref).collect();
+        let mut all = Embeddings::default();
+        for batch in texts.chunks(self.adapter.batch_limit()) {
+            let batch = self.batch(batch, dimensions).await;
+            all.extend(batch.map_err(|error| error.with_provider(self.adapter.name()))?);
+        }
+        Ok(all)
+    }
+
+    async fn batch(&self, texts: &[&str], dimensions: Option<u32>) -> Result<Embeddings, Error> {
+        let encoded = self.adapter.encode_texts(texts, &self.model, dimensions)?;
         let url = format!("{}{}", self.base_url, encoded.path);
         let request = json_request(&url, self.headers.clone(), encoded.body)?;
         let (head, body) = self.transport.exchange(request).await?.into_parts();
@@ -67,13 +82,15 @@ impl<A: EmbeddingAdapter> Embedder for HttpEmbedder<A> {
     }
 
     async fn embed<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Embeddings, Error> {
-        let texts: Vec<_> = texts.iter().map(AsRef::as_ref).collect();
-        let mut all = Embeddings::default();
-        for batch in texts.chunks(self.adapter.batch_limit()) {
-            let batch = self.batch(batch).await;
-            all.extend(batch.map_err(|error| error.with_provider(self.adapter.name()))?);
-        }
-        Ok(all)
+        self.all(texts, self.dimensions).await
+    }
+
+    async fn embed_sized<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+        dimensions: u32,
+    ) -> Result<Embeddings, Error> {
+        self.all(texts, Some(dimensions)).await
     }
 }
 

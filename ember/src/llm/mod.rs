@@ -52,7 +52,7 @@ pub use chat::{
     ChatRequest, ChatResponse, Dropped, Finish, FinishReason, ResponseFormat, ToolChoice,
 };
 pub use client::{Client, Prompt};
-pub use embed::{Embedder, Embeddings, FakeEmbedder};
+pub use embed::{BoxEmbedder, Embedder, Embeddings, FakeEmbedder};
 pub use error::{Error, ErrorKind};
 pub use events::EventBus;
 pub use fake::{FakeProvider, FakeReply};

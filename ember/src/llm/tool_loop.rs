@@ -126,7 +126,9 @@ impl Rounds {
         let calls: Vec<_> = response.tool_calls().cloned().collect();
         let elsewhere =
             |call: &ToolCall| self.tools.get(&call.name).is_some_and(|tool| !tool.runs_here());
-        if calls.is_empty() || self.tools.is_empty() || calls.iter().any(elsewhere) {
+        // Where nothing runs here, a call of any name is for whoever asked, who knows more of it.
+        let nothing_runs = !self.tools.iter().any(Tool::runs_here);
+        if calls.is_empty() || nothing_runs || calls.iter().any(elsewhere) {
             return Step::Over;
         }
         if self.rounds + 1 >= self.max_turns {

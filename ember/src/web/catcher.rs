@@ -98,6 +98,14 @@ pub(crate) struct Catcher {
 }
 
 impl Catcher {
+    /// A catcher that was put before others by hand, for what lies below a prefix.
+    pub(crate) fn by_hand(
+        descriptor: &'static CatcherDescriptor,
+        prefix: impl Into<String>,
+    ) -> Self {
+        Self { descriptor, module: None, prefix: prefix.into() }
+    }
+
     /// The order in which catchers are asked: the innermost first, then the narrowest.
     pub(crate) fn order(&self) -> impl Ord + use<> {
         let depth = self.module.map_or(0, str::len);

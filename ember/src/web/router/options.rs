@@ -1,4 +1,5 @@
 use crate::web::cache::Cache;
+use crate::web::catcher::CatcherDescriptor;
 use crate::web::limits::RouteLimits;
 use crate::web::middleware::{BoxMiddleware, IntoMiddleware};
 use crate::web::operation::{Notes, Security};
@@ -17,6 +18,8 @@ pub struct RouteOptions {
     pub(crate) hosts: Vec<String>,
     pub(crate) middleware: Vec<BoxMiddleware>,
     pub(crate) cache: Option<Cache>,
+    /// Asked before those that are annotated.
+    pub(crate) catchers: Vec<&'static CatcherDescriptor>,
     pub(crate) notes: Notes,
     pub(crate) extensions: Extensions,
 }
@@ -49,6 +52,12 @@ impl RouteOptions {
     pub fn limits(&mut self, limits: RouteLimits) -> &mut Self {
         let outer = self.extensions.get::<RouteLimits>().copied().unwrap_or_default();
         self.extension(limits.within(outer))
+    }
+
+    /// Lets a catcher answer the errors of the route, before any that is annotated.
+    pub(crate) fn catcher(&mut self, catcher: &'static CatcherDescriptor) -> &mut Self {
+        self.catchers.push(catcher);
+        self
     }
 
     /// Keeps answers, so that the handler need not run again.

@@ -1,0 +1,136 @@
+use super::api::Api;
+use super::chat::{check_json, read_json};
+use super::error::{no_such_model, of_model};
+use super::keys::Caller;
+use super::reader::At;
+use crate::ai::extract::component;
+use crate::base::Error;
+use crate::llm::{BoxEmbedder, Embedder as _, Embeddings, estimate_tokens};
+use crate::web::{Json, Request};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde::Serialize;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// How many texts a request may have (OpenAI's API reference).
+const TEXTS: usize = 2_048;
+
+/// What a caller asks of embeddings.
+#[derive(Debug)]
+struct Asked {
+    model: String,
+    texts: Vec<String>,
+    dimensions: Option<u32>,
+    as_bytes: bool,
+}
+
+impl Asked {
+    fn read(body: &Value) -> Result<Self, Error> {
+        let root = At::root(body);
+        root.object()?;
+        let input = root.need("input")?;
+        let texts = match input.value {
+            Value::String(text) => vec![text.clone()],
+            Value::Array(_) => {
+                input.items()?.map(|text| read_text(&text)).collect::<Result<_, _>>()?
+            }
+            _ => return Err(input.wrong("a string or an array of strings")),
+        };
+        if texts.is_empty() || texts.len() > TEXTS {
+            return Err(input.error("invalid_value", &format!("must hold 1 to {TEXTS} texts")));
+        }
+        let dimensions = root.get("dimensions");
+        let dimensions = dimensions.map(|at| match u32::try_from(at.count()?) {
+            Ok(count @ 1..) => Ok(count),
+            _ => Err(at.error("invalid_value", "must be 1 or more")),
+        });
+        let as_bytes = match root.get("encoding_format") {
+            None => false,
+            Some(format) => match format.text()? {
+                "float" => false,
+                "base64" => true,
+                _ => return Err(format.error("invalid_value", "must be `float` or `base64`")),
+            },
+        };
+        let model = root.need("model")?.text()?.to_owned();
+        Ok(Self { model, texts, dimensions: dimensions.transpose()?, as_bytes })
+    }
+}
+
+fn read_text(at: &At<'_>) -> Result<String, Error> {
+    if at.value.is_number() || at.value.is_array() {
+        let wrong = "is a token or a list of tokens, which only one model's vocabulary explains; send texts";
+        return Err(at.error("unsupported_value", wrong));
+    }
+    Ok(at.text()?.to_owned())
+}
+
+/// Turns texts into vectors.
+pub(super) async fn create_embedding(request: Request) -> Result<Json<EmbeddingList>, Error> {
+    let (parts, body) = request.into_parts();
+    check_json(&parts)?;
+    let api = Api::of(&parts)?;
+    let embedder: BoxEmbedder = component(&parts)?;
+    let caller = parts.extensions().get::<Arc<Caller>>();
+    let asked = Asked::read(&read_json(&body.collect().await?)?)?;
+    let is_served = api.embedding_model.as_ref().is_none_or(|model| *model == asked.model);
+    if !is_served || caller.is_some_and(|caller| !caller.may_ask(&asked.model)) {
+        return Err(no_such_model(&asked.model));
+    }
+    let embeddings = match asked.dimensions {
+        Some(dimensions) => embedder.embed_sized(&asked.texts, dimensions).await,
+        None => embedder.embed(&asked.texts).await,
+    };
+    Ok(Json(EmbeddingList::of(asked, embeddings.map_err(of_model)?)))
+}
+
+/// `CreateEmbeddingResponse` of OpenAI's API reference.
+#[derive(Debug, Serialize)]
+pub(super) struct EmbeddingList {
+    object: &'static str,
+    data: Vec<WireEmbedding>,
+    model: String,
+    usage: WireUsage,
+}
+
+#[derive(Debug, Serialize)]
+struct WireEmbedding {
+    object: &'static str,
+    index: usize,
+    embedding: Vector,
+}
+
+/// Numbers, or their bytes (32-bit floats, the least significant byte first) in base64.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Vector {
+    Numbers(Vec<f32>),
+    Bytes(String),
+}
+
+#[derive(Debug, Serialize)]
+struct WireUsage {
+    prompt_tokens: u64,
+    total_tokens: u64,
+}
+
+impl EmbeddingList {
+    fn of(asked: Asked, embeddings: Embeddings) -> Self {
+        let estimated = || asked.texts.iter().map(|text| estimate_tokens(text)).sum();
+        let tokens = embeddings.usage.map_or_else(estimated, |usage| usage.total_input());
+        let vectors = embeddings.vectors.into_iter().enumerate();
+        let data = vectors.map(|(index, vector)| WireEmbedding {
+            object: "embedding",
+            index,
+            embedding: match asked.as_bytes {
+                true => {
+                    let bytes: Vec<u8> = vector.into_iter().flat_map(f32::to_le_bytes).collect();
+                    Vector::Bytes(BASE64_STANDARD.encode(bytes))
+                }
+                false => Vector::Numbers(vector),
+            },
+        });
+        let usage = WireUsage { prompt_tokens: tokens, total_tokens: tokens };
+        Self { object: "list", data: data.collect(), model: asked.model, usage }
+    }
+}

@@ -1,0 +1,118 @@
+//! The OpenAI-compatible API: whoever speaks to OpenAI can speak to the application.
+//!
+//! [`Ember::openai_api`](crate::Ember::openai_api) adds these routes below a path, usually `/v1`:
+//!
+//! | route | answers |
+//! |---|---|
+//! | `POST /chat/completions` | a conversation, all at once or streamed, by the application's [`Client`](crate::llm::Client) |
+//! | `GET /models`, `GET /models/{id}` | the models that the caller may ask |
+//! | `POST /embeddings` | vectors of texts, where the application has an [`Embedder`](crate::llm::Embedder) |
+//!
+//! ```
+//! use ember::ai::{OpenAiApi, VirtualKey};
+//! use ember::prelude::*;
+//! # use ember::llm::{FakeProvider, Client};
+//!
+//! /// The current weather in a city.
+//! #[tool]
+//! async fn get_weather(city: String) -> String {
+//!     format!("It is sunny in {city}.")
+//! }
+//!
+//! /// A route of its own, and a model of the API.
+//! #[ai_route("/support", tools = [get_weather], system = "You help.", openai_model = "support-bot")]
+//! async fn support(conversation: ConversationContext, body: String) -> ember::Result<TokenStream> {
+//!     conversation.stream(body).await
+//! }
+//!
+//! fn app() -> Ember {
+//!     let keys = [VirtualKey::new("team-a", "sk-long-and-random").models(["support-bot"])];
+//!     ember::app!().openai_api(OpenAiApi::new("/v1").keys(keys))
+//! }
+//! # fn main() { app().client(Client::new(FakeProvider::new())).build().unwrap(); }
+//! ```
+//!
+//! # What is answered
+//!
+//! Requests are read tolerantly: members that nobody knows are passed over, as clients send new
+//! ones. A member of another type than OpenAI's is refused with its place in `param`. So are
+//! members that would change the answer and cannot be said to every provider (`n` above 1,
+//! penalties, `logit_bias`, `logprobs`, audio), unless [`OpenAiApi::forward`] sends them on as they
+//! are. `user`, `metadata`, `store`, `service_tier`, `prediction`, what concerns the provider's
+//! cache, and the `detail` of an image have no effect. A request without a temperature gets that
+//! of the application's client.
+//!
+//! Tools of the request are the caller's: the model's calls of them go back. Those of
+//! [`OpenAiApi::tools`] run here, and the caller sees nothing of them but what the model makes of
+//! their results; where the model calls both kinds in one turn, the caller gets its own calls.
+//!
+//! A failure before the first token is a status with `{"error": …}`; a later one a frame of that
+//! form in the stream, which then ends without `[DONE]`. What the provider says about the
+//! caller's own request is told; its limits, keys and failures are not.
+//!
+//! # Routes as models
+//!
+//! An `#[ai_route]` with `openai_model = "support-bot"` is a model of that name. Its options make
+//! it: `system`, `tools`, `model`, `token_limits`, and whatever else the route says of its model.
+//! Its function is not called: that takes a body of its own kind and answers with bare
+//! tokens, so that neither the caller's messages nor the usage could go through it honestly. The
+//! messages of the caller are the conversation, after the instructions of the route; nothing is
+//! remembered here.
+//!
+//! # Keys
+//!
+//! [`VirtualKey`]s come from the program and from `EMBER_API_KEYS` (`team-a:secret,…`). Without
+//! any, only this machine is answered, and an application that listens elsewhere does not start,
+//! unless [`OpenAiApi::open`] says that it shall. A request that other middleware has found a
+//! [`Principal`](crate::Principal) for is answered as well.
+//!
+//! # By hand
+//!
+//! What is underneath is an ordinary route; this one is enough for a client that streams text:
+//!
+//! ```
+//! use ember::prelude::*;
+//! use futures_util::{StreamExt as _, stream};
+//! use serde_json::{Value, json};
+//! # use ember::{serde_json, futures_util};
+//!
+//! #[post("/v1/chat/completions")]
+//! async fn completions(client: Client, Json(body): Json<Value>) -> ember::Result<Response> {
+//!     let question = body["messages"][0]["content"].as_str().unwrap_or_default();
+//!     let frame = move |object: &str, choice: Value| {
+//!         json!({"id": "chatcmpl-1", "object": object, "created": 0, "model": body["model"], "choices": [choice]})
+//!     };
+//!     if body["stream"] != true {
+//!         let message = json!({"role": "assistant", "content": client.ask(question).await?});
+//!         let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
+//!         return Ok(Json(frame("chat.completion", choice)).into_response());
+//!     }
+//!     let chunks = client.stream_text(question).await?.map(move |text| {
+//!         let choice = json!({"index": 0, "delta": {"content": text?}, "finish_reason": null});
+//!         Ok::<_, Error>(Event::data(frame("chat.completion.chunk", choice).to_string()))
+//!     });
+//!     let done = stream::iter([Ok(Event::data("[DONE]"))]);
+//!     Ok(Sse::new(chunks.chain(done)).into_response())
+//! }
+//! # use ember::llm::FakeProvider;
+//! # fn main() { ember::app!().client(Client::new(FakeProvider::new())).build().unwrap(); }
+//! ```
+
+mod reader;
+mod error;
+mod keys;
+mod gate;
+mod messages;
+mod request;
+mod response;
+mod stream;
+mod api;
+mod chat;
+mod models;
+mod embeddings;
+mod mount;
+
+pub(crate) use error::CATCHER;
+pub use keys::{VirtualKey, VirtualKeys};
+pub use mount::OpenAiApi;
+pub(crate) use mount::{AiRoute, Surroundings};

@@ -1,0 +1,321 @@
+use super::api::{Api, RouteModel};
+use super::chat::chat_completions;
+use super::embeddings::create_embedding;
+use super::error::CATCHER;
+use super::gate::Gate;
+use super::keys::{VARIABLE, VirtualKeys};
+use super::models::{list_models, retrieve_model};
+use super::response::now;
+use crate::ai::AiOptions;
+use crate::base::{Env, Finding, Schema};
+use crate::llm::{BoxEmbedder, Client, Tool};
+use crate::web::operation::{Content, Operation, Outcome, Status};
+use crate::web::{Blueprint, Parameter, Route, RouteLimits};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// The OpenAI-compatible API, as [`Ember::openai_api`](crate::Ember::openai_api) adds it.
+///
+/// See [the module](super) for what it answers.
+///
+/// ```
+/// use ember::ai::{OpenAiApi, VirtualKey};
+/// use ember::llm::{Client, FakeProvider};
+///
+/// let api = OpenAiApi::new("/v1")
+///     .keys([VirtualKey::new("team-a", "sk-long-and-random")])
+///     .models(["gpt-5-mini", "gpt-5"]);
+/// let app = ember::Ember::new().client(Client::new(FakeProvider::new())).openai_api(api);
+/// # app.build().unwrap();
+/// ```
+#[derive(Clone)]
+pub struct OpenAiApi {
+    prefix: String,
+    keys: VirtualKeys,
+    is_open: bool,
+    tools: Vec<Tool>,
+    models: Vec<String>,
+    routes: Vec<(String, String)>,
+    embedding_model: Option<String>,
+    forward: Vec<String>,
+    max_body_size: u64,
+}
+
+impl OpenAiApi {
+    /// How large a request may be unless [`OpenAiApi::max_body_size`] says otherwise, in bytes:
+    /// 32 MiB, as images travel within.
+    pub const DEFAULT_MAX_BODY_SIZE: u64 = 32 << 20;
+
+    /// The API below a path, such as `/v1`.
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Self {
+            prefix: prefix.into(),
+            keys: VirtualKeys::new(),
+            is_open: false,
+            tools: Vec::new(),
+            models: Vec::new(),
+            routes: Vec::new(),
+            embedding_model: None,
+            forward: Vec::new(),
+            max_body_size: Self::DEFAULT_MAX_BODY_SIZE,
+        }
+    }
+
+    /// Lets in whoever has one of these keys, beside those of `EMBER_API_KEYS`.
+    #[must_use]
+    pub fn keys(mut self, keys: impl Into<VirtualKeys>) -> Self {
+        self.keys = keys.into();
+        self
+    }
+
+    /// Lets in everybody if there is no key, from wherever: something else keeps watch.
+    #[must_use]
+    pub fn open(mut self) -> Self {
+        self.is_open = true;
+        self
+    }
+
+    /// Lets the model call these tools, which run here; the caller does not see it. A tool of the
+    /// caller goes before one of the same name.
+    #[must_use]
+    pub fn tools<T: Into<Tool>>(mut self, tools: impl IntoIterator<Item = T>) -> Self {
+        self.tools.extend(tools.into_iter().map(Into::into));
+        self
+    }
+
+    /// Serves these models of the provider, beside the client's default one, and lists them.
+    ///
+    /// Without it any name goes to the provider, and those are listed that the client knows.
+    #[must_use]
+    pub fn models<M: Into<String>>(mut self, models: impl IntoIterator<Item = M>) -> Self {
+        self.models.extend(models.into_iter().map(Into::into));
+        self
+    }
+
+    /// Serves what the `#[ai_route]` of a path says of its model as a model of this name, as
+    /// `openai_model` in its attribute does.
+    #[must_use]
+    pub fn route_model(mut self, name: impl Into<String>, path: impl Into<String>) -> Self {
+        self.routes.push((name.into(), path.into()));
+        self
+    }
+
+    /// Names the model of the application's embedder. Without it any name is taken for it.
+    #[must_use]
+    pub fn embedding_model(mut self, name: impl Into<String>) -> Self {
+        self.embedding_model = Some(name.into());
+        self
+    }
+
+    /// Sends these members of a chat request to the provider as they are, such as
+    /// `frequency_penalty` or `top_k`. Every provider that is asked has to understand them.
+    #[must_use]
+    pub fn forward<M: Into<String>>(mut self, members: impl IntoIterator<Item = M>) -> Self {
+        self.forward.extend(members.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets how large a request may be, in bytes.
+    #[must_use]
+    pub fn max_body_size(mut self, bytes: u64) -> Self {
+        self.max_body_size = bytes;
+        self
+    }
+
+    /// The beginning of the paths.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Makes the routes, and says what is wrong with the settings.
+    pub(crate) fn mount(self, around: &Surroundings<'_>, findings: &mut Vec<Finding>) -> Blueprint {
+        let routes = self.route_models(around, findings);
+        let keys = self.keys.settle(around.env, findings);
+        if keys.is_empty() && !self.is_open && !around.is_local {
+            findings.push(Finding::new(format!(
+                "the OpenAI-compatible API below `{}` would let anybody spend tokens, as no key is configured and the \
+                 address is not one of this machine alone; set {VARIABLE} to `name:secret,…`, add `.keys(…)`, or say \
+                 `.open()` if something else keeps watch",
+                self.prefix
+            )));
+        }
+        let api = Api {
+            models: self.models,
+            routes,
+            embedding_model: self.embedding_model,
+            embeds: around.has_embedder,
+            forward: self.forward,
+            created: now(),
+        };
+        let (api, tools, max_body_size) = (Arc::new(api), self.tools, self.max_body_size);
+        let chat = Route::post("/chat/completions", chat_completions)
+            .docs("Answers a conversation.\n\nThe interface is that of OpenAI's chat completions.")
+            .with(move |options| {
+                if !tools.is_empty() {
+                    AiOptions::of(options).tools(tools);
+                }
+            })
+            .describe(|operation| {
+                operation.needs::<Client>().body(Content::new("application/json", chat_schema()));
+                let whole =
+                    Content::new("application/json", Schema::from(json!({"type": "object"})));
+                let answer = Outcome::new(Status::OK).content(whole).content(Content::events());
+                operation.outcome(answer.description("A completion, or its chunks in a stream."));
+            });
+        let list = Route::get("/models", list_models)
+            .docs("Lists the models that may be asked.")
+            .describe(needs_client);
+        // The name of a model can have slashes.
+        let retrieve = Route::get("/models/{*model}", retrieve_model)
+            .docs("Tells of one model.")
+            .describe(needs_client)
+            .describe(|operation| {
+                let model = Parameter::path("model").of::<String>();
+                operation.parameter(model.description("The name of the model."));
+            });
+        let blueprint = Blueprint::new(self.prefix)
+            .tags(["openai"])
+            .with(move |options| {
+                options.extension(api).limits(RouteLimits::new().max_body_size(max_body_size));
+                options.catcher(&CATCHER);
+            })
+            .middleware(Gate { keys, open: self.is_open })
+            .route(chat)
+            .route(list)
+            .route(retrieve);
+        if !around.has_embedder {
+            return blueprint;
+        }
+        let embeddings = Route::post("/embeddings", create_embedding)
+            .docs("Turns texts into vectors.")
+            .describe(|operation| {
+                operation.needs::<BoxEmbedder>();
+                operation.body(Content::new("application/json", embedding_schema()));
+            });
+        blueprint.route(embeddings)
+    }
+
+    /// The routes that are models, each of a name of its own.
+    fn route_models(
+        &self,
+        around: &Surroundings<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> Vec<RouteModel> {
+        let mut by_name: BTreeMap<&str, Vec<&AiRoute<'_>>> = BTreeMap::new();
+        for route in &around.routes {
+            if let Some(name) = &route.options.openai_model {
+                by_name.entry(name).or_default().push(route);
+            }
+        }
+        for (name, path) in &self.routes {
+            match around.routes.iter().find(|route| route.path == path) {
+                Some(route) => by_name.entry(name).or_default().push(route),
+                None => findings.push(Finding::new(format!(
+                    "the model `{name}` is to be the route `{path}`, and there is no `#[ai_route]` of that path"
+                ))),
+            }
+        }
+        let mut models = Vec::new();
+        for (name, routes) in by_name {
+            if routes.len() > 1 {
+                let finding = Finding::new(format!("two routes are the model `{name}`"));
+                findings
+                    .push(routes.iter().fold(finding, |finding, route| finding.at(&route.place)));
+            }
+            let first = routes.first().map(|route| route.options.clone());
+            models.extend(first.map(|options| RouteModel { name: name.to_owned(), options }));
+        }
+        models
+    }
+}
+
+impl From<&str> for OpenAiApi {
+    fn from(prefix: &str) -> Self {
+        Self::new(prefix)
+    }
+}
+
+impl From<String> for OpenAiApi {
+    fn from(prefix: String) -> Self {
+        Self::new(prefix)
+    }
+}
+
+impl fmt::Debug for OpenAiApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAiApi")
+            .field("prefix", &self.prefix)
+            .field("keys", &self.keys)
+            .field("models", &self.models)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the API stands in.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) env: &'a Env,
+    /// The other routes that say something of a model.
+    pub(crate) routes: Vec<AiRoute<'a>>,
+    /// There is a component that embeds.
+    pub(crate) has_embedder: bool,
+    /// Nobody but this machine reaches the server.
+    pub(crate) is_local: bool,
+}
+
+/// A route that says something of its model.
+pub(crate) struct AiRoute<'a> {
+    pub(crate) path: &'a str,
+    /// As messages name it.
+    pub(crate) place: String,
+    pub(crate) options: &'a AiOptions,
+}
+
+fn needs_client(operation: &mut Operation) {
+    operation.needs::<Client>();
+}
+
+/// What the OpenAPI document says of a chat request: what there must be, and what is used most.
+fn chat_schema() -> Schema {
+    let of = |kind: &str| json!({"type": kind});
+    Schema::from(json!({
+        "type": "object",
+        "required": ["messages"],
+        "properties": {
+            "model": of("string"),
+            "messages": {"type": "array", "minItems": 1, "items": {
+                "type": "object", "required": ["role"], "properties": {
+                    "role": {"type": "string", "enum": ["developer", "system", "user", "assistant", "tool"]},
+                    "content": {},
+                },
+            }},
+            "stream": of("boolean"),
+            "stream_options": {"type": "object", "properties": {"include_usage": of("boolean")}},
+            "tools": {"type": "array", "items": of("object")},
+            "tool_choice": {},
+            "parallel_tool_calls": of("boolean"),
+            "response_format": of("object"),
+            "temperature": {"type": "number", "minimum": 0, "maximum": 2},
+            "top_p": {"type": "number", "minimum": 0, "maximum": 1},
+            "max_completion_tokens": {"type": "integer", "minimum": 1},
+            "stop": {},
+            "seed": {"type": "integer", "minimum": 0},
+            "reasoning_effort": of("string"),
+        },
+    }))
+}
+
+fn embedding_schema() -> Schema {
+    let text: Value = json!({"type": "string"});
+    Schema::from(json!({
+        "type": "object",
+        "required": ["model", "input"],
+        "properties": {
+            "model": text,
+            "input": {"anyOf": [text, {"type": "array", "items": text, "minItems": 1, "maxItems": 2048}]},
+            "dimensions": {"type": "integer", "minimum": 1},
+            "encoding_format": {"type": "string", "enum": ["float", "base64"]},
+        },
+    }))
+}

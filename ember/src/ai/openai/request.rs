@@ -1,0 +1,296 @@
+use super::messages;
+use super::reader::At;
+use crate::base::{Error, Schema};
+use crate::llm::{ChatRequest, ResponseFormat, Tool, ToolChoice};
+use serde_json::{Value, json};
+
+/// What a caller asks of chat completions.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// As the caller names it; the request itself names none yet.
+    pub(super) model: Option<String>,
+    pub(super) request: ChatRequest,
+    pub(super) stream: bool,
+    /// The last chunk of a stream is to tell what was used.
+    pub(super) include_usage: bool,
+}
+
+impl Asked {
+    /// Reads the body of a request. Members in `forward` go to the provider as they are; those
+    /// that nobody knows are passed over.
+    pub(super) fn read(body: &Value, forward: &[String]) -> Result<Self, Error> {
+        let root = At::root(body);
+        root.object()?;
+        let is_forwarded = |name: &str| forward.iter().any(|known| known == name);
+        check_unsupported(&root, &is_forwarded)?;
+        let messages = messages::read(&root.need("messages")?)?;
+        let mut request = ChatRequest::new(messages).tools(tools(&root)?);
+        let get = |name| root.get(name);
+        request.temperature = get("temperature").map(|at| at.number(0.0, 2.0)).transpose()?;
+        request.top_p = get("top_p").map(|at| at.number(0.0, 1.0)).transpose()?;
+        let max_tokens = get("max_completion_tokens").or_else(|| get("max_tokens"));
+        request.max_tokens = max_tokens.map(|at| positive(&at)).transpose()?;
+        request.stop = get("stop").map(|at| stop(&at)).transpose()?.unwrap_or_default();
+        request.seed = get("seed").map(|at| at.count()).transpose()?;
+        request.parallel_tool_calls = get("parallel_tool_calls").map(|at| at.flag()).transpose()?;
+        let effort = get("reasoning_effort").map(|at| at.text()).transpose()?;
+        request.reasoning_effort = effort.map(str::to_owned);
+        if let Some(choice) = get("tool_choice") {
+            request.tool_choice = tool_choice(&choice)?;
+        }
+        if let Some(format) = get("response_format") {
+            request.response_format = response_format(&format)?;
+        }
+        for name in forward {
+            if let Some(member) = root.get(name) {
+                request.extra.insert(name.clone(), member.value.clone());
+            }
+        }
+        let options = get("stream_options");
+        let include_usage = options.as_ref().and_then(|options| options.get("include_usage"));
+        let include_usage = include_usage.map(|at| at.flag()).transpose()?.unwrap_or(false);
+        let model = get("model").map(|at| at.text()).transpose()?;
+        Ok(Self {
+            model: model.filter(|model| !model.is_empty()).map(str::to_owned),
+            request,
+            stream: get("stream").map(|at| at.flag()).transpose()?.unwrap_or(false),
+            include_usage,
+        })
+    }
+}
+
+/// Members that change the answer and that our vocabulary has no word for, each with the values
+/// that change nothing after all, and what to do instead.
+const UNSUPPORTED: &[(&str, ChangesNothing, &str)] = &[
+    ("n", |value| value == 1, "can only be 1 here: ask several times for several answers"),
+    ("frequency_penalty", is_zero, "is not supported here"),
+    ("presence_penalty", is_zero, "is not supported here"),
+    ("logit_bias", is_empty, "is not supported here"),
+    ("logprobs", |value| value == false, "is not supported here"),
+    ("top_logprobs", is_zero, "is not supported here"),
+    ("functions", is_empty, "is deprecated: use `tools`"),
+    ("function_call", |_| false, "is deprecated: use `tool_choice`"),
+    ("modalities", |value| *value == json!(["text"]), "can only be `[\"text\"]` here"),
+    ("audio", |_| false, "is not supported here: answers are text"),
+    ("web_search_options", |_| false, "is not supported here"),
+    ("verbosity", |value| value == "medium", "is not supported here"),
+];
+
+/// Tells of a value whether it changes nothing.
+type ChangesNothing = fn(&Value) -> bool;
+
+fn is_zero(value: &Value) -> bool {
+    value.as_f64() == Some(0.0)
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_object().is_some_and(serde_json::Map::is_empty)
+        || value.as_array().is_some_and(Vec::is_empty)
+}
+
+/// To answer as if something had not been asked for would be worse than not to answer.
+fn check_unsupported(root: &At<'_>, is_forwarded: &dyn Fn(&str) -> bool) -> Result<(), Error> {
+    for (name, changes_nothing, wrong) in UNSUPPORTED {
+        if let Some(member) = root.get(name)
+            && !changes_nothing(member.value)
+            && !is_forwarded(name)
+        {
+            return Err(member.error("unsupported_parameter", wrong));
+        }
+    }
+    Ok(())
+}
+
+fn positive(at: &At<'_>) -> Result<u64, Error> {
+    match at.count()? {
+        0 => Err(at.error("invalid_value", "must be 1 or more")),
+        tokens => Ok(tokens),
+    }
+}
+
+/// A text, or up to four of them.
+fn stop(at: &At<'_>) -> Result<Vec<String>, Error> {
+    if let Some(text) = at.value.as_str() {
+        return Ok(vec![text.to_owned()]);
+    }
+    if !at.value.is_array() {
+        return Err(at.wrong("a string or an array of strings"));
+    }
+    let texts: Vec<_> =
+        at.items()?.map(|text| Ok(text.text()?.to_owned())).collect::<Result<_, Error>>()?;
+    match texts.len() {
+        0..=4 => Ok(texts),
+        _ => Err(at.error("invalid_value", "must hold 4 texts at most")),
+    }
+}
+
+/// The tools of the caller, which run where the caller is.
+fn tools(root: &At<'_>) -> Result<Vec<Tool>, Error> {
+    let Some(listed) = root.get("tools") else { return Ok(Vec::new()) };
+    let mut tools: Vec<Tool> = Vec::new();
+    for tool in listed.items()? {
+        tool.object()?;
+        let kind = tool.need("type")?;
+        if kind.text()? != "function" {
+            return Err(kind.error("unsupported_value", "must be `function`"));
+        }
+        let function = tool.need("function")?;
+        let name = function.need("name")?;
+        let description = function.get("description").map(|at| at.text()).transpose()?;
+        let parameters = match function.get("parameters") {
+            Some(parameters) => {
+                parameters.object()?;
+                parameters.value.clone()
+            }
+            None => json!({"type": "object", "properties": {}}),
+        };
+        let declared =
+            Tool::declared(name.text()?, description.unwrap_or(""), Schema::from(parameters));
+        let declared = declared.map_err(|_| {
+            name.error("invalid_value", "must be 1 to 64 letters, digits, `_` or `-`")
+        })?;
+        if tools.iter().any(|other| other.name() == declared.name()) {
+            return Err(name.error("invalid_value", "is the name of an earlier tool as well"));
+        }
+        tools.push(declared);
+    }
+    Ok(tools)
+}
+
+fn tool_choice(choice: &At<'_>) -> Result<ToolChoice, Error> {
+    if choice.value.is_object() {
+        let kind = choice.need("type")?;
+        if kind.text()? != "function" {
+            return Err(kind.error("unsupported_value", "must be `function`"));
+        }
+        let name = choice.need("function")?.need("name")?.text()?.to_owned();
+        return Ok(ToolChoice::Tool(name));
+    }
+    match choice.value.as_str() {
+        Some("auto") => Ok(ToolChoice::Auto),
+        Some("none") => Ok(ToolChoice::None),
+        Some("required") => Ok(ToolChoice::Required),
+        Some(_) => Err(choice.error("invalid_value", "must be `auto`, `none` or `required`")),
+        None => Err(choice.wrong("a string or an object")),
+    }
+}
+
+fn response_format(format: &At<'_>) -> Result<ResponseFormat, Error> {
+    format.object()?;
+    let kind = format.need("type")?;
+    match kind.text()? {
+        "text" => Ok(ResponseFormat::Text),
+        "json_object" => Ok(ResponseFormat::Json),
+        "json_schema" => {
+            let described = format.need("json_schema")?;
+            let name = described.need("name")?;
+            let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+            let text = name.text()?;
+            if !(1..=64).contains(&text.len()) || !text.bytes().all(is_word) {
+                let wrong = "must be 1 to 64 letters, digits, `_` or `-`";
+                return Err(name.error("invalid_value", wrong));
+            }
+            let schema = described.need("schema")?;
+            schema.object()?;
+            let schema = Schema::from(schema.value.clone());
+            Ok(ResponseFormat::Schema { name: text.to_owned(), schema })
+        }
+        _ => Err(kind.error("invalid_value", "must be `text`, `json_object` or `json_schema`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(members: Value) -> Result<Asked, Error> {
+        let mut body = json!({"messages": [{"role": "user", "content": "Hi"}]});
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        Asked::read(&body, &["top_k".into(), "presence_penalty".into()])
+    }
+
+    #[test]
+    fn whatever_can_be_said_is_said() {
+        let asked = asked(json!({
+            "model": "m", "stream": true, "stream_options": {"include_usage": true},
+            "temperature": 1, "top_p": 0.5, "max_tokens": 9, "max_completion_tokens": 7, "stop": "x",
+            "seed": 3, "parallel_tool_calls": false, "reasoning_effort": "low", "tool_choice": "required",
+            "tools": [{"type": "function", "function": {"name": "now"}}],
+            "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}, "strict": true}},
+            "top_k": 5, "presence_penalty": 1, "user": "ada", "something_new": [1], "n": 1, "logprobs": null,
+        }))
+        .unwrap();
+        assert_eq!(
+            (asked.model.as_deref(), asked.stream, asked.include_usage),
+            (Some("m"), true, true)
+        );
+        let request = asked.request;
+        assert_eq!(
+            (request.temperature, request.top_p, request.max_tokens),
+            (Some(1.0), Some(0.5), Some(7))
+        );
+        assert_eq!((&request.stop[..], request.seed), (&["x".to_owned()][..], Some(3)));
+        assert_eq!(request.parallel_tool_calls, Some(false));
+        assert_eq!(request.reasoning_effort.as_deref(), Some("low"));
+        assert_eq!(request.tool_choice, ToolChoice::Required);
+        assert!(!request.tools[0].runs_here());
+        assert!(
+            matches!(&request.response_format, ResponseFormat::Schema { name, .. } if name == "a")
+        );
+        assert_eq!(Value::Object(request.extra), json!({"top_k": 5, "presence_penalty": 1}));
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_refused_with_its_place() {
+        let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
+        for (members, param, code) in [
+            (json!({"n": 2}), "n", "unsupported_parameter"),
+            (json!({"logprobs": true}), "logprobs", "unsupported_parameter"),
+            (json!({"frequency_penalty": 0.5}), "frequency_penalty", "unsupported_parameter"),
+            (json!({"functions": [{}]}), "functions", "unsupported_parameter"),
+            (json!({"temperature": 3}), "temperature", "invalid_value"),
+            (json!({"temperature": "hot"}), "temperature", "invalid_type"),
+            (json!({"max_tokens": 0}), "max_tokens", "invalid_value"),
+            (json!({"seed": -1}), "seed", "invalid_type"),
+            (json!({"stop": ["a", 1]}), "stop[1]", "invalid_type"),
+            (json!({"stop": ["a", "b", "c", "d", "e"]}), "stop", "invalid_value"),
+            (json!({"stream": "yes"}), "stream", "invalid_type"),
+            (
+                json!({"stream_options": {"include_usage": 1}}),
+                "stream_options.include_usage",
+                "invalid_type",
+            ),
+            (json!({"tools": [tool("a b")]}), "tools[0].function.name", "invalid_value"),
+            (json!({"tools": [tool("a"), tool("a")]}), "tools[1].function.name", "invalid_value"),
+            (json!({"tools": [{"type": "custom"}]}), "tools[0].type", "unsupported_value"),
+            (
+                json!({"tool_choice": {"type": "allowed_tools"}}),
+                "tool_choice.type",
+                "unsupported_value",
+            ),
+            (json!({"tool_choice": "maybe"}), "tool_choice", "invalid_value"),
+            (json!({"response_format": {"type": "yaml"}}), "response_format.type", "invalid_value"),
+            (
+                json!({"response_format": {"type": "json_schema"}}),
+                "response_format.json_schema",
+                "missing_required_parameter",
+            ),
+            (json!({"messages": null}), "messages", "missing_required_parameter"),
+            (json!({"messages": {}}), "messages", "invalid_type"),
+        ] {
+            let error = asked(members.clone()).unwrap_err();
+            assert_eq!(
+                (&error.members()["param"], &error.members()["code"]),
+                (&json!(param), &json!(code)),
+                "{members}"
+            );
+            assert_eq!(error.status(), 400);
+        }
+        assert!(
+            Asked::read(&json!([]), &[])
+                .unwrap_err()
+                .message()
+                .starts_with("The body must be an object")
+        );
+    }
+}

@@ -1,0 +1,330 @@
+//! A streamed answer: events of ours become chunks of OpenAI's.
+
+use super::error::{ErrorBody, of_model};
+use super::response::{Head, Hidden, WireUsage, finish_word};
+use crate::base::sse::Event;
+use crate::base::{Error, ErrorKind};
+use crate::llm::{ChatEvent, ChatStream, Finish, Part, Usage};
+use futures_core::Stream;
+use serde::Serialize;
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long a streamed answer is held back for its first token, so that a failure before it can
+/// still be a status. A model that needs longer gets its 200, and comments until it speaks.
+const HOLD: Duration = Duration::from_secs(10);
+
+/// An answer on its way to the caller.
+///
+/// A complete one ends in `[DONE]`. One that breaks ends in a frame with an `error`, which the
+/// clients of OpenAI raise as an exception, and never in `[DONE]`.
+pub(super) struct Chunks {
+    /// Until the end. Dropping it closes the connection to the provider.
+    answer: Option<ChatStream>,
+    writer: Writer,
+}
+
+impl Chunks {
+    /// Waits for the first token.
+    ///
+    /// # Errors
+    /// What keeps the answer from beginning.
+    pub(super) async fn begin(mut answer: ChatStream, writer: Writer) -> Result<Self, Error> {
+        let mut writer = writer;
+        let deadline = Instant::now() + HOLD;
+        while writer.ready.is_empty() {
+            match timeout_at(deadline, answer.next()).await {
+                Ok(Some(event)) => writer.take(event.map_err(of_model)?)?,
+                Ok(None) => break,
+                Err(_) => {
+                    writer.begin()?;
+                    break;
+                }
+            }
+        }
+        Ok(Self { answer: (!writer.ended).then_some(answer), writer })
+    }
+
+    /// Tells the caller why nothing more follows.
+    fn give_up(&mut self, error: &Error) {
+        tracing::warn!(%error, "a streamed answer broke");
+        self.answer = None;
+        self.writer.ready.extend(Event::json(&ErrorBody::of(error)).ok());
+    }
+}
+
+impl Stream for Chunks {
+    type Item = Event;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        let this = &mut *self;
+        loop {
+            if let Some(event) = this.writer.ready.pop_front() {
+                return Poll::Ready(Some(event));
+            }
+            let Some(answer) = &mut this.answer else { return Poll::Ready(None) };
+            match ready!(Pin::new(answer).poll_next(context)) {
+                Some(event) => {
+                    if let Err(error) =
+                        event.map_err(of_model).and_then(|event| this.writer.take(event))
+                    {
+                        this.give_up(&error);
+                    }
+                }
+                None => this.answer = None,
+            }
+            if this.writer.ended {
+                this.answer = None;
+            }
+        }
+    }
+}
+
+/// Writes chunks.
+pub(super) struct Writer {
+    head: Head,
+    hidden: Hidden,
+    include_usage: bool,
+    /// What the prompt has, by estimate, where the provider does not say.
+    prompt_tokens: u64,
+    /// Chunks that are written and not sent.
+    ready: VecDeque<Event>,
+    begun: bool,
+    /// The caller has seen something of the present turn.
+    told: bool,
+    refused: bool,
+    /// The calls by our numbers; `None` for one that runs here.
+    calls: HashMap<usize, Option<Call>>,
+    /// How many calls the caller has been told of.
+    told_calls: usize,
+    usage: Option<Usage>,
+    /// What was written, in bytes.
+    written: u64,
+    ended: bool,
+}
+
+/// A call that the caller is told.
+struct Call {
+    index: usize,
+    has_arguments: bool,
+}
+
+impl Writer {
+    pub(super) fn new(head: Head, hidden: Hidden, include_usage: bool, prompt_tokens: u64) -> Self {
+        Self {
+            head,
+            hidden,
+            include_usage,
+            prompt_tokens,
+            ready: VecDeque::new(),
+            begun: false,
+            told: false,
+            refused: false,
+            calls: HashMap::new(),
+            told_calls: 0,
+            usage: None,
+            written: 0,
+            ended: false,
+        }
+    }
+
+    /// Takes in an event, and writes what the caller gets to see of it.
+    fn take(&mut self, event: ChatEvent) -> Result<(), Error> {
+        match event {
+            ChatEvent::Start { model, .. } => self.head.answered_by(model.as_deref()),
+            ChatEvent::Text(text) => {
+                self.piece(&text, |text| Delta { content: Some(text), ..Delta::default() })?
+            }
+            ChatEvent::Reasoning(text) => {
+                self.piece(&text, |text| Delta {
+                    reasoning_content: Some(text),
+                    ..Delta::default()
+                })?;
+            }
+            ChatEvent::Refusal(text) => {
+                self.refused = true;
+                self.piece(&text, |text| Delta { refusal: Some(text), ..Delta::default() })?;
+            }
+            ChatEvent::ToolCallStart { index, id, name, .. } => self.call(index, &id, &name)?,
+            ChatEvent::ToolCallDelta { index, arguments } => self.arguments(index, &arguments)?,
+            ChatEvent::Part(part) => self.part(part)?,
+            // What the caller has seen cannot be taken back.
+            ChatEvent::Reset if self.told => return Err(begun_anew()),
+            ChatEvent::Reset => {
+                self.refused = false;
+                self.calls.clear();
+            }
+            ChatEvent::Usage(snapshot) => self.usage.get_or_insert_default().update(&snapshot),
+            ChatEvent::StepEnd => self.told = false,
+            ChatEvent::Finish(finish) => self.finish(&finish)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The first chunk, which says who speaks.
+    fn begin(&mut self) -> Result<(), Error> {
+        if !self.begun {
+            self.begun = true;
+            let delta = Delta { role: Some("assistant"), content: Some(""), ..Delta::default() };
+            self.chunk(&[Choice { index: 0, delta, finish_reason: None }], None)?;
+        }
+        Ok(())
+    }
+
+    fn piece<'a>(&mut self, text: &'a str, delta: fn(&'a str) -> Delta<'a>) -> Result<(), Error> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.written += text.len() as u64;
+        self.delta(delta(text))
+    }
+
+    fn delta(&mut self, delta: Delta<'_>) -> Result<(), Error> {
+        self.begin()?;
+        self.told = true;
+        self.chunk(&[Choice { index: 0, delta, finish_reason: None }], None)
+    }
+
+    /// A call begins.
+    fn call(&mut self, number: usize, id: &str, name: &str) -> Result<(), Error> {
+        if let Some(Some(_)) = self.calls.get(&number) {
+            return Err(begun_anew());
+        }
+        if self.hidden.contains(name) {
+            self.calls.insert(number, None);
+            return Ok(());
+        }
+        let index = self.told_calls;
+        self.told_calls += 1;
+        self.calls.insert(number, Some(Call { index, has_arguments: false }));
+        let function = FunctionDelta { name: Some(name), arguments: "" };
+        let call = CallDelta { index, id: Some(id), r#type: Some("function"), function };
+        self.delta(Delta { tool_calls: Some([call]), ..Delta::default() })
+    }
+
+    fn arguments(&mut self, number: usize, arguments: &str) -> Result<(), Error> {
+        let Some(Some(call)) = self.calls.get_mut(&number) else { return Ok(()) };
+        if arguments.is_empty() {
+            return Ok(());
+        }
+        call.has_arguments |= !arguments.trim().is_empty();
+        let function = FunctionDelta { name: None, arguments };
+        let call = CallDelta { index: call.index, id: None, r#type: None, function };
+        self.written += arguments.len() as u64;
+        self.delta(Delta { tool_calls: Some([call]), ..Delta::default() })
+    }
+
+    /// A part that arrives whole.
+    fn part(&mut self, part: Part) -> Result<(), Error> {
+        match part {
+            Part::Text(text) => self.take(ChatEvent::Text(text.text)),
+            Part::Reasoning(reasoning) => self.take(ChatEvent::Reasoning(reasoning.text)),
+            Part::Refusal(text) => self.take(ChatEvent::Refusal(text)),
+            Part::ToolCall(call) => {
+                // It has no number of its own; those that are given count from 0.
+                let number = usize::MAX - self.calls.len();
+                self.call(number, &call.id, &call.name)?;
+                self.arguments(number, &call.arguments)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The answer is over.
+    fn finish(&mut self, finish: &Finish) -> Result<(), Error> {
+        let word = finish_word(finish, self.told_calls > 0, self.refused)?;
+        self.begin()?;
+        // Clients parse the arguments, and an empty text is no JSON.
+        let bare = self.calls.iter().filter(|_| finish.reason.is_whole());
+        let bare = bare.filter(|(_, call)| call.as_ref().is_some_and(|call| !call.has_arguments));
+        let mut bare: Vec<_> = bare.map(|(number, _)| *number).collect();
+        bare.sort_unstable();
+        for number in bare {
+            self.arguments(number, "{}")?;
+        }
+        let choice = Choice { index: 0, delta: Delta::default(), finish_reason: Some(word) };
+        self.chunk(&[choice], None)?;
+        if self.include_usage {
+            // Four bytes a token, as `estimate_tokens` counts them.
+            let estimated = || WireUsage::estimated(self.prompt_tokens, self.written.div_ceil(4));
+            let usage = self.usage.as_ref().map_or_else(estimated, WireUsage::of);
+            self.chunk(&[], Some(usage))?;
+        }
+        self.ready.push_back(Event::data("[DONE]"));
+        self.ended = true;
+        Ok(())
+    }
+
+    fn chunk(&mut self, choices: &[Choice<'_>], usage: Option<WireUsage>) -> Result<(), Error> {
+        let chunk = Chunk {
+            id: &self.head.id,
+            object: "chat.completion.chunk",
+            created: self.head.created,
+            model: &self.head.model,
+            choices,
+            usage: self.include_usage.then_some(usage),
+        };
+        self.ready.push_back(Event::json(&chunk)?);
+        Ok(())
+    }
+}
+
+fn begun_anew() -> Error {
+    Error::new(ErrorKind::BadGateway, "The model began its answer anew in the middle of it.")
+}
+
+/// `chat.completion.chunk` of OpenAI's API reference.
+#[derive(Serialize)]
+struct Chunk<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: &'a [Choice<'a>],
+    /// Where it was asked for it is in every chunk, and `null` in all but the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Option<WireUsage>>,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u64,
+    delta: Delta<'a>,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Default, Serialize)]
+struct Delta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
+    /// As DeepSeek and vLLM have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[CallDelta<'a>; 1]>,
+}
+
+#[derive(Serialize)]
+struct CallDelta<'a> {
+    index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
+    function: FunctionDelta<'a>,
+}
+
+#[derive(Serialize)]
+struct FunctionDelta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    arguments: &'a str,
+}
