@@ -95,6 +95,7 @@ impl Gathered {
         }
         let catchers = self.catchers.iter().filter(|catcher| reaches(catcher.module)).cloned();
         let catchers = Catchers(catchers.collect());
+        hooks.prepare(&operation);
         catchers.describe(&mut operation);
         Placed { route, hooks, catchers, operation }
     }
