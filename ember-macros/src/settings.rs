@@ -16,13 +16,17 @@ pub(crate) struct Setting {
     value: TokenStream,
 }
 
+/// The options that the AI wing keeps.
+const AI: &[&str] =
+    &[keys::TOOLS, keys::MODEL, keys::TOKEN_LIMITS, keys::STREAM, keys::ON_DISCONNECT];
+
 /// Reads the options that are left.
 pub(crate) fn read(options: Vec<Opt>, sink: &Sink) -> Vec<Setting> {
     options.into_iter().flat_map(|option| setting(option, sink)).collect()
 }
 
 fn setting(Opt { key, value }: Opt, sink: &Sink) -> Vec<Setting> {
-    let is_ai = [keys::TOOLS, keys::MODEL, keys::TOKEN_LIMITS].iter().any(|known| key == known);
+    let is_ai = AI.iter().any(|known| key == known);
     let setting = |value| Setting { is_ai, method: key.clone(), value };
     if key == keys::TOOLS {
         tools(&value, sink).map(setting).into_iter().collect()

@@ -65,7 +65,10 @@ pub mod __private;
 // Public types come from these crates as well, so that a program needs no dependency of its own for them.
 pub use {bytes, futures_util, http, serde_json};
 
-pub use ai::{ConversationContext, TokenLimits, TokenStream, sse_stream};
+pub use ai::{
+    ConversationContext, OnDisconnect, StreamDialect, TokenLimits, TokenStream, UiMessages,
+    sse_stream,
+};
 pub use app::{Ember, LaunchError, Ready};
 pub use base::sse::Event;
 pub use base::{Env, Error, ErrorKind, JsonSchema, Problem, Result, Schema};
@@ -131,7 +134,10 @@ struct Readme;
 
 /// Everything that a program with routes and tools usually names.
 pub mod prelude {
-    pub use crate::ai::{ConversationContext, TokenLimits, TokenStream, sse_stream};
+    pub use crate::ai::{
+        ConversationContext, OnDisconnect, StreamDialect, TokenLimits, TokenStream, UiMessages,
+        sse_stream,
+    };
     pub use crate::base::clock::{millis, secs};
     pub use crate::base::sse::Event;
     pub use crate::base::{Error, ErrorKind, Result};

@@ -52,6 +52,8 @@ const _: () = {
             __ember::AiOptions::of(options).model("small");
             __ember::AiOptions::of(options)
                 .token_limits(TokenLimits::per_minute(60_000));
+            __ember::AiOptions::of(options).stream(StreamDialect::Events);
+            __ember::AiOptions::of(options).on_disconnect(OnDisconnect::Keep);
         }
     }
     __ember::inventory::submit! {

@@ -43,7 +43,14 @@ impl Kind {
             Self::Method("get" | "head", _) => &[keys::CACHE][..],
             Self::Method(..) => &[],
             Self::Any => &[keys::METHODS, keys::CACHE],
-            Self::Ai => &[keys::METHODS, keys::TOOLS, keys::MODEL, keys::TOKEN_LIMITS],
+            Self::Ai => &[
+                keys::METHODS,
+                keys::TOOLS,
+                keys::MODEL,
+                keys::TOKEN_LIMITS,
+                keys::STREAM,
+                keys::ON_DISCONNECT,
+            ],
         });
         known
     }

@@ -6,12 +6,22 @@
 
 mod tool_context;
 mod token_limits;
+mod on_disconnect;
+mod dialect;
 mod route;
 mod extract;
 mod token_stream;
+mod ui_messages;
+mod transcript;
+mod question;
+mod answering;
 mod conversation;
 
 pub use conversation::{CONVERSATION_ID, ConversationContext};
+pub use dialect::StreamDialect;
+pub use on_disconnect::OnDisconnect;
+pub use question::{IntoQuestion, Question};
 pub use route::AiOptions;
 pub use token_limits::TokenLimits;
 pub use token_stream::{IntoToken, TokenStream, sse_stream};
+pub use ui_messages::{UiMessages, UiTrigger};

@@ -1,15 +1,19 @@
+use super::dialect::StreamDialect;
+use super::on_disconnect::OnDisconnect;
 use super::token_limits::{Limiter, TokenLimits};
 use crate::base::Clock;
 use crate::llm::{Client, Tool};
 use crate::web::RouteOptions;
 
-/// What an `#[ai_route]` says of its model: tools, the model itself, and limits.
+/// What an `#[ai_route]` says of its model: tools, the model itself, limits, and how answers are streamed.
 #[derive(Debug, Clone, Default)]
 pub struct AiOptions {
     pub(super) tools: Vec<Tool>,
     pub(super) model: Option<String>,
     /// Those of the application and of blueprints hold for all routes within.
     pub(super) limiters: Vec<Limiter>,
+    pub(super) stream: Option<StreamDialect>,
+    pub(super) on_disconnect: OnDisconnect,
 }
 
 impl AiOptions {
@@ -33,6 +37,18 @@ impl AiOptions {
     /// Bounds the tokens that the route uses; limits around it hold as well.
     pub fn token_limits(&mut self, limits: TokenLimits) -> &mut Self {
         self.limiters.push(Limiter::new(limits, &Clock::system()));
+        self
+    }
+
+    /// Streams answers in this dialect, whatever a request asks for.
+    pub fn stream(&mut self, dialect: StreamDialect) -> &mut Self {
+        self.stream = Some(dialect);
+        self
+    }
+
+    /// Says what becomes of a turn whose reader goes away.
+    pub fn on_disconnect(&mut self, what: OnDisconnect) -> &mut Self {
+        self.on_disconnect = what;
         self
     }
 
