@@ -38,6 +38,7 @@ mod precedence;
 mod events;
 mod faults;
 mod conversation;
+mod dialects;
 mod command;
 #[cfg(feature = "builtin-tools")]
 mod builtin_tools;
