@@ -8,3 +8,5 @@
 //! - `events`: what happens in a client, told to whoever wants to know.
 //! - `custom_provider`: a model of one's own, chosen by `LLM_PROVIDER`.
 //! - `sessions`: conversations that are remembered, each by its id.
+//! - `chat_ui`: a page that shows an answer as it comes, with what the model thinks and what its tools do.
+//! - `streaming_chat`: one route with tools, instructions, limits and authentication.
