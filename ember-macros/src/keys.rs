@@ -21,6 +21,7 @@ pub(crate) const SCOPE: &str = "scope";
 pub(crate) const TEARDOWN: &str = "teardown";
 
 pub(crate) const ON_DISCONNECT: &str = "on_disconnect";
+pub(crate) const PROMPT: &str = "prompt";
 pub(crate) const STREAM: &str = "stream";
 pub(crate) const MODEL: &str = "model";
 pub(crate) const TOKEN_LIMITS: &str = "token_limits";

@@ -17,8 +17,14 @@ pub(crate) struct Setting {
 }
 
 /// The options that the AI wing keeps.
-const AI: &[&str] =
-    &[keys::TOOLS, keys::MODEL, keys::TOKEN_LIMITS, keys::STREAM, keys::ON_DISCONNECT];
+const AI: &[&str] = &[
+    keys::TOOLS,
+    keys::MODEL,
+    keys::TOKEN_LIMITS,
+    keys::PROMPT,
+    keys::STREAM,
+    keys::ON_DISCONNECT,
+];
 
 /// Reads the options that are left.
 pub(crate) fn read(options: Vec<Opt>, sink: &Sink) -> Vec<Setting> {

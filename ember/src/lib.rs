@@ -50,6 +50,7 @@
 //! - `multipart`: forms with files.
 //! - `garde`: rules on the values of a request, by the crate of that name.
 //! - `websocket`: WebSocket.
+//! - `minijinja`: `PromptTemplate::jinja`, prompts with loops and conditions.
 //! - `jsonschema`: structured answers of models are checked by their whole schema.
 
 pub mod base;
@@ -72,7 +73,7 @@ pub use ai::{
 pub use app::{Ember, LaunchError, Ready};
 pub use base::sse::Event;
 pub use base::{Env, Error, ErrorKind, JsonSchema, Problem, Result, Schema};
-pub use llm::ToolError;
+pub use llm::{PromptTemplate, TemplateVar, ToolError};
 pub use web::cache::{StaticCache, TtlCache};
 pub use web::cookies::{Cookie, Cookies};
 #[cfg(feature = "cookies")]
@@ -118,6 +119,10 @@ pub use ember_macros::hook;
 pub use ember_macros::middleware;
 #[doc = include_str!("docs/plugin.md")]
 pub use ember_macros::plugin;
+#[doc = include_str!("docs/prompt.md")]
+pub use ember_macros::prompt;
+#[doc = include_str!("docs/prompt_file.md")]
+pub use ember_macros::prompt_file;
 #[doc = include_str!("docs/provider.md")]
 pub use ember_macros::provider;
 #[doc = include_str!("docs/test.md")]
@@ -161,7 +166,8 @@ pub mod prelude {
     };
     pub use crate::{
         Ember, JsonSchema, ai_route, blueprint, catch, component, delete, get, head, hook,
-        middleware, options, patch, plugin, post, provider, put, route, tool, url_for,
+        middleware, options, patch, plugin, post, prompt, prompt_file, provider, put, route, tool,
+        url_for,
     };
     pub use bytes::Bytes;
     pub use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};

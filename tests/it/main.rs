@@ -39,6 +39,7 @@ mod events;
 mod faults;
 mod conversation;
 mod dialects;
+mod prompts;
 mod command;
 #[cfg(feature = "builtin-tools")]
 mod builtin_tools;

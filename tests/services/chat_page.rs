@@ -63,8 +63,9 @@ fn shows_an_answer(browser: &Browser) {
 
 fn shows_a_tool(browser: &Browser) {
     say(browser, "count these words");
-    browser
-        .wait(&format!("return {LAST}?.querySelector('.tool pre:last-child')?.textContent === '3'"));
+    browser.wait(&format!(
+        "return {LAST}?.querySelector('.tool pre:last-child')?.textContent === '3'"
+    ));
     browser.wait(IDLE);
     let texts = format!("return [...{LAST}.querySelectorAll('p')].map((text) => text.textContent)");
     assert_eq!(browser.run(&texts), json!(["Let me count. ", "You have said 3 words."]));

@@ -48,6 +48,7 @@ impl Kind {
                 keys::TOOLS,
                 keys::MODEL,
                 keys::TOKEN_LIMITS,
+                keys::PROMPT,
                 keys::STREAM,
                 keys::ON_DISCONNECT,
             ],

@@ -97,14 +97,19 @@ impl FromRequestParts for ConversationContext {
         let client = client_of(parts)?;
         let (turn, messages) = sessions.begin(&format!("{space}/{id}"), PATIENCE).await?;
         let options = parts.route().and_then(|route| route.extensions.get::<AiOptions>());
-        Ok(Self {
+        let instructions = options.map(|options| options.instructions(parts)).transpose()?;
+        let mut conversation = Self {
             id,
             transcript: Transcript::new(turn, messages),
             client,
             settings: ChatRequest::default(),
             on_disconnect: options.map(|options| options.on_disconnect).unwrap_or_default(),
             dialect: Wanted::of(parts)?.dialect,
-        })
+        };
+        if let Some(instructions) = instructions.flatten() {
+            conversation.system(instructions);
+        }
+        Ok(conversation)
     }
 
     fn describe(operation: &mut Operation) {

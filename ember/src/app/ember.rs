@@ -8,7 +8,8 @@ use crate::base::error::BoxError;
 use crate::base::{Descriptor as _, Env, Finding, Location, Registry, Scope};
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
-    Client, FakeProvider, MemorySessionStore, SessionStore, Sessions, Tool, ToolRegistry,
+    Client, FakeProvider, MemorySessionStore, PromptTemplate, SessionStore, Sessions, Tool,
+    ToolRegistry,
 };
 #[cfg(feature = "files")]
 use crate::web::middleware::StaticFiles;
@@ -278,6 +279,10 @@ impl Ember {
         let plan = Plan::of(&factories, &self.overridden, &mut self.components, &mut findings);
         let lifecycle = Lifecycle::new(plan, gathered.hooks());
         findings.extend(check_tool_needs(&routes, &tools, &self.components));
+        findings.extend(routes.iter().filter_map(|placed| check_prompt(&placed.route)));
+        findings.extend(self.components.get::<PromptTemplate>().and_then(|prompt| {
+            prompt.check().err().map(|error| Finding::new(format!("a component: {error}")))
+        }));
         findings.extend(lifecycle.missing(&self.components));
         let max_body_size = self.max_body_size();
         #[cfg(feature = "server")]
@@ -388,6 +393,13 @@ fn check_tools(route: &Settled) -> Option<Finding> {
     let finding = Finding::new(format!("a route has two tools of the name `{name}`")).at(route);
     let places = tools.into_iter().filter_map(Tool::location);
     Some(places.fold(finding, |finding, location| finding.at(format!("`{name}` ({location})"))))
+}
+
+/// Instructions of a route that cannot be read, or that nothing fills.
+fn check_prompt(route: &Settled) -> Option<Finding> {
+    let path = route.parsed_path().ok()?;
+    let error = route.extension::<AiOptions>()?.check_prompt(path.parameters()).err()?;
+    Some(Finding::new(format!("{error}; parameters of the path and defaults fill it")).at(route))
 }
 
 /// The components that tools need and nobody provides: those of the application's own tools, and of

@@ -8,6 +8,7 @@
 mod message;
 mod estimate;
 mod usage;
+mod prompt;
 mod usd;
 pub mod catalog;
 mod error;
@@ -60,6 +61,7 @@ pub use message::{
     Content, Media, MediaSource, Message, Opaque, Part, Reasoning, Role, Signature, Text, ToolCall,
     ToolResult,
 };
+pub use prompt::{PromptError, PromptTemplate, TemplateVar};
 pub use provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor, Timeouts};
 pub use session::Session;
 pub use session_store::{History, MemorySessionStore, SessionStore, Sessions, Turn};
