@@ -28,8 +28,8 @@ fn example() -> std::path::PathBuf {
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let text = String::from_utf8(built.stdout).unwrap();
     let messages = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let program = messages.filter(|message| message["target"]["name"] == "chat_ui");
-    program.filter_map(|message| message["executable"].as_str().map(Into::into)).last().unwrap()
+    let mut built = messages.filter(|message| message["target"]["name"] == "chat_ui");
+    built.find_map(|message| message["executable"].as_str().map(Into::into)).unwrap()
 }
 
 fn say(browser: &Browser, text: &str) {

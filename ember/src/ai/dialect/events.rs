@@ -37,10 +37,10 @@ impl Encode for Events {
                     tell("tool_call_delta", json!({"id": id, "arguments": arguments}));
                 }
             }
-            ChatEvent::ToolRun(call) | ChatEvent::Part(Part::ToolCall(call)) => {
-                if self.calls.complete(&call.id) {
-                    tell("tool_call", call_data(&call));
-                }
+            ChatEvent::ToolRun(call) | ChatEvent::Part(Part::ToolCall(call))
+                if self.calls.complete(&call.id) =>
+            {
+                tell("tool_call", call_data(&call));
             }
             ChatEvent::ToolResult(result) => {
                 if let Some(call) = self.calls.untold(&result.call_id) {

@@ -139,11 +139,7 @@ impl UiStream {
             Part::Text(text) => self.piece(Kind::Text, &text.text, frames),
             Part::Refusal(text) => self.piece(Kind::Text, &text, frames),
             Part::Reasoning(reasoning) => self.piece(Kind::Reasoning, &reasoning.text, frames),
-            Part::ToolCall(call) => {
-                if self.calls.complete(&call.id) {
-                    available(&call, frames);
-                }
-            }
+            Part::ToolCall(call) if self.calls.complete(&call.id) => available(&call, frames),
             Part::Media(media) => {
                 let file =
                     json!({"type": "file", "url": url_of(&media), "mediaType": media.media_type});
