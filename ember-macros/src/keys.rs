@@ -20,6 +20,8 @@ pub(crate) const TAGS: &str = "tags";
 pub(crate) const SCOPE: &str = "scope";
 pub(crate) const TEARDOWN: &str = "teardown";
 
+pub(crate) const ON_DISCONNECT: &str = "on_disconnect";
+pub(crate) const STREAM: &str = "stream";
 pub(crate) const MODEL: &str = "model";
 pub(crate) const OPENAI_MODEL: &str = "openai_model";
 pub(crate) const SPEND_LIMIT: &str = "spend_limit";

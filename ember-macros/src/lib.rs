@@ -28,6 +28,7 @@ mod component;
 mod tool;
 mod provider;
 mod plugin;
+mod prompt;
 mod schema;
 mod test;
 #[cfg(test)]
@@ -113,6 +114,18 @@ pub fn provider(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn plugin(attribute: TokenStream, item: TokenStream) -> TokenStream {
     plugin::attribute(attribute.into(), item.into()).into()
+}
+
+/// A text with variables that the compiler checks. See `ember::prompt`.
+#[proc_macro]
+pub fn prompt(tokens: TokenStream) -> TokenStream {
+    prompt::literal(tokens.into()).into()
+}
+
+/// The same from a file. See `ember::prompt_file`.
+#[proc_macro]
+pub fn prompt_file(tokens: TokenStream) -> TokenStream {
+    prompt::file(tokens.into()).into()
 }
 
 /// An async function that is a test. See `ember::test`.

@@ -16,14 +16,16 @@ pub(crate) struct Setting {
     value: TokenStream,
 }
 
-/// What the AI wing keeps.
-const AI: [&str; 6] = [
+/// The options that the AI wing keeps.
+const AI: &[&str] = &[
     keys::TOOLS,
     keys::MODEL,
     keys::SYSTEM,
     keys::OPENAI_MODEL,
     keys::TOKEN_LIMITS,
     keys::SPEND_LIMIT,
+    keys::STREAM,
+    keys::ON_DISCONNECT,
 ];
 
 /// Reads the options that are left.

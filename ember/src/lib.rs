@@ -51,6 +51,7 @@
 //! - `garde`: rules on the values of a request, by the crate of that name.
 //! - `websocket`: WebSocket.
 //! - `tiktoken`: `llm::Tiktoken`, exact counts of tokens for OpenAI's models.
+//! - `minijinja`: `PromptTemplate::jinja`, prompts with loops and conditions.
 //! - `jsonschema`: structured answers of models are checked by their whole schema.
 
 pub mod base;
@@ -66,11 +67,16 @@ pub mod __private;
 // Public types come from these crates as well, so that a program needs no dependency of its own for them.
 pub use {bytes, futures_util, http, serde_json};
 
-pub use ai::{ConversationContext, TokenLimits, TokenStream, sse_stream};
+pub use ai::{
+    ConversationContext, OnDisconnect, StreamDialect, TokenLimits, TokenStream, UiMessages,
+    sse_stream,
+};
 pub use app::{Ember, LaunchError, Ready};
 pub use base::sse::Event;
 pub use base::{Env, Error, ErrorKind, JsonSchema, Problem, Result, Schema};
-pub use llm::{ModelRouter, ModelSpec, RoutingStrategy, SpendLimit, ToolError};
+pub use llm::{
+    ModelRouter, ModelSpec, PromptTemplate, RoutingStrategy, SpendLimit, TemplateVar, ToolError,
+};
 pub use store::{GlobalTokenBucket, TokenBucket};
 pub use web::cache::{StaticCache, TtlCache};
 pub use web::cookies::{Cookie, Cookies};
@@ -117,6 +123,10 @@ pub use ember_macros::hook;
 pub use ember_macros::middleware;
 #[doc = include_str!("docs/plugin.md")]
 pub use ember_macros::plugin;
+#[doc = include_str!("docs/prompt.md")]
+pub use ember_macros::prompt;
+#[doc = include_str!("docs/prompt_file.md")]
+pub use ember_macros::prompt_file;
 #[doc = include_str!("docs/provider.md")]
 pub use ember_macros::provider;
 #[doc = include_str!("docs/test.md")]
@@ -133,7 +143,10 @@ struct Readme;
 
 /// Everything that a program with routes and tools usually names.
 pub mod prelude {
-    pub use crate::ai::{ConversationContext, TokenLimits, TokenStream, sse_stream};
+    pub use crate::ai::{
+        ConversationContext, OnDisconnect, StreamDialect, TokenLimits, TokenStream, UiMessages,
+        sse_stream,
+    };
     pub use crate::base::clock::{millis, secs};
     pub use crate::base::sse::Event;
     pub use crate::base::{Error, ErrorKind, Result};
@@ -159,7 +172,8 @@ pub mod prelude {
     };
     pub use crate::{
         Ember, JsonSchema, ai_route, blueprint, catch, component, delete, get, head, hook,
-        middleware, options, patch, plugin, post, provider, put, route, tool, url_for,
+        middleware, options, patch, plugin, post, prompt, prompt_file, provider, put, route, tool,
+        url_for,
     };
     pub use bytes::Bytes;
     pub use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};

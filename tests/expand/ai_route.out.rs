@@ -54,6 +54,8 @@ const _: () = {
             __ember::AiOptions::of(options).openai_model("bot");
             __ember::AiOptions::of(options)
                 .token_limits(TokenLimits::per_minute(60_000));
+            __ember::AiOptions::of(options).stream(StreamDialect::Events);
+            __ember::AiOptions::of(options).on_disconnect(OnDisconnect::Keep);
         }
     }
     __ember::inventory::submit! {

@@ -43,6 +43,8 @@ mod faults;
 mod model_router;
 mod conversation;
 mod conversations;
+mod dialects;
+mod prompts;
 mod command;
 #[cfg(feature = "builtin-tools")]
 mod builtin_tools;

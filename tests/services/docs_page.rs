@@ -1,42 +1,12 @@
 //! The page that shows the routes, in a real browser.
 
 use super::browser::Browser;
+use super::serving::Serving;
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
-
-/// A program that serves, with the address that it has printed.
-struct Serving {
-    child: Child,
-    address: String,
-}
-
-impl Serving {
-    fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_described"))
-            .env("LLM_PROVIDER", "fake")
-            .env("EMBER_HOST", "127.0.0.1")
-            .env("EMBER_PORT", "0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut first = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
-        let address = first.trim().split_once("http://").unwrap().1.to_owned();
-        Self { child, address: format!("http://{address}") }
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use std::process::Command;
 
 pub fn test() {
-    let serving = Serving::start();
+    let serving = Serving::start(Command::new(env!("CARGO_BIN_EXE_described")));
     let browser = Browser::start();
     browser.open(&format!("{}/docs", serving.address));
     lists_every_route(&browser);

@@ -1,12 +1,15 @@
-//! Tests that need programs which not every machine has: a browser, a validator.
+//! Tests that need programs which not every machine has: a browser, a validator, Node.js.
 //!
 //! Where a program is missing its tests are reported as ignored, each by its name. With
 //! `EMBER_TEST_SERVICES=required`, as in continuous integration, they fail instead. The built-in
 //! harness cannot tell at run time that a test is ignored, so this binary has its own.
 
+mod ai_sdk;
 mod browser;
+mod chat_page;
 mod docs_page;
 mod openai;
+mod serving;
 mod validator;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -18,6 +21,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let tests = vec![
         needing(&["chromedriver", "chromium"], "docs_page_in_a_browser", docs_page::test),
+        needing(&["chromedriver", "chromium"], "chat_page_in_a_browser", chat_page::test),
+        needing(&["node", "npm"], "the_ai_sdk_reads_our_streams", ai_sdk::test),
         needing(&["openapi-spec-validator"], "openapi_documents_are_valid", validator::test),
         trying(&["python3"], "openai_client_of_pypi", openai::python),
         trying(&["node", "npm"], "openai_client_of_npm", openai::node),

@@ -51,6 +51,8 @@ impl Kind {
                 keys::OPENAI_MODEL,
                 keys::TOKEN_LIMITS,
                 keys::SPEND_LIMIT,
+                keys::STREAM,
+                keys::ON_DISCONNECT,
             ],
         });
         known

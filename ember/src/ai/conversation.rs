@@ -1,25 +1,27 @@
+use super::answering::{Answering, gather, spoken};
 use super::conversations::Conversation;
+use super::dialect::StreamDialect;
 use super::extract::client_of;
+use super::on_disconnect::OnDisconnect;
 use super::owner::Owner;
-use super::token_stream::{DONE, TokenStream};
-use crate::base::sse::Event;
-use crate::base::{Error, ErrorKind, Schema, random_id};
+use super::question::{IntoQuestion, Question};
+use super::route::AiOptions;
+use super::token_stream::{TokenStream, Wanted};
+use super::transcript::Transcript;
+use crate::base::{Error, Schema, random_id};
 use crate::llm::{
-    Accumulator, ChatEvent, ChatRequest, ChatStream, Client, Message, Part, Role, SessionChange,
-    SessionMetadata, Sessions, Tool, Turn,
+    Accumulator, ChatEvent, ChatRequest, ChatStream, Client, Message, Part, Role, SessionMetadata,
+    Sessions, Tool,
 };
 use crate::web::RequestParts;
 use crate::web::extract::FromRequestParts;
 use crate::web::operation::{Operation, Parameter};
-use futures_core::Stream;
 use futures_util::stream;
 use http::HeaderName;
 use http::header::HeaderValue;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -47,7 +49,8 @@ const HOLD: Duration = Duration::from_secs(10);
 /// anybody else.
 ///
 /// The conversation is held while the turn lasts: turns follow one another. A turn that fails
-/// or that the client abandons leaves no trace. A turn has succeeded when
+/// leaves no trace, and neither does one that the client abandons, unless
+/// [`on_disconnect`](Self::on_disconnect) says otherwise. A turn has succeeded when
 /// [`ask`](Self::ask) returns or the last event of [`stream`](Self::stream) is sent: what a handler
 /// does or answers afterwards does not change what was said. Of a turn with tools, the question
 /// and the final answer are remembered.
@@ -66,15 +69,13 @@ const HOLD: Duration = Duration::from_secs(10);
 /// ```
 pub struct ConversationContext {
     id: String,
-    turn: Turn,
-    messages: Vec<Message>,
-    /// How many of the messages are in the store as they are here; `None` when they differ.
-    stored: Option<usize>,
-    /// What is noted of the conversation, where the store has it otherwise.
-    noted: Option<SessionMetadata>,
+    transcript: Transcript,
     client: Client,
     /// What every request of this turn is to say, beside its messages.
     settings: ChatRequest,
+    on_disconnect: OnDisconnect,
+    /// What the route and the request say of streams.
+    dialect: Option<StreamDialect>,
 }
 
 impl FromRequestParts for ConversationContext {
@@ -92,8 +93,15 @@ impl FromRequestParts for ConversationContext {
         });
         let client = client_of(parts)?;
         let (turn, messages) = owner.sessions.begin(&owner.key(&id), PATIENCE).await?;
-        let (stored, settings) = (Some(messages.len()), ChatRequest::default());
-        Ok(Self { id, turn, stored, noted: None, messages, client, settings })
+        let options = parts.route().and_then(|route| route.extensions.get::<AiOptions>());
+        Ok(Self {
+            id,
+            transcript: Transcript::new(turn, messages),
+            client,
+            settings: ChatRequest::default(),
+            on_disconnect: options.map(|options| options.on_disconnect).unwrap_or_default(),
+            dialect: Wanted::of(parts)?.dialect,
+        })
     }
 
     fn describe(operation: &mut Operation) {
@@ -137,12 +145,12 @@ impl ConversationContext {
 
     /// What was said so far, the system message first.
     pub fn messages(&self) -> &[Message] {
-        &self.messages
+        self.transcript.messages()
     }
 
     /// Adds a message. It is remembered when the turn succeeds, or with [`save`](Self::save).
     pub fn add(&mut self, message: Message) {
-        self.messages.push(message);
+        self.transcript.add(message);
     }
 
     /// Adds a message of plain text.
@@ -156,48 +164,48 @@ impl ConversationContext {
     /// Sets the instructions of the conversation, in place of those there were.
     pub fn system(&mut self, text: impl Into<String>) {
         let system = Message::system(text);
-        if self.messages.first() == Some(&system) {
+        if self.messages().first() == Some(&system) {
             return;
         }
-        self.messages.retain(|message| message.role != Role::System);
-        self.messages.insert(0, system);
-        self.stored = None;
+        self.transcript.edit(|messages| {
+            messages.retain(|message| message.role != Role::System);
+            messages.insert(0, system);
+        });
     }
 
     /// Forgets everything that was said, the system message as well.
     pub fn clear(&mut self) {
-        self.messages.clear();
-        self.stored = None;
+        self.transcript.edit(Vec::clear);
     }
 
     /// What is noted of the conversation beside its messages.
     pub fn metadata(&self) -> &SessionMetadata {
-        self.noted.as_ref().unwrap_or_else(|| self.turn.metadata())
+        self.transcript.metadata()
     }
 
     /// Notes something of the conversation: a title, a language. It is remembered as messages are.
     pub fn note(&mut self, name: impl Into<String>, value: impl Into<Value>) {
-        let noted = self.noted.get_or_insert_with(|| self.turn.metadata().clone());
-        noted.insert(name.into(), value.into());
+        self.transcript.note(|noted| {
+            noted.insert(name.into(), value.into());
+        });
     }
 
     /// The conversation as a document, with its system message.
     pub fn document(&self) -> Conversation {
-        Conversation::new(self.id(), self.messages.clone()).metadata(self.metadata().clone())
+        Conversation::new(self.id(), self.messages().to_vec()).metadata(self.metadata().clone())
     }
 
     /// Puts what a document says in place of what was said and noted, under the id that this
     /// conversation has.
     pub fn restore(&mut self, document: Conversation) {
-        self.messages = document.messages;
-        self.noted = Some(document.metadata);
-        self.stored = None;
+        self.transcript.edit(|messages| *messages = document.messages);
+        self.transcript.note(|noted| *noted = document.metadata);
     }
 
     /// Counts how many tokens the conversation has, by the counter of the application: by estimate,
     /// unless it has another.
     pub fn estimate_tokens(&self) -> u64 {
-        self.client.count_tokens(&self.messages)
+        self.client.count_tokens(self.messages())
     }
 
     /// Forgets the oldest turns until the conversation has at most so many tokens, as
@@ -207,10 +215,11 @@ impl ConversationContext {
     /// results of their tools.
     pub fn trim(&mut self, budget: u64) {
         let is = |message: &Message, role: Role| message.role == role;
-        let first = usize::from(self.messages.first().is_some_and(|first| is(first, Role::System)));
+        let first =
+            usize::from(self.messages().first().is_some_and(|first| is(first, Role::System)));
         let mut left = self.estimate_tokens();
         let mut kept_from = first;
-        for (index, message) in self.messages.iter().enumerate().skip(first) {
+        for (index, message) in self.messages().iter().enumerate().skip(first) {
             // Up to here a whole number of turns has been passed.
             if index > first && is(message, Role::User) {
                 kept_from = index;
@@ -221,8 +230,9 @@ impl ConversationContext {
             left = left.saturating_sub(self.client.count_tokens([message]));
         }
         if kept_from > first {
-            self.messages.drain(first..kept_from);
-            self.stored = None;
+            self.transcript.edit(|messages| {
+                messages.drain(first..kept_from);
+            });
         }
     }
 
@@ -254,21 +264,18 @@ impl ConversationContext {
         self
     }
 
+    /// Says what becomes of the turn when its reader goes away, in place of what the route says.
+    pub fn on_disconnect(&mut self, what: OnDisconnect) -> &mut Self {
+        self.on_disconnect = what;
+        self
+    }
+
     /// Remembers the messages and the notes as they are now.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn save(&mut self) -> Result<(), Error> {
-        let mut change = match self.stored {
-            Some(stored) if stored == self.messages.len() && self.noted.is_none() => return Ok(()),
-            Some(stored) => SessionChange::append(self.messages[stored..].to_vec()),
-            None => SessionChange::replace(self.messages.clone()),
-        };
-        change.metadata.clone_from(&self.noted);
-        self.turn.write(change).await?;
-        self.noted = None;
-        self.stored = Some(self.messages.len());
-        Ok(())
+        self.transcript.save().await
     }
 
     /// Asks the model, waits for its answer, and remembers both. A refusal is an answer, too.
@@ -279,16 +286,26 @@ impl ConversationContext {
     /// Whatever keeps the model from a complete answer; the turn is then as if it had not been.
     ///
     /// # Cancel safety
-    /// Dropping the future closes the connection to the provider; nothing is remembered.
-    pub async fn ask(&mut self, message: impl Into<String>) -> Result<String, Error> {
-        let question = Message::user(message);
-        let request = self.request(&question);
-        let answer = self.client.complete(request).await?.into_message()?;
+    /// Dropping the future closes the connection to the provider; nothing is remembered, or, with
+    /// [`OnDisconnect::Keep`], what there is of the answer.
+    pub async fn ask(&mut self, question: impl IntoQuestion) -> Result<String, Error> {
+        let Question { message, .. } = self.take_in(question.into_question()?);
+        let request = self.request(&message);
+        let response = match self.on_disconnect {
+            // What arrives bit by bit can be kept in part.
+            OnDisconnect::Keep => {
+                let answer = self.client.stream(request).await?;
+                gather(answer, message.clone(), &mut self.transcript).await?
+            }
+            OnDisconnect::RollBack => self.client.complete(request).await?,
+        };
+        let answer = response.into_message()?;
         let text = spoken(&answer);
-        let before = self.messages.len();
-        self.messages.extend([question, answer]);
+        let before = self.messages().len();
+        self.transcript.add(message);
+        self.transcript.add(answer);
         if let Err(error) = self.save().await {
-            self.messages.truncate(before);
+            self.transcript.take_back(before);
             return Err(error);
         }
         Ok(text)
@@ -298,39 +315,44 @@ impl ConversationContext {
     ///
     /// The future is ready with the first token, so that a failure before it has a status of its
     /// own; of a model that thinks for more than ten seconds it does not wait for the end of that.
+    /// A reader who is shown reasoning and calls of tools does not wait for those either.
     ///
     /// # Errors
     /// Whatever keeps the answer from beginning; later failures are told in the stream.
     ///
     /// # Cancel safety
     /// Dropping the future or the stream closes the connection to the provider; nothing is
-    /// remembered.
-    pub async fn stream(mut self, message: impl Into<String>) -> Result<TokenStream, Error> {
-        let question = Message::user(message);
-        let mut answer = self.client.stream(self.request(&question)).await?;
-        self.messages.push(question);
-        let ready = first_token(&mut answer).await?;
+    /// remembered, or, with [`OnDisconnect::Keep`], what the reader has been sent.
+    pub async fn stream(mut self, question: impl IntoQuestion) -> Result<TokenStream, Error> {
+        let Question { message, dialect, .. } = self.take_in(question.into_question()?);
+        let mut answer = self.client.stream(self.request(&message)).await?;
+        self.transcript.add(message);
+        let dialect = self.dialect.or(dialect).unwrap_or_default();
+        let ready = first_token(&mut answer, dialect).await?;
         if let Some(ChatEvent::Finish(_)) = ready.back() {
             // Nothing is to be read, but whether the answer is one can still be a status.
             let mut accumulator = Accumulator::new();
             ready.iter().for_each(|event| accumulator.push(event));
             drop(answer);
-            self.messages.push(accumulator.finish()?.into_message()?);
+            self.transcript.add(accumulator.finish()?.into_message()?);
             self.save().await?;
-            return Ok(TokenStream::of_events(stream::iter([Ok(DONE)])));
+            return Ok(TokenStream::of_events(stream::iter(ready.into_iter().map(Ok))));
         }
-        Ok(TokenStream::of_events(Answering {
-            ready,
-            accumulator: Accumulator::new(),
-            told: false,
-            state: State::Reading { answer, conversation: Box::new(self) },
-        }))
+        let Self { transcript, on_disconnect, .. } = self;
+        let answering = Answering::new(ready, answer, transcript, on_disconnect);
+        Ok(TokenStream::of_events(answering))
+    }
+
+    /// Makes room for a question that goes back behind what was said.
+    fn take_in(&mut self, question: Question) -> Question {
+        question.go_back(&mut self.transcript);
+        question
     }
 
     /// The request of this turn.
     fn request(&self, question: &Message) -> ChatRequest {
         let mut request = self.settings.clone();
-        request.messages.clone_from(&self.messages);
+        request.messages = self.messages().to_vec();
         request.messages.push(question.clone());
         request
     }
@@ -340,133 +362,25 @@ impl fmt::Debug for ConversationContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConversationContext")
             .field("id", &self.id)
-            .field("messages", &self.messages.len())
+            .field("messages", &self.messages().len())
             .finish_non_exhaustive()
     }
 }
 
-/// What the model says to its reader, be it an answer or a refusal.
-fn spoken(message: &Message) -> String {
-    let text = message.text();
-    match message.refusal() {
-        Some(refusal) if text.is_empty() => refusal.into_owned(),
-        _ => text.into_owned(),
-    }
-}
-
 /// Waits for the first event that the reader gets to see, and returns all up to it.
-async fn first_token(answer: &mut ChatStream) -> Result<VecDeque<ChatEvent>, Error> {
+async fn first_token(
+    answer: &mut ChatStream,
+    dialect: StreamDialect,
+) -> Result<VecDeque<ChatEvent>, Error> {
     let deadline = Instant::now() + HOLD;
     let mut events = VecDeque::new();
     while let Ok(Some(event)) = timeout_at(deadline, answer.next()).await {
         let event = event?;
-        let seen =
-            matches!(event, ChatEvent::Text(_) | ChatEvent::Refusal(_) | ChatEvent::Finish(_));
+        let seen = dialect.shows(&event);
         events.push_back(event);
         if seen {
             break;
         }
     }
     Ok(events)
-}
-
-fn begun_anew() -> Error {
-    Error::new(ErrorKind::BadGateway, "The model began its answer anew in the middle of it.")
-}
-
-/// An answer on its way to the reader.
-struct Answering {
-    /// Events that have arrived and are not passed on yet.
-    ready: VecDeque<ChatEvent>,
-    accumulator: Accumulator,
-    /// The reader has seen something of the present turn.
-    told: bool,
-    state: State,
-}
-
-enum State {
-    Reading {
-        answer: ChatStream,
-        conversation: Box<ConversationContext>,
-    },
-    /// The answer is complete and is being remembered; only then the reader is told.
-    Saving(Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>),
-    Over,
-}
-
-impl Stream for Answering {
-    type Item = Result<Event, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        loop {
-            let event = match &mut this.state {
-                State::Over => return Poll::Ready(None),
-                State::Saving(save) => {
-                    let outcome = ready!(save.as_mut().poll(context));
-                    this.state = State::Over;
-                    return Poll::Ready(Some(outcome.map(|()| DONE)));
-                }
-                State::Reading { answer, .. } => match this.ready.pop_front() {
-                    Some(event) => Some(Ok(event)),
-                    None => ready!(Pin::new(answer).poll_next(context)),
-                },
-            };
-            match event.transpose() {
-                // What the reader has seen cannot be taken back.
-                Ok(Some(ChatEvent::Reset)) if this.told => {
-                    return Poll::Ready(Some(Err(this.give_up(begun_anew()))));
-                }
-                Ok(Some(event)) => {
-                    if let Some(token) = this.take(event) {
-                        this.told = true;
-                        return Poll::Ready(Some(Ok(Event::data(token))));
-                    }
-                }
-                // The stream itself sees to it that an end is either a finish or an error.
-                Ok(None) => this.state = State::Over,
-                Err(error) => return Poll::Ready(Some(Err(this.give_up(error.into())))),
-            }
-            if let State::Reading { .. } = &this.state
-                && this.accumulator.is_finished()
-                && let Err(error) = this.save()
-            {
-                return Poll::Ready(Some(Err(this.give_up(error))));
-            }
-        }
-    }
-}
-
-impl Answering {
-    /// Takes in an event; returns what the reader gets to see of it.
-    fn take(&mut self, event: ChatEvent) -> Option<String> {
-        self.accumulator.push(&event);
-        match event {
-            ChatEvent::Text(text) | ChatEvent::Refusal(text) => Some(text),
-            ChatEvent::StepEnd => {
-                self.told = false;
-                None
-            }
-            _ => None,
-        }
-    }
-
-    /// Begins to remember the answer.
-    fn save(&mut self) -> Result<(), Error> {
-        let answer = std::mem::take(&mut self.accumulator).finish()?.into_message()?;
-        // The stream of the model goes here: the next turn's budget need not wait for the store.
-        if let State::Reading { mut conversation, .. } =
-            std::mem::replace(&mut self.state, State::Over)
-        {
-            conversation.messages.push(answer);
-            self.state = State::Saving(Box::pin(async move { conversation.save().await }));
-        }
-        Ok(())
-    }
-
-    /// Ends the turn as if it had not been.
-    fn give_up(&mut self, error: Error) -> Error {
-        self.state = State::Over;
-        error
-    }
 }

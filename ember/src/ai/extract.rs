@@ -50,7 +50,7 @@ pub(super) fn client_with(parts: &mut RequestParts, options: AiOptions) -> Resul
         client = client.model(model);
     }
     if let Some(system) = system {
-        client = client.system(system);
+        client = client.system(system.render(parts)?);
     }
     let counts_apart = spend_limits.iter().any(SpendLimit::is_per_principal);
     let limits = limits_of(parts, &limiters);

@@ -1,5 +1,5 @@
-use crate::base::sse::Event;
 use crate::base::{Error, ErrorKind};
+use crate::llm::ChatEvent;
 use crate::store::GlobalTokenBucket;
 use futures_core::Stream;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ pub(super) struct Paced<S> {
     /// How long one token waits.
     wait: Duration,
     /// An event that waits, and what it waits for.
-    waiting: Option<(Event, Taking)>,
+    waiting: Option<(ChatEvent, Taking)>,
     ended: bool,
 }
 
@@ -28,9 +28,9 @@ impl<S> Paced<S> {
     }
 }
 
-/// Tells whether an event is a token: what is named, or marks the end, is none.
-fn is_token(event: &Event) -> bool {
-    event.event.is_none() && event.data.as_deref().is_some_and(|data| data != "[DONE]")
+/// Tells whether an event is a token: what people read.
+fn is_token(event: &ChatEvent) -> bool {
+    matches!(event, ChatEvent::Text(_) | ChatEvent::Reasoning(_) | ChatEvent::Refusal(_))
 }
 
 /// Takes a token as soon as there is one.
@@ -45,8 +45,8 @@ async fn take(bucket: GlobalTokenBucket, wait: Duration) -> Result<(), Error> {
     }
 }
 
-impl<S: Stream<Item = Result<Event, Error>> + Unpin> Stream for Paced<S> {
-    type Item = Result<Event, Error>;
+impl<S: Stream<Item = Result<ChatEvent, Error>> + Unpin> Stream for Paced<S> {
+    type Item = Result<ChatEvent, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -84,6 +84,7 @@ impl<S: Stream<Item = Result<Event, Error>> + Unpin> Stream for Paced<S> {
 mod tests {
     use super::*;
     use crate::base::clock::{ManualClock, secs};
+    use crate::llm::FinishReason;
     use futures_util::{StreamExt as _, stream};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -92,14 +93,14 @@ mod tests {
     fn words(
         bucket: &GlobalTokenBucket,
         wait: Duration,
-    ) -> (impl Stream<Item = Result<Event, Error>> + Unpin + use<>, Arc<AtomicUsize>) {
+    ) -> (impl Stream<Item = Result<ChatEvent, Error>> + Unpin + use<>, Arc<AtomicUsize>) {
         let made = Arc::new(AtomicUsize::new(0));
         let count = made.clone();
         let tokens = (0..5).map(move |n| {
             count.fetch_add(1, SeqCst);
-            Ok(Event::data(n.to_string()))
+            Ok(ChatEvent::Text(n.to_string()))
         });
-        let done = [Ok(Event::data("[DONE]"))];
+        let done = [Ok(ChatEvent::Finish(FinishReason::Stop))];
         let events = stream::iter(tokens.chain(done));
         (Paced::new(Box::pin(events), bucket.clone(), wait), made)
     }
@@ -126,7 +127,8 @@ mod tests {
             hands.advance(secs(1));
             assert!(paced.next().await.unwrap().is_ok());
         }
-        assert_eq!(paced.next().await.unwrap().unwrap().data.unwrap(), "[DONE]");
+        let last = paced.next().await.unwrap().unwrap();
+        assert_eq!(last, ChatEvent::Finish(FinishReason::Stop), "the end takes none");
         assert!(paced.next().await.is_none());
     }
 

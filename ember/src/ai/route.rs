@@ -1,19 +1,25 @@
+use super::dialect::StreamDialect;
+use super::instructions::Instructions;
 use super::limiter::{Limiter, TokenBound};
+use super::on_disconnect::OnDisconnect;
 use crate::base::{Clock, Finding};
-use crate::llm::{Client, SpendLimit, Tool, Usd};
+use crate::llm::{Client, PromptError, SpendLimit, Tool, Usd};
 use crate::web::RouteOptions;
 
-/// What an `#[ai_route]` says of its model: tools, the model itself, instructions, and limits.
+/// What an `#[ai_route]` says of its model: tools, the model itself, instructions, limits, and how
+/// answers are streamed.
 #[derive(Debug, Clone, Default)]
 pub struct AiOptions {
     pub(super) tools: Vec<Tool>,
     pub(super) model: Option<String>,
-    pub(super) system: Option<String>,
+    pub(super) system: Option<Instructions>,
     /// What the OpenAI-compatible API calls the route.
     pub(super) openai_model: Option<String>,
     /// Those of the application and of blueprints hold for all routes within.
     pub(super) limiters: Vec<Limiter>,
     pub(super) spend_limits: Vec<SpendLimit>,
+    pub(super) stream: Option<StreamDialect>,
+    pub(super) on_disconnect: OnDisconnect,
 }
 
 impl AiOptions {
@@ -39,9 +45,11 @@ impl AiOptions {
         self.model.as_deref()
     }
 
-    /// Instructs the model so where a conversation has no instructions of its own.
-    pub fn system(&mut self, text: impl Into<String>) -> &mut Self {
-        self.system = Some(text.into());
+    /// Instructs the model so where a conversation or a question has no instructions of its own.
+    ///
+    /// A template whose variables nothing fills keeps the application from starting.
+    pub fn system(&mut self, instructions: impl Into<Instructions>) -> &mut Self {
+        self.system = Some(instructions.into());
         self
     }
 
@@ -65,9 +73,29 @@ impl AiOptions {
         self
     }
 
+    /// Streams answers in this dialect, whatever a request asks for.
+    pub fn stream(&mut self, dialect: StreamDialect) -> &mut Self {
+        self.stream = Some(dialect);
+        self
+    }
+
+    /// Says what becomes of a turn whose reader goes away.
+    pub fn on_disconnect(&mut self, what: OnDisconnect) -> &mut Self {
+        self.on_disconnect = what;
+        self
+    }
+
     /// The tools that the model may call.
     pub fn all_tools(&self) -> &[Tool] {
         &self.tools
+    }
+
+    /// Tells whether the instructions can be filled by parameters of these names.
+    pub(crate) fn check_system<'a>(
+        &self,
+        parameters: impl Iterator<Item = &'a str>,
+    ) -> Result<(), PromptError> {
+        self.system.as_ref().map_or(Ok(()), |system| system.check(parameters))
     }
 
     /// What keeps a client from being asked under a limit in money: a model that nobody knows the

@@ -10,7 +10,7 @@ use crate::base::{Descriptor as _, Env, Finding, Location, PluginDescriptor, Reg
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
     BoxEmbedder, Client, Embedder, FakeProvider, MemorySessionStore, ModelRouter, ModelSpec,
-    SessionStore, Sessions, SpendLimit, TokenCounter, Tool, ToolRegistry,
+    PromptTemplate, SessionStore, Sessions, SpendLimit, TokenCounter, Tool, ToolRegistry,
 };
 #[cfg(feature = "files")]
 use crate::web::middleware::StaticFiles;
@@ -386,6 +386,10 @@ impl Ember {
         let plan = Plan::of(&factories, &self.overridden, &mut self.components, &mut findings);
         let lifecycle = Lifecycle::new(plan, gathered.hooks());
         findings.extend(check_tool_needs(&routes, &tools, &self.components));
+        findings.extend(routes.iter().filter_map(|placed| check_prompt(&placed.route)));
+        findings.extend(self.components.get::<PromptTemplate>().and_then(|prompt| {
+            prompt.check().err().map(|error| Finding::new(format!("a component: {error}")))
+        }));
         findings.extend(lifecycle.missing(&self.components));
         #[cfg(feature = "server")]
         let max_body_size = settings.limits.max_body_size;
@@ -546,6 +550,13 @@ fn findings_of<'a>(
         }
     }
     found
+}
+
+/// Instructions of a route that cannot be read, or that nothing fills.
+fn check_prompt(route: &Settled) -> Option<Finding> {
+    let path = route.parsed_path().ok()?;
+    let error = route.extension::<AiOptions>()?.check_system(path.parameters()).err()?;
+    Some(Finding::new(format!("{error}; parameters of the path and defaults fill it")).at(route))
 }
 
 /// The components that tools need and nobody provides: those of the application's own tools, and of

@@ -109,6 +109,7 @@ impl Gathered {
         let catchers = self.catchers.iter().filter(|catcher| reaches(catcher.module)).cloned();
         let own = route.options.catchers.iter().map(|catcher| Catcher::by_hand(catcher, ""));
         let catchers = Catchers(own.chain(catchers).collect());
+        hooks.prepare(&operation);
         catchers.describe(&mut operation);
         Placed { route, hooks, catchers, operation }
     }

@@ -303,7 +303,7 @@ impl Finish {
 
 impl Finish {
     /// Tells whether an answer that ended so is complete. `refused` says that it is a refusal.
-    pub(super) fn check(&self, refused: bool) -> Result<(), Error> {
+    pub(crate) fn check(&self, refused: bool) -> Result<(), Error> {
         let (kind, message) = match self.reason {
             FinishReason::Stop | FinishReason::Other(_) => return Ok(()),
             FinishReason::ContentFilter if refused => return Ok(()),

@@ -46,6 +46,10 @@ pub struct Message {
     pub role: Role,
     /// What is said.
     pub content: Content,
+    /// Whether it ends before its speaker was done, because the reader went away. Providers are
+    /// not told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
 }
 
 /// The parts of a message.
@@ -99,7 +103,7 @@ impl fmt::Debug for Content {
 impl Message {
     /// A message of several parts.
     pub fn new(role: Role, content: impl IntoIterator<Item = Part>) -> Self {
-        Self { role, content: content.into_iter().collect() }
+        Self { role, content: content.into_iter().collect(), cut: false }
     }
 
     /// Instructions for the whole conversation.

@@ -9,6 +9,7 @@ mod message;
 #[cfg(feature = "tiktoken")]
 mod tiktoken;
 mod usage;
+mod prompt;
 mod usd;
 pub mod catalog;
 mod error;
@@ -65,6 +66,7 @@ pub use message::{
     Content, Media, MediaSource, Message, Opaque, Part, Reasoning, Role, Signature, Text, ToolCall,
     ToolResult,
 };
+pub use prompt::{PromptError, PromptTemplate, TemplateVar};
 pub use provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor, Timeouts};
 pub use router::{ModelRouter, ModelSpec, RoutingStrategy};
 pub use session::Session;

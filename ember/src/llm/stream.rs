@@ -63,6 +63,8 @@ pub enum ChatEvent {
     Usage(Usage),
     /// What the provider could not be told.
     Dropped(Dropped),
+    /// A turn has ended in calls, and this one, which is complete, is being carried out. Its result follows.
+    ToolRun(ToolCall),
     /// A tool has answered. The model goes on with that.
     ToolResult(ToolResult),
     /// A turn has ended in calls, whose results have been told; another turn begins.
@@ -325,6 +327,8 @@ impl Accumulator {
             ChatEvent::Part(part) => self.whole(part.clone()),
             ChatEvent::Usage(snapshot) => self.usage.get_or_insert_default().update(snapshot),
             ChatEvent::Dropped(dropped) => self.dropped.push(dropped.clone()),
+            // The call is known by its pieces.
+            ChatEvent::ToolRun(_) => {}
             ChatEvent::ToolResult(result) => self.results.push(result.clone()),
             ChatEvent::StepEnd => self.end_step(),
             ChatEvent::Finish(finish) => self.finish = Some(finish.clone()),
@@ -347,6 +351,11 @@ impl Accumulator {
             steps: self.steps,
             dropped: self.dropped,
         })
+    }
+
+    /// What the present turn of the model has said so far.
+    pub fn content(&self) -> &[Part] {
+        &self.content
     }
 
     /// Tells whether the answer has ended.

@@ -256,6 +256,7 @@ impl LoopStream {
         match self.rounds.next_step(&mut response) {
             Step::Over => self.ready.push_back(ChatEvent::Finish(response.finish)),
             Step::Run(calls) => {
+                self.ready.extend(calls.iter().cloned().map(ChatEvent::ToolRun));
                 let (observer, tools) = (self.rounds.observer.clone(), self.rounds.tools.clone());
                 self.state = State::Running(Box::pin(async move {
                     let results = run(&observer, &tools, &calls).await;

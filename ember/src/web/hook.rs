@@ -120,6 +120,25 @@ pub(crate) struct EndpointHooks {
     after: Vec<AfterFn>,
 }
 
+/// What types in the signature of a route want to run before its handler.
+#[derive(Clone, Default)]
+struct Preparations(Vec<BeforeFn>);
+
+impl Operation {
+    /// Runs a function before the handler, within the hooks and the middleware.
+    ///
+    /// For responses whose form depends on the request: the function sees its head, may refuse it,
+    /// and may ask for a change of the response by
+    /// [`RequestParts::on_response`], which this allows.
+    pub fn before_handler(
+        &mut self,
+        run: fn(&mut RequestParts) -> HookFuture<'_, Option<Response>>,
+    ) -> &mut Self {
+        self.extensions.get_or_insert_default::<Preparations>().0.push(run);
+        self.touches_response()
+    }
+}
+
 type BeforeFn = fn(&mut RequestParts) -> HookFuture<'_, Option<Response>>;
 type AfterFn = fn(Response, &mut RequestParts) -> HookFuture<'_, Response>;
 
@@ -132,6 +151,13 @@ impl EndpointHooks {
             HookRun::Server(_) => return false,
         }
         true
+    }
+
+    /// Adds what the types of a route want to run before its handler: the last before it.
+    pub(crate) fn prepare(&mut self, operation: &Operation) {
+        if let Some(Preparations(runs)) = operation.extensions.get() {
+            self.before.extend(runs);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -69,7 +69,7 @@ impl Api {
         if of_route.is_some()
             && let Some(system) = &options.system
         {
-            request.messages.insert(0, Message::system(system.as_str()));
+            request.messages.insert(0, Message::system(system.render(parts)?));
         }
         let client = client_with(parts, options)?;
         let hidden = client.tools_of_all().map(Tool::name);

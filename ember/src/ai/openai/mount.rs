@@ -224,6 +224,13 @@ impl OpenAiApi {
                 findings
                     .push(routes.iter().fold(finding, |finding, route| finding.at(&route.place)));
             }
+            // The parameters of its own path are nowhere in a request to this API.
+            for route in &routes {
+                if let Err(error) = route.options.check_system(std::iter::empty()) {
+                    let message = format!("the route cannot be the model `{name}`: {error}");
+                    findings.push(Finding::new(message).at(&route.place));
+                }
+            }
             let first = routes.first().map(|route| route.options.clone());
             models.extend(first.map(|options| RouteModel { name: name.to_owned(), options }));
         }

@@ -59,6 +59,8 @@ pub struct Operation {
     /// Headers of every answer that is no failure.
     pub(crate) response_headers: Vec<Parameter>,
     pub(crate) security: Vec<Security>,
+    /// What modules further down keep here, found by its type.
+    pub(crate) extensions: http::Extensions,
 }
 
 /// What a route reads of the body of a request.

@@ -1,0 +1,119 @@
+use crate::base::Error;
+use crate::llm::{Message, Role, SessionChange, SessionMetadata, Turn};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+/// How long the store may take for a turn whose reader has gone.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is said in a conversation, and how much of it the store knows.
+pub(super) struct Transcript {
+    /// Until this is dropped.
+    turn: Option<Turn>,
+    messages: Vec<Message>,
+    /// How many of the messages are in the store as they are here; `None` when they differ.
+    stored: Option<usize>,
+    /// What is noted of the conversation.
+    metadata: SessionMetadata,
+    /// The store has other notes.
+    noted: bool,
+    /// What is not stored yet will be, even if nobody waits for that.
+    owed: bool,
+}
+
+impl Transcript {
+    /// What was said before a turn, all of it stored.
+    pub(super) fn new(turn: Turn, messages: Vec<Message>) -> Self {
+        let (stored, metadata) = (Some(messages.len()), turn.metadata().clone());
+        Self { turn: Some(turn), stored, messages, metadata, noted: false, owed: false }
+    }
+
+    pub(super) fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
+    pub(super) fn add(&mut self, message: Message) {
+        self.messages.push(message);
+    }
+
+    /// Takes back what was added since there were so many messages.
+    pub(super) fn take_back(&mut self, length: usize) {
+        self.messages.truncate(length);
+    }
+
+    /// Changes what was said before.
+    pub(super) fn edit(&mut self, edit: impl FnOnce(&mut Vec<Message>)) {
+        edit(&mut self.messages);
+        self.stored = None;
+    }
+
+    pub(super) fn metadata(&self) -> &SessionMetadata {
+        &self.metadata
+    }
+
+    /// Changes what is noted of the conversation.
+    pub(super) fn note(&mut self, note: impl FnOnce(&mut SessionMetadata)) {
+        note(&mut self.metadata);
+        self.noted = true;
+    }
+
+    /// Stores what is not stored yet when this is dropped, at the latest.
+    pub(super) fn owe(&mut self) {
+        self.owed = true;
+    }
+
+    /// Stores the messages and the notes as they are now.
+    pub(super) async fn save(&mut self) -> Result<(), Error> {
+        let Some(turn) = &mut self.turn else { return Ok(()) };
+        let mut change = match self.stored {
+            Some(stored) if stored == self.messages.len() && !self.noted => {
+                self.owed = false;
+                return Ok(());
+            }
+            Some(stored) => SessionChange::append(self.messages[stored..].to_vec()),
+            None => SessionChange::replace(self.messages.clone()),
+        };
+        change.metadata = self.noted.then(|| self.metadata.clone());
+        turn.write(change).await?;
+        self.noted = false;
+        self.stored = Some(self.messages.len());
+        self.owed = false;
+        Ok(())
+    }
+
+    /// Where the turns of a conversation begin: the questions.
+    pub(super) fn questions(&self) -> impl Iterator<Item = (usize, &Message)> {
+        let all = self.messages.iter().enumerate();
+        all.filter(|(_, message)| message.role == Role::User)
+    }
+}
+
+impl Drop for Transcript {
+    fn drop(&mut self) {
+        if !self.owed {
+            return;
+        }
+        let mut rest = Self {
+            turn: self.turn.take(),
+            messages: std::mem::take(&mut self.messages),
+            stored: self.stored,
+            metadata: std::mem::take(&mut self.metadata),
+            noted: self.noted,
+            owed: false,
+        };
+        let Ok(runtime) = Handle::try_current() else {
+            tracing::warn!("a turn whose reader has gone is lost: no runtime is left to store it");
+            return;
+        };
+        runtime.spawn(async move {
+            match timeout(PATIENCE, rest.save()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "a turn whose reader has gone is lost"),
+                Err(_) => {
+                    tracing::warn!("a turn whose reader has gone is lost: the store is silent")
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,81 @@
+//! The AI SDK reads our UI message stream, by its own chat, transport and reader.
+
+use super::serving::Serving;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// Which version of the package `ai` is installed.
+const PACKAGE: &str = "ai@7.0.173";
+
+pub fn test() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ai-sdk");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("package.json"), r#"{"type": "module", "private": true}"#).unwrap();
+    let npm = super::find("npm").unwrap();
+    let install = ["install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent", PACKAGE];
+    let installed = Command::new(npm).args(install).current_dir(&folder).status().unwrap();
+    assert!(installed.success(), "`{PACKAGE}` cannot be installed");
+    let script = folder.join("ai_sdk.mjs");
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("services/ai_sdk.mjs"), &script).unwrap();
+    let serving = Serving::start(Command::new(env!("CARGO_BIN_EXE_streams")));
+    let node = super::find("node").unwrap();
+    let run = Command::new(node).arg(script).arg(&serving.address).output().unwrap();
+    let errors = String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success(), "{errors}");
+    let told: Value = serde_json::from_slice(&run.stdout).unwrap();
+    for path in ["/api/chat", "/api/stateless"] {
+        check(path, &told);
+    }
+    // The conversation remembers question and answer; the page shows the turns in between as well.
+    assert_eq!(told["/api/chat next"], "3 messages, And?");
+    assert_eq!(told["/api/stateless next"], "5 messages, And?");
+}
+
+fn check(path: &str, told: &Value) {
+    let of = |what: &str| &told[&format!("{path} {what}")];
+    let everything = of("everything");
+    assert_eq!(everything["status"], "ready", "{everything:#}");
+    assert_eq!(everything["finishReason"], "stop");
+    let answer = &everything["messages"][1];
+    let expected = json!([
+        {"type": "step-start"},
+        {"type": "reasoning", "text": "Hm hm.", "state": "done"},
+        {"type": "text", "text": "Let me see.", "state": "done"},
+        {"type": "tool-add", "toolCallId": "call_1", "state": "output-available", "input": {"a": 1, "b": 2}, "output": 3},
+        {"type": "tool-fail", "toolCallId": "call_2", "state": "output-error", "input": {}, "errorText": "out of order"},
+        {"type": "step-start"},
+        {"type": "text", "text": "It is 3.", "state": "done"},
+    ]);
+    assert!(is_within(&expected, &answer["parts"]), "{path}: {:#}", answer["parts"]);
+    let metadata = json!({"model": "fake", "usage": {"inputTokens": 30, "outputTokens": 8, "totalTokens": 38}});
+    assert_eq!(answer["metadata"], metadata);
+    assert_eq!(of("again"), of("next"), "another answer is asked for with what was said before");
+    assert_eq!(*of("edited"), "1 messages, Else?");
+    let broken = of("broken");
+    assert_eq!((&broken["status"], &broken["isError"]), (&json!("error"), &json!(true)));
+    let error = broken["error"].as_str().unwrap();
+    assert!(error.len() > 10 && !error.contains("secret"), "{error}");
+    let anew = of("anew");
+    let parts = json!([{"type": "step-start"}, {"type": "text", "text": "anew", "state": "done"}]);
+    assert!(is_within(&parts, &anew["messages"][1]["parts"]), "{anew:#}");
+    let stopped = of("stopped");
+    assert_eq!((&stopped["status"], &stopped["isAbort"]), (&json!("ready"), &json!(true)));
+}
+
+/// Tells whether a value has everything that is expected of it; objects may have more.
+fn is_within(expected: &Value, value: &Value) -> bool {
+    match (expected, value) {
+        (Value::Array(expected), Value::Array(values)) => {
+            expected.len() == values.len()
+                && expected.iter().zip(values).all(|(expected, value)| is_within(expected, value))
+        }
+        (Value::Object(expected), Value::Object(values)) => {
+            expected.iter().all(|(name, expected)| {
+                values.get(name).is_some_and(|value| is_within(expected, value))
+            })
+        }
+        (expected, value) => expected == value,
+    }
+}
