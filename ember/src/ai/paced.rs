@@ -100,7 +100,7 @@ mod tests {
             count.fetch_add(1, SeqCst);
             Ok(ChatEvent::Text(n.to_string()))
         });
-        let done = [Ok(ChatEvent::Finish(FinishReason::Stop))];
+        let done = [Ok(ChatEvent::Finish(FinishReason::Stop.into()))];
         let events = stream::iter(tokens.chain(done));
         (Paced::new(Box::pin(events), bucket.clone(), wait), made)
     }
@@ -128,7 +128,7 @@ mod tests {
             assert!(paced.next().await.unwrap().is_ok());
         }
         let last = paced.next().await.unwrap().unwrap();
-        assert_eq!(last, ChatEvent::Finish(FinishReason::Stop), "the end takes none");
+        assert_eq!(last, ChatEvent::Finish(FinishReason::Stop.into()), "the end takes none");
         assert!(paced.next().await.is_none());
     }
 

@@ -7,6 +7,7 @@
 //! clock takes no time; limits of the connection are a hundredth of what the scenario says.
 
 mod ai_route;
+mod openai_api;
 mod service;
 
 use ember::Env;

@@ -17,13 +17,15 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// Asks for sixty words, whole or streamed.
+type Ask = fn(SocketAddr, bool) -> Pin<Box<dyn Future<Output = Told>>>;
+
 /// What a client talks to.
 pub(super) struct Front {
     pub(super) name: &'static str,
     /// The application, which is given a router.
     pub(super) app: fn() -> Ember,
-    /// Asks for sixty words, whole or streamed.
-    pub(super) ask: fn(SocketAddr, bool) -> Pin<Box<dyn Future<Output = Told>>>,
+    pub(super) ask: Ask,
 }
 
 /// What a client is told.
@@ -185,7 +187,7 @@ fn fallback(seen: &Seen) -> Reply {
 /// A service, and the models behind it.
 struct Service {
     running: Option<ember::app::Running>,
-    ask: fn(SocketAddr, bool) -> Pin<Box<dyn Future<Output = Told>>>,
+    ask: Ask,
     hands: ManualClock,
     router: ModelRouter,
     /// When the primary was asked, by the clock.

@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn turns_are_spread_by_weight() {
         let turns = Turns::default();
-        let mut take = |weights: &[(usize, u32)], count: usize| -> Vec<usize> {
+        let take = |weights: &[(usize, u32)], count: usize| -> Vec<usize> {
             (0..count).map(|_| turns.turn(weights).unwrap()).collect()
         };
         assert_eq!(take(&[(0, 5), (1, 1), (2, 1)], 7), [0, 0, 1, 0, 2, 0, 0]);
