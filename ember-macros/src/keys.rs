@@ -21,6 +21,7 @@ pub(crate) const SCOPE: &str = "scope";
 pub(crate) const TEARDOWN: &str = "teardown";
 
 pub(crate) const MODEL: &str = "model";
+pub(crate) const SEMANTIC_CACHE: &str = "semantic_cache";
 pub(crate) const TOKEN_LIMITS: &str = "token_limits";
 pub(crate) const TOOLS: &str = "tools";
 

@@ -69,7 +69,7 @@ pub use ai::{ConversationContext, TokenLimits, TokenStream, sse_stream};
 pub use app::{Ember, LaunchError, Ready};
 pub use base::sse::Event;
 pub use base::{Env, Error, ErrorKind, JsonSchema, Problem, Result, Schema};
-pub use llm::ToolError;
+pub use llm::{SemanticCache, ToolError};
 pub use web::cache::{StaticCache, TtlCache};
 pub use web::cookies::{Cookie, Cookies};
 #[cfg(feature = "cookies")]
@@ -135,7 +135,7 @@ pub mod prelude {
     pub use crate::base::clock::{millis, secs};
     pub use crate::base::sse::Event;
     pub use crate::base::{Error, ErrorKind, Result};
-    pub use crate::llm::{Client, Message, Role, ToolError};
+    pub use crate::llm::{Client, Message, Role, SemanticCache, ToolError};
     pub use crate::web::cache::{StaticCache, TtlCache};
     pub use crate::web::cookies::{Cookie, Cookies};
     #[cfg(feature = "cookies")]

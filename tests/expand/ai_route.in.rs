@@ -1,5 +1,5 @@
 /// Talks with a user.
-#[ai_route("/v1/chat", tools = [get_weather, math::add], model = "small", token_limits = TokenLimits::per_minute(60_000))]
+#[ai_route("/v1/chat", tools = [get_weather, math::add], model = "small", token_limits = TokenLimits::per_minute(60_000), semantic_cache = answers())]
 async fn chat(conversation: ConversationContext, Json(body): Json<ChatBody>) -> Result<TokenStream> {
     conversation.stream(body.message).await
 }

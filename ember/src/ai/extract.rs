@@ -1,5 +1,6 @@
 //! What handlers take of the model wing.
 
+use super::cached::told_of_cache;
 use super::route::AiOptions;
 use super::token_limits::write_headers;
 use super::tool_context::context_of;
@@ -35,12 +36,12 @@ impl FromRequestParts for ToolRegistry {
 pub(super) fn client_of(parts: &mut RequestParts) -> Result<Client, Error> {
     let client = component::<Client>(parts)?.context(context_of(parts));
     let options = parts.route().and_then(|route| route.extensions.get::<AiOptions>()).cloned();
-    let Some(options) = options else { return Ok(client) };
+    let Some(options) = options else { return Ok(told_of_cache(client, parts)) };
     let limiters = options.limiters.clone();
     if !limiters.is_empty() {
         parts.on_response(move |response| write_headers(&limiters, response));
     }
-    Ok(options.scope(client))
+    Ok(told_of_cache(options.scope(client), parts))
 }
 
 /// A component that every application with AI routes has.

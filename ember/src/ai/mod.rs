@@ -7,10 +7,12 @@
 mod tool_context;
 mod token_limits;
 mod route;
+mod cached;
 mod extract;
 mod token_stream;
 mod conversation;
 
+pub use cached::SEMANTIC_CACHE;
 pub use conversation::{CONVERSATION_ID, ConversationContext};
 pub use route::AiOptions;
 pub use token_limits::TokenLimits;

@@ -1,6 +1,6 @@
 use super::token_limits::{Limiter, TokenLimits};
 use crate::base::Clock;
-use crate::llm::{Client, Tool};
+use crate::llm::{Client, SemanticCache, Tool};
 use crate::web::RouteOptions;
 
 /// What an `#[ai_route]` says of its model: tools, the model itself, and limits.
@@ -10,6 +10,7 @@ pub struct AiOptions {
     pub(super) model: Option<String>,
     /// Those of the application and of blueprints hold for all routes within.
     pub(super) limiters: Vec<Limiter>,
+    pub(super) semantic_cache: Option<SemanticCache>,
 }
 
 impl AiOptions {
@@ -36,6 +37,17 @@ impl AiOptions {
         self
     }
 
+    /// Answers from earlier questions that mean the same, in place of the cache there was around.
+    pub fn semantic_cache(&mut self, cache: SemanticCache) -> &mut Self {
+        self.semantic_cache = Some(cache);
+        self
+    }
+
+    /// What is wrong with the options, if anything is.
+    pub(crate) fn fault(&self) -> Option<String> {
+        self.semantic_cache.as_ref().and_then(SemanticCache::fault)
+    }
+
     /// The tools that the model may call.
     pub fn all_tools(&self) -> &[Tool] {
         &self.tools
@@ -46,6 +58,10 @@ impl AiOptions {
         let client = client.tools(self.tools);
         let client = match self.model {
             Some(model) => client.model(model),
+            None => client,
+        };
+        let client = match self.semantic_cache {
+            Some(cache) => client.semantic_cache(cache),
             None => client,
         };
         self.limiters.into_iter().fold(client, Client::budget)

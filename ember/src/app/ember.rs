@@ -255,6 +255,7 @@ impl Ember {
         let annotated_tools = Registry::<ToolDescriptor>::collect(&self.scope);
         findings.extend(annotated_tools.duplicates().into_iter().map(Finding::from));
         findings.extend(routes.iter().filter_map(check_tools));
+        findings.extend(routes.iter().filter_map(check_ai_options));
         let factories = Registry::<ComponentDescriptor>::collect(&self.scope);
         self.check_modules(
             &annotated
@@ -388,6 +389,11 @@ fn check_tools(route: &Settled) -> Option<Finding> {
     let finding = Finding::new(format!("a route has two tools of the name `{name}`")).at(route);
     let places = tools.into_iter().filter_map(Tool::location);
     Some(places.fold(finding, |finding, location| finding.at(format!("`{name}` ({location})"))))
+}
+
+/// A route whose options for models make no sense.
+fn check_ai_options(route: &Settled) -> Option<Finding> {
+    Some(Finding::new(route.extension::<AiOptions>()?.fault()?).at(route))
 }
 
 /// The components that tools need and nobody provides: those of the application's own tools, and of

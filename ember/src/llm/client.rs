@@ -8,6 +8,7 @@ use super::json_mode::{JsonMode, Ways};
 use super::layer::{Ledger, StackConfig, UsageTotals};
 use super::observe::Observer;
 use super::provider::{BoxProvider, Provider};
+use super::semantic_cache::{self, Found, SemanticCache};
 use super::session_store::{MemorySessionStore, Sessions};
 use super::stream::{ChatStream, TextStream};
 use super::tool::{Tool, ToolContext};
@@ -42,6 +43,7 @@ struct Inner {
     defaults: ChatRequest,
     context: ToolContext,
     budgets: Vec<Arc<dyn Budget>>,
+    semantic_cache: Option<SemanticCache>,
     ledger: Ledger,
     /// Whom to tell what happens.
     events: Option<EventBus>,
@@ -100,6 +102,7 @@ impl Client {
             defaults: ChatRequest::default(),
             context: ToolContext::new(),
             budgets: Vec::new(),
+            semantic_cache: None,
             ledger,
             events,
             catalog,
@@ -144,6 +147,22 @@ impl Client {
     pub fn budget(mut self, budget: impl Budget) -> Self {
         Arc::make_mut(&mut self.0).budgets.push(Arc::new(budget));
         self
+    }
+
+    /// Answers from earlier questions that mean the same, in place of the cache there was. It stands before
+    /// budgets, tools and the provider.
+    ///
+    /// Whoever asks through this client shares its answers; for one caller among many there is
+    /// [`SemanticCache::for_caller`].
+    #[must_use]
+    pub fn semantic_cache(mut self, cache: SemanticCache) -> Self {
+        Arc::make_mut(&mut self.0).semantic_cache = Some(cache);
+        self
+    }
+
+    /// The cache that answers earlier questions, if there is one.
+    pub(crate) fn its_semantic_cache(&self) -> Option<&SemanticCache> {
+        self.0.semantic_cache.as_ref()
     }
 
     /// Keeps the conversations of [`Client::session`] here, and not in the memory of this client.
@@ -228,7 +247,19 @@ impl Client {
     /// # Cancel safety
     /// As [`Client::ask`].
     pub async fn complete(&self, request: impl Into<ChatRequest>) -> Result<ChatResponse, Error> {
-        tool_loop::complete(self.call(request.into())?).await
+        let request = self.filled(request.into());
+        let ticket = match self.earlier(&request).await? {
+            Found::Answer(answer) => return Ok(answer),
+            Found::Nothing(ticket) => ticket,
+        };
+        let outcome = tool_loop::complete(self.call(request)?).await;
+        if let Some(ticket) = ticket {
+            match &outcome {
+                Ok(answer) => ticket.answered(answer),
+                Err(error) => ticket.failed(error),
+            }
+        }
+        outcome
     }
 
     /// Asks, and returns the answer as it arrives: one stream, however often tools run.
@@ -239,7 +270,20 @@ impl Client {
     /// # Cancel safety
     /// As [`Client::ask`]; the same holds for dropping the stream.
     pub async fn stream(&self, request: impl Into<ChatRequest>) -> Result<ChatStream, Error> {
-        tool_loop::stream(self.call(request.into())?).await
+        let request = self.filled(request.into());
+        let ticket = match self.earlier(&request).await? {
+            Found::Answer(answer) => return Ok(semantic_cache::replayed_stream(answer)),
+            Found::Nothing(ticket) => ticket,
+        };
+        let outcome = tool_loop::stream(self.call(request)?).await;
+        match (outcome, ticket) {
+            (Ok(stream), Some(ticket)) => Ok(semantic_cache::kept_stream(stream, ticket)),
+            (Err(error), Some(ticket)) => {
+                ticket.failed(&error);
+                Err(error)
+            }
+            (outcome, None) => outcome,
+        }
     }
 
     /// As [`Client::stream`], but only the pieces of text.
@@ -271,9 +315,9 @@ impl Client {
         self.0.defaults.tools.iter()
     }
 
-    /// Completes a request by what the client is set to, and sets its tokens aside.
-    fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
-        let Inner { provider, env, defaults, context, budgets, events, catalog, .. } = &*self.0;
+    /// Completes a request by what the client is set to.
+    fn filled(&self, mut request: ChatRequest) -> ChatRequest {
+        let Inner { provider, env, defaults, catalog, .. } = &*self.0;
         if request.model.is_none() {
             request.model.clone_from(&defaults.model);
         }
@@ -284,12 +328,34 @@ impl Client {
         }
         let model = request.model.clone().or_else(|| self.0.model.clone());
         defaults::fill(&mut request, env, catalog, provider.name(), model.as_deref());
+        request
+    }
+
+    /// Looks for an earlier answer. What is found asks no budget, and no model.
+    async fn earlier(&self, request: &ChatRequest) -> Result<Found, Error> {
+        let Inner { provider, model, semantic_cache, .. } = &*self.0;
+        let Some(cache) = semantic_cache else { return Ok(Found::Nothing(None)) };
+        let model = request.model.as_deref().or(model.as_deref());
+        let found = cache.look(provider.name(), model, request).await?;
+        if let Found::Answer(answer) = &found {
+            self.observer().cached(request, answer).await;
+        }
+        Ok(found)
+    }
+
+    fn observer(&self) -> Observer {
+        Observer { bus: self.0.events.clone(), env: self.0.env.clone() }
+    }
+
+    /// Sets the tokens of a request aside that is complete.
+    fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
+        let Inner { provider, env, context, budgets, .. } = &*self.0;
         let reservations =
             budgets.iter().map(|budget| budget.reserve(&mut request)).collect::<Result<_, _>>()?;
         let max_turns = request.max_turns.filter(|turns| *turns > 0);
         Ok(Call {
             provider: provider.clone(),
-            observer: Observer { bus: events.clone(), env: env.clone() },
+            observer: self.observer(),
             request: Arc::new(request),
             context: context.clone(),
             meter: Meter::new(reservations),

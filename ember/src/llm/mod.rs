@@ -14,6 +14,8 @@ mod error;
 pub mod tool;
 mod chat;
 mod stream;
+mod fingerprint;
+mod single_flight;
 mod embed;
 pub mod adapter;
 mod provider;
@@ -32,6 +34,7 @@ mod budget;
 pub mod events;
 mod observe;
 mod tool_loop;
+mod semantic_cache;
 mod defaults;
 mod json_mode;
 mod client;
@@ -43,7 +46,7 @@ pub use budget::{Budget, Reservation};
 pub use builder::ClientBuilder;
 pub use catalog::{Catalog, Price};
 pub use chat::{
-    ChatRequest, ChatResponse, Dropped, Finish, FinishReason, ResponseFormat, ToolChoice,
+    Cached, ChatRequest, ChatResponse, Dropped, Finish, FinishReason, ResponseFormat, ToolChoice,
 };
 pub use client::{Client, Prompt};
 pub use embed::{Embedder, Embeddings, FakeEmbedder};
@@ -61,6 +64,8 @@ pub use message::{
     ToolResult,
 };
 pub use provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor, Timeouts};
+pub use semantic_cache::{Guard, SemanticCache, SemanticCacheStats, Sharing};
+pub(crate) use semantic_cache::CacheOutcome;
 pub use session::Session;
 pub use session_store::{History, MemorySessionStore, SessionStore, Sessions, Turn};
 pub use stream::{Accumulator, ChatEvent, ChatStream, TextStream};

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// One of the ten moments.
+/// One of the eleven moments.
 pub trait LifecycleEvent: Sealed + fmt::Debug + Send + Sync + Sized + 'static {
     /// What it is called: `request.start`.
     const NAME: &'static str;

@@ -1,6 +1,6 @@
 //! What happens in a client, told to whoever wants to know.
 //!
-//! Ten moments, each with a type of its own, so that a subscriber gets the fields of that moment
+//! Eleven moments, each with a type of its own, so that a subscriber gets the fields of that moment
 //! and the compiler knows them. Subscribers are called in the order of their registration; an
 //! async one is awaited. None can break a request: a panic, an error, or an async subscriber that
 //! takes too long is logged, and the next one is called. Where nobody listens to a moment, nothing
@@ -122,6 +122,14 @@ events! {
         chunks: usize,
         /// How long it took.
         duration: Duration,
+    }
+    /// An earlier answer is given in place of a model's, whole or streamed. Nothing else is told of this
+    /// request: no model is asked.
+    CacheHit, cache_hit, "cache.hit" {
+        /// What was asked.
+        request: Arc<ChatRequest>,
+        /// What is answered. [`ChatResponse::cached`] says how near the earlier question was.
+        response: Arc<ChatResponse>,
     }
     /// A tool is about to run.
     ToolStart, tool_start, "tool.start" {
