@@ -45,3 +45,4 @@ mod conformance;
 mod llm_sessions;
 mod plugins;
 mod openapi;
+mod semantic_cache;

@@ -104,7 +104,9 @@ impl Marks {
             self.negations.insert(negation);
         }
         let number = words::number(lower);
-        let unit = words::unit(lower);
+        // `What year` asks for a time, and measures nothing.
+        let asks = before.is_some_and(|before| ["what", "which"].contains(&before));
+        let unit = words::unit(lower).filter(|_| !asks);
         let time = words::time(lower, before);
         if let Some((number, unit)) = &number {
             self.numbers.push(number.clone());
@@ -169,12 +171,11 @@ impl Marks {
             direction => direction,
         };
         self.directions.iter().any(|(direction, target)| {
+            let has = |direction| other.directions.contains(&(direction, target.clone()));
             let turned = opposite(direction);
-            let has = |direction: &'static str| other.directions.contains(&(direction, target.clone()));
-            let same_kind = other.directions.iter().any(|(theirs, _)| theirs == direction);
-            let moved = turned == *direction && same_kind && !has(direction);
-            turned != *direction && has(turned) && !has(direction)
-                || moved && other.content.contains(target)
+            let has_another = other.directions.iter().any(|(theirs, _)| theirs == direction);
+            let elsewhere = has_another && other.words.contains(target);
+            !has(direction) && (turned != *direction && has(turned) || elsewhere)
         })
     }
 

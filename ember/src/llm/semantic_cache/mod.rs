@@ -1,8 +1,8 @@
 //! Answers from earlier questions that mean the same.
 //!
 //! It stands in front of everything else in a client: what is answered from here reserves no
-//! tokens of a budget, runs no tool and asks no provider. [`key`](self) says what must be equal, [`index`](self) finds
-//! what is near, and [`guard`](self) keeps apart what is near and means something else.
+//! tokens of a budget, runs no tool and asks no provider. `key` says what must be equal, `index`
+//! finds what is near, and `guard` keeps apart what is near and means something else.
 
 mod words;
 mod guard;

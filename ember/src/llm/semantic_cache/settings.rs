@@ -43,7 +43,7 @@ use std::time::Duration;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), ember::llm::Error> {
 /// // A real embedder is `HttpEmbedder::openai(&config)?`; its questions are nearer: 0.92 suits it.
 /// let cache = SemanticCache::new(NgramEmbedder::new()).threshold(0.5).ttl(secs(600));
-/// let client = Client::new(FakeProvider::new().text("At settings, security.").text("In 2024, never."));
+/// let client = Client::new(FakeProvider::new().text("At settings, security."));
 /// let client = client.semantic_cache(cache.clone());
 ///
 /// client.ask("How do I reset my password?").await?;
