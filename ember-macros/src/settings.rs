@@ -22,7 +22,9 @@ pub(crate) fn read(options: Vec<Opt>, sink: &Sink) -> Vec<Setting> {
 }
 
 fn setting(Opt { key, value }: Opt, sink: &Sink) -> Vec<Setting> {
-    let is_ai = [keys::TOOLS, keys::MODEL, keys::TOKEN_LIMITS, keys::SEMANTIC_CACHE].iter().any(|known| key == known);
+    let is_ai = [keys::TOOLS, keys::MODEL, keys::TOKEN_LIMITS, keys::SEMANTIC_CACHE]
+        .iter()
+        .any(|known| key == known);
     let setting = |value| Setting { is_ai, method: key.clone(), value };
     if key == keys::TOOLS {
         tools(&value, sink).map(setting).into_iter().collect()

@@ -5,10 +5,12 @@ use ember::base::clock::ManualClock;
 use ember::llm::events::{CacheHit, EventBus, RequestStart, StreamStart};
 use ember::llm::{
     Budget, ChatEvent, ChatRequest, ChatResponse, Client, Embedder, Embeddings, Error, ErrorKind,
-    FakeProvider, FakeReply, FinishReason, Message, Part, Reservation, Role, SemanticCache, Sharing, Usage,
+    FakeProvider, FakeReply, FinishReason, Message, Part, Reservation, Role, SemanticCache,
+    Sharing, Usage,
 };
 use ember::prelude::{
-    ConversationContext, Middleware, Next, Request, Response, TokenStream, ai_route, millis, secs, tool,
+    ConversationContext, Middleware, Next, Request, Response, TokenStream, ai_route, millis, secs,
+    tool,
 };
 use ember::testing::{NgramEmbedder, TestClient, TestResponse};
 use ember::web::Principal;
@@ -32,7 +34,9 @@ fn counting() -> FakeProvider {
     let asked = AtomicUsize::new(0);
     FakeProvider::new().respond(move |_| {
         let number = asked.fetch_add(1, Ordering::SeqCst);
-        FakeReply::new().text(format!("answer {number} in some more words than one")).usage(Usage::new(7, 8))
+        FakeReply::new()
+            .text(format!("answer {number} in some more words than one"))
+            .usage(Usage::new(7, 8))
     })
 }
 
@@ -59,7 +63,10 @@ async fn a_question_that_means_the_same_is_answered_alike_in_both_forms() {
             assert_eq!(again.message, original.message);
             let cached = again.cached.unwrap();
             assert!((least..=most).contains(&cached.similarity), "{cached:?}");
-            assert_eq!((again.usage, cached.saved), (Some(Usage::new(0, 0)), Some(Usage::new(7, 8))));
+            assert_eq!(
+                (again.usage, cached.saved),
+                (Some(Usage::new(0, 0)), Some(Usage::new(7, 8)))
+            );
         }
         assert_eq!(fake.requests().len(), 1);
         let stats = cache.stats();
@@ -92,7 +99,11 @@ async fn what_differs_is_asked_anew() {
         let (fake, cache) = (counting(), cache());
         let client = Client::new(fake.clone()).semantic_cache(cache.clone());
         let history = |before: &str| {
-            ChatRequest::new([Message::user(before), Message::assistant("Yes."), Message::user(RESET)])
+            ChatRequest::new([
+                Message::user(before),
+                Message::assistant("Yes."),
+                Message::user(RESET),
+            ])
         };
         let image = Part::Media(ember::llm::Media::image_url("https://example.com/a.png"));
         let requests: Vec<ChatRequest> = vec![
@@ -114,7 +125,11 @@ async fn what_differs_is_asked_anew() {
             assert_eq!(again.cached.unwrap().similarity, 1.0, "{request:?}");
         }
         assert_eq!(fake.requests().len(), requests.len());
-        assert_eq!(cache.stats().guarded, 3, "the two of the first space, and the one that differs from both");
+        assert_eq!(
+            cache.stats().guarded,
+            3,
+            "the two of the first space, and the one that differs from both"
+        );
     }
 }
 
@@ -132,13 +147,17 @@ async fn what_is_incomplete_refused_or_done_by_tools_is_not_kept() {
             (vec![FakeReply::new().text("cut").finish(FinishReason::Length)], false),
             (vec![FakeReply::new().text("x").finish(FinishReason::ContentFilter)], false),
             (vec![FakeReply::new().event(ChatEvent::Refusal("No.".into()))], false),
-            (vec![FakeReply::new().text("half").fail_after(1, ErrorKind::Overloaded, "busy")], false),
+            (
+                vec![FakeReply::new().text("half").fail_after(1, ErrorKind::Overloaded, "busy")],
+                false,
+            ),
             (vec![booking(), FakeReply::new().text("Booked.")], false),
             (vec![booking(), FakeReply::new().text("Booked.")], true),
         ];
         for (replies, allowed) in replies {
             let rounds = replies.len();
-            let fake = replies.into_iter().fold(FakeProvider::new().text("fine"), FakeProvider::reply);
+            let fake =
+                replies.into_iter().fold(FakeProvider::new().text("fine"), FakeProvider::reply);
             let cache = if allowed { cache().keep_tool_answers() } else { cache() };
             let client = Client::new(fake.clone()).tools([book {}]).semantic_cache(cache.clone());
             let _ = ask(&client, RESET, streamed).await;
@@ -221,7 +240,8 @@ impl Embedder for Broken {
 async fn an_embedder_that_fails_or_hangs_costs_no_answer() {
     for (hangs, streamed) in [(false, false), (false, true), (true, false), (true, true)] {
         let hands = ManualClock::new();
-        let cache = SemanticCache::new(Broken { hangs }).embed_timeout(millis(500)).clock(hands.clock());
+        let cache =
+            SemanticCache::new(Broken { hangs }).embed_timeout(millis(500)).clock(hands.clock());
         let client = Client::new(counting()).semantic_cache(cache.clone());
         let (answer, took) = in_no_time(&hands, ask(&client, RESET, streamed)).await;
         assert!(answer.unwrap().cached.is_none());
@@ -238,16 +258,22 @@ async fn equal_questions_at_the_same_time_are_one_call() {
         let hands = ManualClock::new();
         let slow = |reply: FakeReply| reply.delay(secs(1)).clock(hands.clock());
         let failure = FakeReply::new().text("a b").fail_after(0, ErrorKind::Overloaded, "busy");
-        let fake = FakeProvider::new().reply(slow(FakeReply::new().text("once"))).reply(slow(failure));
+        let fake =
+            FakeProvider::new().reply(slow(FakeReply::new().text("once"))).reply(slow(failure));
         let client = Client::new(fake.clone()).semantic_cache(cache().clock(hands.clock()));
         let all = |question: &'static str| {
             join_all((0..8).map(|index| ask(&client, question, streamed ^ (index % 3 == 2))))
         };
         let (answers, _) = in_no_time(&hands, all(RESET)).await;
-        let fresh = answers.iter().filter(|answer| answer.as_ref().unwrap().cached.is_none()).count();
+        let fresh =
+            answers.iter().filter(|answer| answer.as_ref().unwrap().cached.is_none()).count();
         assert_eq!((fresh, fake.requests().len()), (1, 1));
         let (failures, _) = in_no_time(&hands, all("Why is the sky blue?")).await;
-        assert!(failures.iter().all(|failure| failure.as_ref().unwrap_err().kind() == ErrorKind::Overloaded));
+        assert!(
+            failures
+                .iter()
+                .all(|failure| failure.as_ref().unwrap_err().kind() == ErrorKind::Overloaded)
+        );
         assert_eq!(fake.requests().len(), 2);
     }
 }
@@ -324,7 +350,10 @@ async fn cached(conversation: ConversationContext, message: String) -> ember::Re
 }
 
 #[ai_route("/cached-whole", semantic_cache = ANSWERS.clone())]
-async fn cached_whole(mut conversation: ConversationContext, message: String) -> ember::Result<String> {
+async fn cached_whole(
+    mut conversation: ConversationContext,
+    message: String,
+) -> ember::Result<String> {
     conversation.ask(message).await
 }
 

@@ -43,7 +43,9 @@ impl Kind {
             Self::Method("get" | "head", _) => &[keys::CACHE][..],
             Self::Method(..) => &[],
             Self::Any => &[keys::METHODS, keys::CACHE],
-            Self::Ai => &[keys::METHODS, keys::TOOLS, keys::MODEL, keys::TOKEN_LIMITS, keys::SEMANTIC_CACHE],
+            Self::Ai => {
+                &[keys::METHODS, keys::TOOLS, keys::MODEL, keys::TOKEN_LIMITS, keys::SEMANTIC_CACHE]
+            }
         });
         known
     }

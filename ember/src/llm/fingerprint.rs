@@ -92,7 +92,8 @@ mod tests {
             ChatRequest { stop: vec!["x".into()], ..plain() },
             ChatRequest { extra: [("a".to_owned(), json!(1))].into_iter().collect(), ..plain() },
         ];
-        let key = |provider, request: &ChatRequest| fingerprint(provider, request, &request.messages);
+        let key =
+            |provider, request: &ChatRequest| fingerprint(provider, request, &request.messages);
         let keys: std::collections::HashSet<_> =
             requests.iter().map(|request| key("p", request)).collect();
         assert_eq!(keys.len(), requests.len());

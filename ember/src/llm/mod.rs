@@ -64,8 +64,8 @@ pub use message::{
     ToolResult,
 };
 pub use provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor, Timeouts};
-pub use semantic_cache::{Guard, SemanticCache, SemanticCacheStats, Sharing};
 pub(crate) use semantic_cache::CacheOutcome;
+pub use semantic_cache::{Guard, SemanticCache, SemanticCacheStats, Sharing};
 pub use session::Session;
 pub use session_store::{History, MemorySessionStore, SessionStore, Sessions, Turn};
 pub use stream::{Accumulator, ChatEvent, ChatStream, TextStream};

@@ -43,7 +43,9 @@ impl NgramEmbedder {
     fn vector(text: &str) -> Vec<f32> {
         let mut vector = vec![0.0_f32; DIMENSIONS];
         let lower = text.to_lowercase();
-        for word in lower.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        for word in
+            lower.split(|char: char| !char.is_alphanumeric()).filter(|word| !word.is_empty())
+        {
             let small = SMALL_WORDS.split_whitespace().any(|small| small == word);
             let weight = if small { SMALL } else { 1.0 };
             add(&mut vector, word.chars(), weight);

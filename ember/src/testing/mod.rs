@@ -27,6 +27,6 @@ pub mod conformance;
 
 pub use crate::base::clock::ManualClock;
 pub use crate::llm::{FakeProvider, FakeReply};
-pub use embedder::NgramEmbedder;
 pub use client::{TestClient, TestRequest};
+pub use embedder::NgramEmbedder;
 pub use response::{TestEvent, TestResponse};

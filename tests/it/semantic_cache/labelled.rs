@@ -53,8 +53,10 @@ async fn measured<E: Embedder + Clone>(embedder: E, pairs: &[Pair]) -> Vec<(f32,
 /// Of so many in a hundred: hits among those that mean the same, and among those that do not.
 fn rates(pairs: &[Pair], measured: &[(f32, bool)], threshold: f32, guards: bool) -> (f64, f64) {
     let rate = |same: bool| {
-        let of_kind = || pairs.iter().zip(measured).filter(move |(pair, _)| (pair.label == "same") == same);
-        let hits = of_kind().filter(|(_, (near, passes))| *near >= threshold && (*passes || !guards));
+        let of_kind =
+            || pairs.iter().zip(measured).filter(move |(pair, _)| (pair.label == "same") == same);
+        let hits =
+            of_kind().filter(|(_, (near, passes))| *near >= threshold && (*passes || !guards));
         100.0 * hits.count() as f64 / of_kind().count() as f64
     };
     (rate(true), rate(false))
@@ -67,7 +69,9 @@ fn print(name: &str, pairs: &[Pair], measured: &[(f32, bool)]) {
         let threshold = step as f32 * 0.05;
         let ((hits, wrong), (guarded, guarded_wrong)) =
             (rates(pairs, measured, threshold, false), rates(pairs, measured, threshold, true));
-        println!("{threshold:9.2} {hits:5.1}%  {wrong:9.1}% | {guarded:17.1}%  {guarded_wrong:9.1}%");
+        println!(
+            "{threshold:9.2} {hits:5.1}%  {wrong:9.1}% | {guarded:17.1}%  {guarded_wrong:9.1}%"
+        );
     }
     let mut kinds: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
     for (pair, (_, passes)) in pairs.iter().zip(measured) {
@@ -91,10 +95,16 @@ fn print(name: &str, pairs: &[Pair], measured: &[(f32, bool)]) {
 async fn labelled_questions_are_told_apart() {
     let pairs = pairs();
     let same = pairs.iter().filter(|pair| pair.label == "same").count();
-    assert!(pairs.len() >= 500 && same >= 200 && pairs.len() - same >= 200, "{same} of {}", pairs.len());
+    assert!(
+        pairs.len() >= 500 && same >= 200 && pairs.len() - same >= 200,
+        "{same} of {}",
+        pairs.len()
+    );
     if let Some(name) = Env::process().var("EMBER_EMBEDDER") {
-        let mut config = ProviderDescriptor::find(&name).unwrap().configure(&Env::process()).unwrap();
-        config.model = Env::process().var("EMBER_EMBEDDER_MODEL").expect("EMBER_EMBEDDER_MODEL names a model");
+        let mut config =
+            ProviderDescriptor::find(&name).unwrap().configure(&Env::process()).unwrap();
+        config.model =
+            Env::process().var("EMBER_EMBEDDER_MODEL").expect("EMBER_EMBEDDER_MODEL names a model");
         match name.as_str() {
             "gemini" => {
                 let embedder = std::sync::Arc::new(HttpEmbedder::gemini(&config).unwrap());
@@ -111,15 +121,21 @@ async fn labelled_questions_are_told_apart() {
     print("ngram", &pairs, &measured);
     let (hits, wrong) = rates(&pairs, &measured, 0.5, false);
     let (guarded_hits, guarded_wrong) = rates(&pairs, &measured, 0.5, true);
-    assert!(guarded_wrong <= MOST_WRONG, "{guarded_wrong} % of those that differ are answered alike");
+    assert!(
+        guarded_wrong <= MOST_WRONG,
+        "{guarded_wrong} % of those that differ are answered alike"
+    );
     assert!(guarded_hits >= LEAST_HITS, "{guarded_hits} % of those that mean the same are found");
     assert!(wrong >= 10.0 * guarded_wrong, "the guards keep apart what is near: {wrong} %");
-    assert!(guarded_hits >= 0.7 * hits, "and let pass what is the same: {guarded_hits} of {hits} %");
+    assert!(
+        guarded_hits >= 0.9 * hits,
+        "and let pass what is the same: {guarded_hits} of {hits} %"
+    );
 }
 
 /// At a threshold of 0.5, in a hundred.
-const MOST_WRONG: f64 = 3.0;
-const LEAST_HITS: f64 = 30.0;
+const MOST_WRONG: f64 = 5.0;
+const LEAST_HITS: f64 = 85.0;
 
 /// An embedder that several caches have.
 struct Shared<E>(std::sync::Arc<E>);
@@ -135,7 +151,10 @@ impl<E: Embedder> Embedder for Shared<E> {
         self.0.name()
     }
 
-    async fn embed<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<ember::llm::Embeddings, ember::llm::Error> {
+    async fn embed<T: AsRef<str> + Sync>(
+        &self,
+        texts: &[T],
+    ) -> Result<ember::llm::Embeddings, ember::llm::Error> {
         self.0.embed(texts).await
     }
 }

@@ -84,7 +84,11 @@ impl Observer {
 
     /// Tells that an earlier answer is given.
     pub(super) async fn cached(&self, request: &ChatRequest, response: &ChatResponse) {
-        self.emit(|| CacheHit { request: Arc::new(request.clone()), response: Arc::new(response.clone()) }).await;
+        self.emit(|| CacheHit {
+            request: Arc::new(request.clone()),
+            response: Arc::new(response.clone()),
+        })
+        .await;
     }
 
     /// Runs a tool.

@@ -159,7 +159,8 @@ impl Marks {
 
     /// Tells whether the other has a name that occurs nowhere here, in capitals or not.
     fn lacks_name_of(&self, other: &Self) -> bool {
-        let has = |name: &String| self.words.contains(name) || self.words.contains(&words::stem(name));
+        let has =
+            |name: &String| self.words.contains(name) || self.words.contains(&words::stem(name));
         !other.names.iter().all(|name| self.names.contains(name) || has(name))
     }
 
@@ -182,7 +183,9 @@ impl Marks {
     /// Tells whether two names or more stand in another order.
     fn reorders_names(&self, other: &Self) -> bool {
         let sorted = |names: &[String]| -> BTreeSet<String> { names.iter().cloned().collect() };
-        self.names.len() > 1 && self.names != other.names && sorted(&self.names) == sorted(&other.names)
+        self.names.len() > 1
+            && self.names != other.names
+            && sorted(&self.names) == sorted(&other.names)
     }
 
     /// Tells whether the meaning words are the same, in order, but for one that is no synonym.
@@ -190,11 +193,10 @@ impl Marks {
         if self.content.len() != other.content.len() {
             return false;
         }
-        let mut differing = self.content.iter().zip(&other.content).filter(|(own, others)| own != others);
+        let mut differing =
+            self.content.iter().zip(&other.content).filter(|(own, others)| own != others);
         match (differing.next(), differing.next()) {
-            (Some((own, others)), None) => {
-                !words::are_synonyms(own, others)
-            }
+            (Some((own, others)), None) => !words::are_synonyms(own, others),
             _ => false,
         }
     }
@@ -213,7 +215,9 @@ mod tests {
 
     #[test]
     fn what_differs_keeps_apart() {
-        use Guard::{Direction, Language, Name, Negation, Number, Opposite, Question, Time, Unit, Word};
+        use Guard::{
+            Direction, Language, Name, Negation, Number, Opposite, Question, Time, Unit, Word,
+        };
         for (guard, a, b) in [
             (Number, "What is 15% of 80?", "What is 20% of 80?"),
             (Number, "Plan three days in Rome", "Plan five days in Rome"),
@@ -281,7 +285,21 @@ mod tests {
 
     #[test]
     fn nothing_and_anything_can_be_asked() {
-        for text in ["", " ", "?", "`", "\"", "''", "🦀🦀", "5", "\u{300}\u{301}", "ß İ ﬀ", "---", "a\0b", "\"`\"`"] {
+        for text in [
+            "",
+            " ",
+            "?",
+            "`",
+            "\"",
+            "''",
+            "🦀🦀",
+            "5",
+            "\u{300}\u{301}",
+            "ß İ ﬀ",
+            "---",
+            "a\0b",
+            "\"`\"`",
+        ] {
             assert_eq!(conflict(text, text), None);
             let _ = conflict(text, "What is it?");
         }

@@ -63,7 +63,9 @@ impl Index {
 
     /// What a vector takes here, in bytes.
     pub(super) fn bytes_of(dimensions: usize) -> usize {
-        dimensions * (size_of::<f32>() + size_of::<i8>()) + 2 * size_of::<f32>() + 4 * size_of::<u64>()
+        dimensions * (size_of::<f32>() + size_of::<i8>())
+            + 2 * size_of::<f32>()
+            + 4 * size_of::<u64>()
     }
 
     /// Puts a vector of the length 1 in. One of another number of dimensions is left out.
@@ -254,7 +256,10 @@ impl Segment {
                 + query.slack;
             if bound >= best.cutoff() {
                 let exact = &self.exact[place * dimensions..(place + 1) * dimensions];
-                best.offer(Match { id: self.ids[place], similarity: product_of(exact, query.exact) });
+                best.offer(Match {
+                    id: self.ids[place],
+                    similarity: product_of(exact, query.exact),
+                });
             }
         }
     }
@@ -326,8 +331,12 @@ mod tests {
 
     /// The same search without any thought.
     fn naive(all: &[(u64, Vec<f32>)], query: &[f32], threshold: f32, count: usize) -> Vec<Match> {
-        let of = |(id, vector): &(u64, Vec<f32>)| Match { id: *id, similarity: product_of(vector, query) };
-        let mut all: Vec<_> = all.iter().map(of).filter(|found| found.similarity >= threshold).collect();
+        let of = |(id, vector): &(u64, Vec<f32>)| Match {
+            id: *id,
+            similarity: product_of(vector, query),
+        };
+        let mut all: Vec<_> =
+            all.iter().map(of).filter(|found| found.similarity >= threshold).collect();
         all.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then(a.id.cmp(&b.id)));
         all.truncate(count);
         all
@@ -345,7 +354,9 @@ mod tests {
                     0 => noise.vector(dimensions),
                     1 => noise.near(&centre, 0.05),
                     // A vector of few large and many small values is rounded the most.
-                    2 => normalised((0..dimensions).map(|_| noise.next().powi(9)).collect()).unwrap(),
+                    2 => {
+                        normalised((0..dimensions).map(|_| noise.next().powi(9)).collect()).unwrap()
+                    }
                     _ => noise.near(&centre, 0.6),
                 };
                 index.insert(id, &vector);

@@ -25,9 +25,10 @@ pub(super) fn replayed(answer: &ChatResponse, similarity: f32) -> ChatResponse {
 pub(in crate::llm) fn replayed_stream(answer: ChatResponse) -> ChatStream {
     ChatStream::new(answer.into_stream().flat_map(|item| {
         stream::iter(match item {
-            Ok(ChatEvent::Text(text)) => {
-                pieces(&text).into_iter().map(|piece| Ok(ChatEvent::Text(piece.to_owned()))).collect()
-            }
+            Ok(ChatEvent::Text(text)) => pieces(&text)
+                .into_iter()
+                .map(|piece| Ok(ChatEvent::Text(piece.to_owned())))
+                .collect(),
             item => vec![item],
         })
     }))
@@ -104,7 +105,14 @@ mod tests {
 
     #[test]
     fn pieces_end_with_words_and_make_the_text() {
-        for text in ["", "one", &"word ".repeat(30), &"ü".repeat(200), "  a\n\n b  ", &"日本 語の ".repeat(20)] {
+        for text in [
+            "",
+            "one",
+            &"word ".repeat(30),
+            &"ü".repeat(200),
+            "  a\n\n b  ",
+            &"日本 語の ".repeat(20),
+        ] {
             let pieces = pieces(text);
             assert_eq!(pieces.concat(), text);
             assert!(pieces.iter().rev().skip(1).all(|piece| piece.len() >= PIECE));

@@ -304,7 +304,9 @@ impl SemanticCache {
     pub(crate) fn fault(&self) -> Option<String> {
         if !(self.threshold > 0.0 && self.threshold <= 1.0) {
             let threshold = self.threshold;
-            return Some(format!("the threshold of a semantic cache is above 0 and at most 1, not {threshold}"));
+            return Some(format!(
+                "the threshold of a semantic cache is above 0 and at most 1, not {threshold}"
+            ));
         }
         (self.max_entries == 0 || self.max_bytes == 0 || self.ttl.is_zero())
             .then(|| "a semantic cache without entries, bytes or time keeps nothing".to_owned())
@@ -377,7 +379,8 @@ impl fmt::Debug for SemanticCache {
     }
 }
 
-type Embedding<'a> = Pin<Box<dyn Future<Output = Result<(Vec<f32>, Option<Usage>), Error>> + Send + 'a>>;
+type Embedding<'a> =
+    Pin<Box<dyn Future<Output = Result<(Vec<f32>, Option<Usage>), Error>> + Send + 'a>>;
 
 /// An embedder whose type is forgotten, so that a cache has no type parameter.
 pub(super) trait ErasedEmbedder: Send + Sync {
