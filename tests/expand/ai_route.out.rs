@@ -52,6 +52,7 @@ const _: () = {
             __ember::AiOptions::of(options).model("small");
             __ember::AiOptions::of(options)
                 .token_limits(TokenLimits::per_minute(60_000));
+            __ember::AiOptions::of(options).semantic_cache(answers());
         }
     }
     __ember::inventory::submit! {

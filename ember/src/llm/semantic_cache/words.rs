@@ -4,7 +4,7 @@
 //! answer. What is in no list is compared by the guard for single words.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// A word of a question.
 #[derive(Debug)]
@@ -172,12 +172,12 @@ pub(super) fn number(word: &str) -> Option<(String, Option<&'static str>)> {
 
 /// Which unit a word names.
 pub(super) fn unit(word: &str) -> Option<&'static str> {
-    find(UNITS, word)
+    find(&UNITS, word)
 }
 
 /// Which unit a suffix of a number names, which is no word by itself.
 fn short_unit(suffix: &str) -> Option<&'static str> {
-    find(SHORT_UNITS, suffix)
+    find(&SHORT_UNITS, suffix)
 }
 
 /// Which day, month or time a word names.
@@ -187,13 +187,13 @@ pub(super) fn time(word: &str, before: Option<&str>) -> Option<&'static str> {
         let month = ["in", "on", "of", "by", "since", "until", "last", "next", "this", "during"];
         return before.filter(|before| month.contains(before)).map(|_| "may");
     }
-    find(TIMES, word)
+    find(&TIMES, word)
 }
 
 /// Which of the last, this and the next a period or day is: `last week`.
 pub(super) fn relative(word: &str, before: Option<&str>) -> Option<&'static str> {
     let is_period = unit(word).is_some() || time(word, before).is_some() || word == "quarter";
-    before.filter(|_| is_period).and_then(|before| find(RELATIVES, before))
+    before.filter(|_| is_period).and_then(|before| find(&RELATIVES, before))
 }
 
 /// In which way a word negates.
@@ -201,12 +201,12 @@ pub(super) fn negation(word: &str) -> Option<&'static str> {
     if word.ends_with("n't") {
         return Some("not");
     }
-    find(NEGATIONS, word)
+    find(&NEGATIONS, word)
 }
 
 /// Which direction the next word is of.
 pub(super) fn direction(word: &str) -> Option<&'static str> {
-    find(DIRECTIONS, word)
+    find(&DIRECTIONS, word)
 }
 
 /// What a question asks for, and what else its words could mean.
@@ -220,7 +220,7 @@ pub(super) struct Question {
 pub(super) fn question(words: &[Word]) -> Option<Question> {
     let is_early = |place: usize| place < 2;
     let found = words.iter().enumerate().find_map(|(place, word)| {
-        let asked = find(QUESTIONS, &word.lower)?;
+        let asked = find(&QUESTIONS, &word.lower)?;
         // In French these also join sentences.
         let joins = ["que", "qui", "quand"].contains(&word.lower.as_str());
         (!joins || is_early(place)).then_some((place, asked))
@@ -230,13 +230,13 @@ pub(super) fn question(words: &[Word]) -> Option<Question> {
     let next = words.get(place + 1).map_or("", |word| word.lower.as_str());
     match asked {
         "how" => {
-            let asked = find(HOW, next).unwrap_or("how");
+            let asked = find(&HOW, next).unwrap_or("how");
             Some(Question { asked, also: None })
         }
         "what" if before == Some("por") => Some(Question { asked: "why", also: None }),
         "what" => {
             let near = words[place + 1..].iter().take(4);
-            let also = near.filter_map(|word| find(WHAT, &word.lower)).next();
+            let also = near.filter_map(|word| find(&WHAT, &word.lower)).next();
             Some(Question { asked, also })
         }
         asked => Some(Question { asked, also: None }),
@@ -301,13 +301,23 @@ pub(super) fn language(words: &[Word]) -> Option<&'static str> {
 }
 
 /// Names and the words that stand for them.
-type Table = &'static [(&'static str, &'static str)];
+struct Table {
+    rows: &'static [(&'static str, &'static str)],
+    names: OnceLock<HashMap<&'static str, &'static str>>,
+}
 
-fn find(table: Table, word: &str) -> Option<&'static str> {
-    table
-        .iter()
-        .find(|(_, words)| words.split(' ').any(|known| known == word))
-        .map(|(name, _)| *name)
+impl Table {
+    const fn new(rows: &'static [(&'static str, &'static str)]) -> Self {
+        Self { rows, names: OnceLock::new() }
+    }
+}
+
+fn find(table: &'static Table, word: &str) -> Option<&'static str> {
+    let names = table.names.get_or_init(|| {
+        let words = table.rows.iter();
+        words.flat_map(|(name, words)| words.split(' ').map(move |word| (word, *name))).collect()
+    });
+    names.get(word).copied()
 }
 
 /// From two upwards.
@@ -349,7 +359,7 @@ const LARGE_NUMBERS: &[(&[&str], &str)] = &[
     (&["billion", "billions"], "1000000000"),
 ];
 
-const UNITS: Table = &[
+static UNITS: Table = Table::new(&[
     ("km", "km kilometer kilometers kilometre kilometres kilomètres kilómetros"),
     ("m", "meter meters metre metres mètres metros"),
     ("cm", "cm centimeter centimeters centimetre centimetres"),
@@ -408,9 +418,9 @@ const UNITS: Table = &[
     ("amp", "amp amps ampere amperes"),
     ("calorie", "calorie calories kcal"),
     ("joule", "joule joules"),
-];
+]);
 
-const SHORT_UNITS: Table = &[
+static SHORT_UNITS: Table = Table::new(&[
     ("m", "m"),
     ("g", "g"),
     ("l", "l"),
@@ -421,9 +431,9 @@ const SHORT_UNITS: Table = &[
     ("inch", "in"),
     ("watt", "w"),
     ("volt", "v"),
-];
+]);
 
-const TIMES: Table = &[
+static TIMES: Table = Table::new(&[
     ("monday", "monday mondays montag montags lundi lunes"),
     ("tuesday", "tuesday tuesdays dienstag mardi martes"),
     ("wednesday", "wednesday wednesdays mittwoch mercredi miércoles"),
@@ -461,15 +471,15 @@ const TIMES: Table = &[
     ("pm", "pm p.m"),
     ("christmas", "christmas weihnachten noël navidad"),
     ("easter", "easter ostern pâques"),
-];
+]);
 
-const RELATIVES: Table = &[
+static RELATIVES: Table = Table::new(&[
     ("last", "last previous past letzte letzten vergangene"),
     ("next", "next coming following nächste nächsten"),
     ("this", "this current diese diesen"),
-];
+]);
 
-const NEGATIONS: Table = &[
+static NEGATIONS: Table = Table::new(&[
     (
         "not",
         "not cannot no nobody nothing none neither nor n ne pas nicht kein keine keinen keiner nichts niemand aucun aucune rien ningún ninguna ninguno nada nadie",
@@ -481,9 +491,9 @@ const NEGATIONS: Table = &[
     ("hardly", "hardly barely rarely seldom"),
     ("unable", "unable impossible"),
     ("non", "non"),
-];
+]);
 
-const DIRECTIONS: Table = &[
+static DIRECTIONS: Table = Table::new(&[
     ("from", "from von aus de-"),
     ("to", "to into nach towards"),
     ("than", "than als"),
@@ -491,9 +501,9 @@ const DIRECTIONS: Table = &[
     ("over", "over above"),
     ("under", "under below"),
     ("instead", "instead"),
-];
+]);
 
-const QUESTIONS: Table = &[
+static QUESTIONS: Table = Table::new(&[
     ("who", "who whom whose wer wen wem qui quién quien"),
     ("when", "when wann quand cuándo"),
     ("where", "where wo wohin woher où dónde"),
@@ -505,19 +515,19 @@ const QUESTIONS: Table = &[
         "what",
         "what which que quel quelle quels quelles quoi qué cuál cuáles welche welcher welches welchen",
     ),
-];
+]);
 
-const HOW: Table = &[
+static HOW: Table = Table::new(&[
     ("how many", "many viele"),
     ("how much", "much viel expensive teuer"),
     ("how long", "long lange longtemps"),
     ("how often", "often frequently oft"),
     ("how far", "far weit"),
     ("how old", "old alt"),
-];
+]);
 
 /// What `what` asks for by the words after it.
-const WHAT: Table = &[
+static WHAT: Table = Table::new(&[
     ("when", "year time date day month jahr année año"),
     ("where", "place city country location address town"),
     ("why", "reason reasons cause causes purpose point makes"),
@@ -528,7 +538,7 @@ const WHAT: Table = &[
     ("how far", "distance"),
     ("how old", "age"),
     ("how often", "frequency interval"),
-];
+]);
 
 /// Words of which one excludes the other, by their stems.
 const OPPOSITES: &[[&str; 2]] = &[
