@@ -85,6 +85,12 @@ impl<T: Clone> SingleFlight<T> {
 }
 
 impl<T> SingleFlight<T> {
+    /// Tells whether nobody is asked.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().flights.is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Asked<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
