@@ -24,6 +24,7 @@ pub(crate) const ON_DISCONNECT: &str = "on_disconnect";
 pub(crate) const STREAM: &str = "stream";
 pub(crate) const MODEL: &str = "model";
 pub(crate) const OPENAI_MODEL: &str = "openai_model";
+pub(crate) const SEMANTIC_CACHE: &str = "semantic_cache";
 pub(crate) const SPEND_LIMIT: &str = "spend_limit";
 pub(crate) const SYSTEM: &str = "system";
 pub(crate) const TOKEN_LIMITS: &str = "token_limits";

@@ -24,6 +24,7 @@ const AI: &[&str] = &[
     keys::OPENAI_MODEL,
     keys::TOKEN_LIMITS,
     keys::SPEND_LIMIT,
+    keys::SEMANTIC_CACHE,
     keys::STREAM,
     keys::ON_DISCONNECT,
 ];

@@ -75,7 +75,8 @@ pub use app::{Ember, LaunchError, Ready};
 pub use base::sse::Event;
 pub use base::{Env, Error, ErrorKind, JsonSchema, Problem, Result, Schema};
 pub use llm::{
-    ModelRouter, ModelSpec, PromptTemplate, RoutingStrategy, SpendLimit, TemplateVar, ToolError,
+    ModelRouter, ModelSpec, PromptTemplate, RoutingStrategy, SemanticCache, SpendLimit,
+    TemplateVar, ToolError,
 };
 pub use store::{GlobalTokenBucket, TokenBucket};
 pub use web::cache::{StaticCache, TtlCache};
@@ -151,7 +152,7 @@ pub mod prelude {
     pub use crate::base::sse::Event;
     pub use crate::base::{Error, ErrorKind, Result};
     pub use crate::llm::{
-        Client, Message, ModelRouter, ModelSpec, Role, RoutingStrategy, ToolError,
+        Client, Message, ModelRouter, ModelSpec, Role, RoutingStrategy, SemanticCache, ToolError,
     };
     pub use crate::web::cache::{StaticCache, TtlCache};
     pub use crate::web::cookies::{Cookie, Cookies};

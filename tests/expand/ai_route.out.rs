@@ -54,6 +54,7 @@ const _: () = {
             __ember::AiOptions::of(options).openai_model("bot");
             __ember::AiOptions::of(options)
                 .token_limits(TokenLimits::per_minute(60_000));
+            __ember::AiOptions::of(options).semantic_cache(answers());
             __ember::AiOptions::of(options).stream(StreamDialect::Events);
             __ember::AiOptions::of(options).on_disconnect(OnDisconnect::Keep);
         }

@@ -1,4 +1,4 @@
-//! The ten moments of a client, and the spans of the same moments.
+//! The moments of a client, and the spans of the same moments.
 
 use ember::Env;
 use ember::llm::events::{

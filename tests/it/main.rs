@@ -56,3 +56,4 @@ mod limits;
 #[cfg(feature = "tiktoken")]
 mod token_counting;
 mod openai_api;
+mod semantic_cache;

@@ -51,6 +51,7 @@ impl Kind {
                 keys::OPENAI_MODEL,
                 keys::TOKEN_LIMITS,
                 keys::SPEND_LIMIT,
+                keys::SEMANTIC_CACHE,
                 keys::STREAM,
                 keys::ON_DISCONNECT,
             ],

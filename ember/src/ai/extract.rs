@@ -1,5 +1,6 @@
 //! What handlers take of the model wing.
 
+use super::cached::told_of_cache;
 use super::limiter::{CallerLimit, Limiter, OfRequest, write_headers};
 use super::route::AiOptions;
 use super::tool_context::context_of;
@@ -44,13 +45,16 @@ pub(super) fn client_with(parts: &mut RequestParts, options: AiOptions) -> Resul
     if let Some(tokens) = parts.extensions().get::<RequestTokens>() {
         client = client.budget(OfRequest(tokens.clone()));
     }
-    let AiOptions { tools, model, system, limiters, spend_limits, .. } = options;
+    let AiOptions { tools, model, system, limiters, spend_limits, semantic_cache, .. } = options;
     client = client.tools(tools);
     if let Some(model) = model {
         client = client.model(model);
     }
     if let Some(system) = system {
         client = client.system(system.render(parts)?);
+    }
+    if let Some(cache) = semantic_cache {
+        client = client.semantic_cache(cache);
     }
     let counts_apart = spend_limits.iter().any(SpendLimit::is_per_principal);
     let limits = limits_of(parts, &limiters);
@@ -65,7 +69,7 @@ pub(super) fn client_with(parts: &mut RequestParts, options: AiOptions) -> Resul
     if !limits.is_empty() {
         parts.on_response(move |response| write_headers(&limits, response));
     }
-    Ok(client)
+    Ok(told_of_cache(client, parts))
 }
 
 /// The limits as they hold for whoever makes the request.

@@ -11,6 +11,7 @@ mod on_disconnect;
 mod dialect;
 mod instructions;
 mod route;
+mod cached;
 mod extract;
 mod paced;
 mod token_stream;
@@ -24,6 +25,7 @@ mod conversation;
 mod model_router;
 pub mod openai;
 
+pub use cached::SEMANTIC_CACHE;
 pub use conversation::{CONVERSATION_ID, ConversationContext};
 pub use conversations::Conversation;
 pub(crate) use conversations::routes as conversation_routes;

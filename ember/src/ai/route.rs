@@ -3,7 +3,7 @@ use super::instructions::Instructions;
 use super::limiter::{Limiter, TokenBound};
 use super::on_disconnect::OnDisconnect;
 use crate::base::{Clock, Finding};
-use crate::llm::{Client, PromptError, SpendLimit, Tool, Usd};
+use crate::llm::{Client, PromptError, SemanticCache, SpendLimit, Tool, Usd};
 use crate::web::RouteOptions;
 
 /// What an `#[ai_route]` says of its model: tools, the model itself, instructions, limits, and how
@@ -18,6 +18,7 @@ pub struct AiOptions {
     /// Those of the application and of blueprints hold for all routes within.
     pub(super) limiters: Vec<Limiter>,
     pub(super) spend_limits: Vec<SpendLimit>,
+    pub(super) semantic_cache: Option<SemanticCache>,
     pub(super) stream: Option<StreamDialect>,
     pub(super) on_disconnect: OnDisconnect,
 }
@@ -85,6 +86,12 @@ impl AiOptions {
         self
     }
 
+    /// Answers from earlier questions that mean the same, in place of the cache there was around.
+    pub fn semantic_cache(&mut self, cache: SemanticCache) -> &mut Self {
+        self.semantic_cache = Some(cache);
+        self
+    }
+
     /// The tools that the model may call.
     pub fn all_tools(&self) -> &[Tool] {
         &self.tools
@@ -111,10 +118,11 @@ impl AiOptions {
         (!client.knows_price(model)).then(|| Finding::new(message))
     }
 
-    /// What is wrong with the limits.
+    /// What is wrong with the options.
     pub(crate) fn check(&self) -> impl Iterator<Item = Finding> {
         let money = self.spend_limits.iter().filter(|limit| limit.limit() == Usd::ZERO);
         let money = money.map(|_| Finding::new("a spend limit of zero lets no request pass"));
-        self.limiters.iter().filter_map(Limiter::check).chain(money)
+        let cache = self.semantic_cache.as_ref().and_then(SemanticCache::fault).map(Finding::new);
+        self.limiters.iter().filter_map(Limiter::check).chain(money).chain(cache)
     }
 }

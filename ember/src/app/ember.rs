@@ -346,8 +346,8 @@ impl Ember {
         findings.extend(routes.iter().filter_map(check_tools));
         let plugins = Registry::<PluginDescriptor>::collect(&self.scope);
         findings.extend(check_plugins(&self.scope));
-        let limits = |options: &AiOptions| options.check().collect::<Vec<_>>();
-        findings.extend(findings_of(routes.iter(), limits));
+        let check = |options: &AiOptions| options.check().collect::<Vec<_>>();
+        findings.extend(findings_of(routes.iter(), check));
         self.check_modules(
             &annotated
                 .iter()

@@ -223,6 +223,27 @@ pub struct ChatResponse {
     pub steps: Vec<Message>,
     /// What the provider could not be told.
     pub dropped: Vec<Dropped>,
+    /// Where the answer is an earlier one that was kept: how near its question was.
+    pub cached: Option<Cached>,
+}
+
+/// Says that an answer was given before, to a question that means the same.
+///
+/// The usage of such an answer is zero: no model was asked.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Cached {
+    /// How near the two questions are, up to 1; of an equal request, 1.
+    pub similarity: f32,
+    /// What the answer had used when the model gave it.
+    pub saved: Option<Usage>,
+}
+
+impl Cached {
+    /// An answer to a question that is so near.
+    pub fn new(similarity: f32, saved: Option<Usage>) -> Self {
+        Self { similarity, saved }
+    }
 }
 
 impl ChatResponse {
@@ -241,6 +262,7 @@ impl ChatResponse {
             usage: None,
             steps: Vec::new(),
             dropped: Vec::new(),
+            cached: None,
         }
     }
 

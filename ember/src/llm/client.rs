@@ -9,6 +9,7 @@ use super::layer::{CostConfig, Ledger, StackConfig, UsageTotals};
 use super::message::{Message, Role};
 use super::observe::Observer;
 use super::provider::{BoxProvider, Provider};
+use super::semantic_cache::{self, Found, SemanticCache};
 use super::session_store::{MemorySessionStore, Sessions};
 use super::stream::{ChatStream, TextStream};
 use super::tool::{Tool, ToolContext};
@@ -46,6 +47,7 @@ struct Inner {
     system: Option<Message>,
     context: ToolContext,
     budgets: Vec<Arc<dyn Budget>>,
+    semantic_cache: Option<SemanticCache>,
     ledger: Ledger,
     /// Whom to tell what happens.
     events: Option<EventBus>,
@@ -112,6 +114,7 @@ impl Client {
             system: None,
             context: ToolContext::new(),
             budgets: Vec::new(),
+            semantic_cache: None,
             ledger,
             events,
             prices: Arc::new(prices),
@@ -180,6 +183,22 @@ impl Client {
         let counts =
             messages.into_iter().map(|message| message.count_tokens(&**counter, model.as_deref()));
         counts.fold(0, u64::saturating_add)
+    }
+
+    /// Answers from earlier questions that mean the same, in place of the cache there was. It stands before
+    /// budgets, tools and the provider.
+    ///
+    /// Whoever asks through this client shares its answers; for one caller among many there is
+    /// [`SemanticCache::for_caller`].
+    #[must_use]
+    pub fn semantic_cache(mut self, cache: SemanticCache) -> Self {
+        Arc::make_mut(&mut self.0).semantic_cache = Some(cache);
+        self
+    }
+
+    /// The cache that answers earlier questions, if there is one.
+    pub(crate) fn its_semantic_cache(&self) -> Option<&SemanticCache> {
+        self.0.semantic_cache.as_ref()
     }
 
     /// Keeps the conversations of [`Client::session`] here, and not in the memory of this client.
@@ -274,7 +293,19 @@ impl Client {
     /// # Cancel safety
     /// As [`Client::ask`].
     pub async fn complete(&self, request: impl Into<ChatRequest>) -> Result<ChatResponse, Error> {
-        tool_loop::complete(self.call(request.into())?).await
+        let request = self.filled(request.into());
+        let ticket = match self.earlier(&request).await? {
+            Found::Answer(answer) => return Ok(answer),
+            Found::Nothing(ticket) => ticket,
+        };
+        let outcome = tool_loop::complete(self.call(request)?).await;
+        if let Some(ticket) = ticket {
+            match &outcome {
+                Ok(answer) => ticket.answered(answer),
+                Err(error) => ticket.failed(error),
+            }
+        }
+        outcome
     }
 
     /// Asks, and returns the answer as it arrives: one stream, however often tools run.
@@ -285,7 +316,20 @@ impl Client {
     /// # Cancel safety
     /// As [`Client::ask`]; the same holds for dropping the stream.
     pub async fn stream(&self, request: impl Into<ChatRequest>) -> Result<ChatStream, Error> {
-        tool_loop::stream(self.call(request.into())?).await
+        let request = self.filled(request.into());
+        let ticket = match self.earlier(&request).await? {
+            Found::Answer(answer) => return Ok(semantic_cache::replayed_stream(answer)),
+            Found::Nothing(ticket) => ticket,
+        };
+        let outcome = tool_loop::stream(self.call(request)?).await;
+        match (outcome, ticket) {
+            (Ok(stream), Some(ticket)) => Ok(semantic_cache::kept_stream(stream, ticket)),
+            (Err(error), Some(ticket)) => {
+                ticket.failed(&error);
+                Err(error)
+            }
+            (outcome, None) => outcome,
+        }
     }
 
     /// As [`Client::stream`], but only the pieces of text.
@@ -322,21 +366,9 @@ impl Client {
         self.0.defaults.tools.iter()
     }
 
-    /// Completes a request by what the client is set to, and sets its tokens aside.
-    fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
-        let Inner {
-            provider,
-            env,
-            defaults,
-            system,
-            context,
-            budgets,
-            events,
-            prices,
-            counter,
-            fills,
-            ..
-        } = &*self.0;
+    /// Completes a request by what the client is set to.
+    fn filled(&self, mut request: ChatRequest) -> ChatRequest {
+        let Inner { provider, env, defaults, system, prices, fills, .. } = &*self.0;
         if request.model.is_none() {
             request.model.clone_from(&defaults.model);
         }
@@ -354,10 +386,33 @@ impl Client {
         if *fills {
             defaults::fill(&mut request, env, &prices.catalog, provider.name(), model.as_deref());
         }
+        request
+    }
+
+    /// Looks for an earlier answer. What is found asks no budget, and no model.
+    async fn earlier(&self, request: &ChatRequest) -> Result<Found, Error> {
+        let Inner { provider, model, semantic_cache, .. } = &*self.0;
+        let Some(cache) = semantic_cache else { return Ok(Found::Nothing(None)) };
+        let model = request.model.as_deref().or(model.as_deref());
+        let found = cache.look(provider.name(), model, request).await?;
+        if let Found::Answer(answer) = &found {
+            self.observer().cached(request, answer).await;
+        }
+        Ok(found)
+    }
+
+    fn observer(&self) -> Observer {
+        Observer { bus: self.0.events.clone(), env: self.0.env.clone() }
+    }
+
+    /// Sets aside what a request is expected to use.
+    fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
+        let Inner { provider, env, model, context, budgets, prices, counter, .. } = &*self.0;
         let mut reservations = Vec::with_capacity(budgets.len());
         if !budgets.is_empty() {
             let prompt = request.count_tokens(&**counter);
             let name = provider.name();
+            let model = request.model.clone().or_else(|| model.clone());
             let mut plan = Plan::new(&mut request, prompt, name, model.as_deref(), prices);
             for budget in budgets {
                 reservations.push(budget.reserve(&mut plan)?);
@@ -371,7 +426,7 @@ impl Client {
         let max_turns = request.max_turns.filter(|turns| *turns > 0);
         Ok(Call {
             provider: provider.clone(),
-            observer: Observer { bus: events.clone(), env: env.clone() },
+            observer: self.observer(),
             request: Arc::new(request),
             context: context.clone(),
             meter: Meter::new(reservations, account),

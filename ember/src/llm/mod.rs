@@ -18,6 +18,8 @@ mod chat;
 mod estimate;
 mod stream;
 mod tally;
+mod fingerprint;
+mod single_flight;
 mod embed;
 pub mod adapter;
 mod provider;
@@ -39,6 +41,7 @@ mod defaults;
 pub mod router;
 mod observe;
 mod tool_loop;
+mod semantic_cache;
 mod json_mode;
 mod client;
 mod structured;
@@ -50,7 +53,7 @@ pub use budget::{Budget, Plan, Reservation, Spent};
 pub use builder::ClientBuilder;
 pub use catalog::{Catalog, Price};
 pub use chat::{
-    ChatRequest, ChatResponse, Dropped, Finish, FinishReason, ResponseFormat, ToolChoice,
+    Cached, ChatRequest, ChatResponse, Dropped, Finish, FinishReason, ResponseFormat, ToolChoice,
 };
 pub use client::{Client, Prompt};
 pub use embed::{BoxEmbedder, Embedder, Embeddings, FakeEmbedder};
@@ -69,6 +72,8 @@ pub use message::{
 pub use prompt::{PromptError, PromptTemplate, TemplateVar};
 pub use provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor, Timeouts};
 pub use router::{ModelRouter, ModelSpec, RoutingStrategy};
+pub(crate) use semantic_cache::CacheOutcome;
+pub use semantic_cache::{Guard, SemanticCache, SemanticCacheStats, Sharing};
 pub use session::Session;
 pub use session_store::{
     History, MemorySessionStore, SessionChange, SessionMetadata, SessionQuery, SessionStore,

@@ -1,4 +1,4 @@
-use super::chat::{ChatResponse, Dropped, Finish, mark_truncated, refused};
+use super::chat::{Cached, ChatResponse, Dropped, Finish, mark_truncated, refused};
 use super::error::{Error, ErrorKind};
 use super::message::{Message, Part, Reasoning, Role, Signature, ToolCall, ToolResult};
 use super::usage::Usage;
@@ -24,6 +24,8 @@ pub enum ChatEvent {
         /// The model, in its words.
         model: Option<String>,
     },
+    /// The answer is an earlier one that was kept; no model is asked.
+    Cached(Cached),
     /// A piece of text.
     Text(String),
     /// A piece of reasoning.
@@ -249,6 +251,7 @@ pub struct Accumulator {
     steps: Vec<Message>,
     usage: Option<Usage>,
     dropped: Vec<Dropped>,
+    cached: Option<Cached>,
     finish: Option<Finish>,
 }
 
@@ -331,6 +334,7 @@ impl Accumulator {
             ChatEvent::ToolRun(_) => {}
             ChatEvent::ToolResult(result) => self.results.push(result.clone()),
             ChatEvent::StepEnd => self.end_step(),
+            ChatEvent::Cached(cached) => self.cached = Some(*cached),
             ChatEvent::Finish(finish) => self.finish = Some(finish.clone()),
         }
     }
@@ -350,6 +354,7 @@ impl Accumulator {
             usage: self.usage,
             steps: self.steps,
             dropped: self.dropped,
+            cached: self.cached,
         })
     }
 
@@ -401,6 +406,7 @@ fn truncated() -> Error {
 /// Turns an answer that is whole into the events that would have brought it.
 fn events_of(response: ChatResponse) -> Vec<ChatEvent> {
     let mut events = vec![ChatEvent::Start { id: response.id, model: response.model }];
+    events.extend(response.cached.map(ChatEvent::Cached));
     events.extend(response.dropped.into_iter().map(ChatEvent::Dropped));
     for (index, part) in response.message.content.iter().cloned().enumerate() {
         match part {
@@ -535,6 +541,7 @@ mod tests {
         let mut response =
             ChatResponse::new(Message::new(Role::Assistant, content), FinishReason::Stop);
         response.usage = Some(Usage::new(3, 4));
+        response.cached = Some(Cached::new(0.5, None));
         let events = events_of(response.clone()).into_iter().map(Ok);
         assert_eq!(ChatStream::new(stream::iter(events)).collect().await.unwrap(), response);
     }

@@ -21,10 +21,12 @@
 //! ```
 
 mod client;
+mod embedder;
 mod response;
 pub mod conformance;
 
 pub use crate::base::clock::ManualClock;
 pub use crate::llm::{FakeProvider, FakeReply};
 pub use client::{TestClient, TestRequest};
+pub use embedder::NgramEmbedder;
 pub use response::{TestEvent, TestResponse};

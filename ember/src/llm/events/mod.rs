@@ -137,6 +137,14 @@ events! {
         /// How long it took.
         duration: Duration,
     }
+    /// An earlier answer is given in place of a model's, whole or streamed. Nothing else is told of this
+    /// request: no model is asked.
+    CacheHit, cache_hit, "cache.hit" {
+        /// What was asked.
+        request: Arc<ChatRequest>,
+        /// What is answered. [`ChatResponse::cached`] says how near the earlier question was.
+        response: Arc<ChatResponse>,
+    }
     /// A tool is about to run.
     ToolStart, tool_start, "tool.start" {
         /// The call, as the model made it.

@@ -1,20 +1,17 @@
 use crate::base::Clock;
-use crate::llm::chat::{ChatRequest, ChatResponse, FinishReason, ResponseFormat};
+use crate::llm::chat::{ChatRequest, ChatResponse, FinishReason};
 use crate::llm::error::Error;
+use crate::llm::fingerprint::fingerprint;
 use crate::llm::provider::Provider;
+use crate::llm::single_flight::{Flight, Joined, SingleFlight};
 use crate::llm::stream::{Accumulator, ChatEvent, ChatStream};
 use crate::store::BoundedMap;
 use futures_core::Stream;
-use serde_json::json;
-use sha2::{Digest as _, Sha256};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// Answers a request that was answered before as it was answered then.
 ///
@@ -129,7 +126,7 @@ impl<P: Provider> Provider for Cache<P> {
     }
 
     async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
-        match self.shelf.look(key(self.inner.name(), request)).await? {
+        match self.shelf.look(fingerprint(self.inner.name(), request, &request.messages)).await? {
             Found::Answer(answer) => Ok(ChatResponse::clone(&answer)),
             Found::Nothing(turn) => {
                 let outcome = self.inner.chat(request).await;
@@ -143,7 +140,7 @@ impl<P: Provider> Provider for Cache<P> {
     }
 
     async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
-        match self.shelf.look(key(self.inner.name(), request)).await? {
+        match self.shelf.look(fingerprint(self.inner.name(), request, &request.messages)).await? {
             Found::Answer(answer) => Ok(ChatResponse::clone(&answer).into_stream()),
             Found::Nothing(turn) => match self.inner.stream(request).await {
                 Ok(stream) => {
@@ -168,74 +165,16 @@ impl<P: fmt::Debug> fmt::Debug for Cache<P> {
     }
 }
 
-/// The whole of a request, as a digest that nobody can aim at.
-fn key(provider: &str, request: &ChatRequest) -> String {
-    // Every field is named, so that none that is added later is forgotten.
-    let ChatRequest {
-        model,
-        messages,
-        tools,
-        tool_choice,
-        parallel_tool_calls,
-        temperature,
-        top_p,
-        max_tokens,
-        max_turns: _,
-        stop,
-        seed,
-        reasoning_effort,
-        response_format,
-        extra,
-    } = request;
-    let format = match response_format {
-        ResponseFormat::Schema { name, schema } => {
-            json!({"name": name, "schema": schema.as_value()})
-        }
-        ResponseFormat::LooseSchema { name, schema } => {
-            json!({"name": name, "schema": schema.as_value(), "loose": true})
-        }
-        format => json!(format!("{format:?}")),
-    };
-    let tools: Vec<_> = tools
-        .iter()
-        .map(|tool| json!([tool.name(), tool.description(), tool.parameters().as_value()]))
-        .collect();
-    let whole = json!([
-        provider,
-        model,
-        messages,
-        tools,
-        format!("{tool_choice:?}"),
-        parallel_tool_calls,
-        // As bits: two numbers that are printed alike are still two.
-        temperature.map(f64::to_bits),
-        top_p.map(f64::to_bits),
-        max_tokens,
-        stop,
-        seed,
-        reasoning_effort,
-        format,
-        extra,
-    ]);
-    format!("{:x}", Sha256::digest(whole.to_string()))
-}
-
 /// The answers that are kept, and the questions that are asked.
 struct Shelf {
     config: CacheConfig,
     clock: Clock,
-    state: Mutex<State>,
+    answers: Mutex<BoundedMap<Arc<ChatResponse>>>,
+    asked: SingleFlight<Outcome>,
 }
 
-struct State {
-    answers: BoundedMap<Arc<ChatResponse>>,
-    /// Who is asked at the moment, and where the outcome will be told.
-    asked: HashMap<String, (u64, watch::Receiver<Outcome>)>,
-    next: u64,
-}
-
-/// Nothing yet, or how it has ended.
-type Outcome = Option<Result<Arc<ChatResponse>, Arc<Error>>>;
+/// How a question has ended.
+type Outcome = Result<Arc<ChatResponse>, Arc<Error>>;
 
 enum Found {
     Answer(Arc<ChatResponse>),
@@ -244,72 +183,42 @@ enum Found {
 
 impl Shelf {
     fn new(config: CacheConfig, clock: Clock) -> Self {
-        let answers = BoundedMap::new(config.max_entries);
-        Self { config, clock, state: Mutex::new(State { answers, asked: HashMap::new(), next: 0 }) }
+        let answers = Mutex::new(BoundedMap::new(config.max_entries));
+        Self { config, clock, answers, asked: SingleFlight::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BoundedMap<Arc<ChatResponse>>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finds the answer, waits for that of an equal request, or says that it is to be asked for.
     async fn look(self: &Arc<Self>, key: String) -> Result<Found, Error> {
-        let waited_until = self.clock.now() + self.config.patience;
-        loop {
-            let mut outcome = match self.find(&key, self.clock.now() >= waited_until) {
-                Ok(found) => return Ok(found),
-                Err(outcome) => outcome,
-            };
-            let left = waited_until.saturating_duration_since(self.clock.now());
-            let told = outcome.wait_for(Option::is_some);
-            let told = tokio::select! {
-                told = told => told,
-                () = self.clock.sleep(left) => continue,
-            };
-            // An error here is a request that was abandoned.
-            match told.ok().and_then(|outcome| outcome.clone()) {
-                Some(Ok(answer)) => return Ok(Found::Answer(answer)),
-                Some(Err(error)) => return Err(error.duplicate()),
-                None => {}
-            }
+        if let Some(answer) = self.answer(&key) {
+            return Ok(Found::Answer(answer));
+        }
+        let until = self.clock.after(self.config.patience);
+        match self.asked.join(&key, &self.clock, until).await {
+            Joined::Outcome(Ok(answer)) => Ok(Found::Answer(answer)),
+            Joined::Outcome(Err(error)) => Err(error.duplicate()),
+            Joined::First(flight) => Ok(match self.answer(&key) {
+                Some(answer) => {
+                    flight.land(Ok(answer.clone()));
+                    Found::Answer(answer)
+                }
+                None => Found::Nothing(Turn { shelf: self.clone(), flight }),
+            }),
         }
     }
 
-    /// The answer, or the turn to ask; or where to wait, as long as there is patience.
-    fn find(
-        self: &Arc<Self>,
-        key: &str,
-        impatient: bool,
-    ) -> Result<Found, watch::Receiver<Outcome>> {
-        let now = self.clock.now();
-        let mut state = self.lock();
-        if let Some(answer) = state.answers.get(key, now) {
-            return Ok(Found::Answer(answer.clone()));
-        }
-        let number = state.next;
-        state.next += 1;
-        let (tell, outcome) = watch::channel(None);
-        match state.asked.entry(key.to_owned()) {
-            // One that was abandoned cannot tell any more.
-            Entry::Occupied(asked) if !impatient && asked.get().1.has_changed().is_ok() => {
-                return Err(asked.get().1.clone());
-            }
-            Entry::Occupied(mut asked) => *asked.get_mut() = (number, outcome),
-            Entry::Vacant(place) => {
-                place.insert((number, outcome));
-            }
-        }
-        drop(state);
-        Ok(Found::Nothing(Turn { shelf: self.clone(), key: key.to_owned(), number, tell }))
+    fn answer(&self, key: &str) -> Option<Arc<ChatResponse>> {
+        self.lock().get(key, self.clock.now()).cloned()
     }
 }
 
 /// The turn to ask. Dropped without an outcome, it leaves the turn to another.
 struct Turn {
     shelf: Arc<Shelf>,
-    key: String,
-    number: u64,
-    tell: watch::Sender<Outcome>,
+    flight: Flight<Outcome>,
 }
 
 impl Turn {
@@ -319,22 +228,14 @@ impl Turn {
         let complete = matches!(answer.finish.reason, FinishReason::Stop | FinishReason::ToolCalls);
         if complete && size(&answer) <= config.max_answer {
             let now = clock.now();
-            self.shelf.lock().answers.insert(&self.key, answer.clone(), now + config.ttl, now);
+            let key = self.flight.key();
+            self.shelf.lock().insert(key, answer.clone(), clock.after(config.ttl), now);
         }
-        self.tell.send_replace(Some(Ok(answer)));
+        self.flight.land(Ok(answer));
     }
 
     fn failed(&self, error: &Error) {
-        self.tell.send_replace(Some(Err(Arc::new(error.duplicate()))));
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let mut state = self.shelf.lock();
-        if state.asked.get(&self.key).is_some_and(|(number, _)| *number == self.number) {
-            state.asked.remove(&self.key);
-        }
+        self.flight.land(Err(Arc::new(error.duplicate())));
     }
 }
 
@@ -385,11 +286,10 @@ mod tests {
     use crate::base::clock::{ManualClock, millis, secs};
     use crate::llm::error::ErrorKind;
     use crate::llm::fake::{FakeProvider, FakeReply};
-    use crate::llm::message::Message;
-    use crate::llm::tool::{ParameterSchema, Tool};
     use crate::llm::usage::Usage;
     use futures_util::FutureExt as _;
     use futures_util::future::join_all;
+    use serde_json::json;
 
     fn cache(fake: &FakeProvider, config: CacheConfig) -> (Cache<FakeProvider>, ManualClock) {
         let hands = ManualClock::new();
@@ -459,7 +359,7 @@ mod tests {
                     .all(|error| error.as_ref().unwrap_err().kind() == ErrorKind::Overloaded)
             );
             assert_eq!(fake.requests().len(), 2, "a failure is shared, too");
-            assert!(cache.shelf.lock().asked.is_empty());
+            assert!(cache.shelf.asked.is_empty());
         }
     }
 
@@ -491,7 +391,7 @@ mod tests {
         assert_eq!(second.await.unwrap().text(), "a b");
         assert_eq!(fake.requests().len(), 2);
         assert_eq!(unread.collect().await.unwrap().text(), "a b");
-        assert!(cache.shelf.lock().asked.is_empty());
+        assert!(cache.shelf.asked.is_empty());
     }
 
     #[tokio::test]
@@ -512,47 +412,5 @@ mod tests {
             ask(&two, text, false).await.unwrap();
         }
         assert_eq!(fake.requests().len(), 4, "the oldest made room");
-    }
-
-    #[test]
-    fn every_part_of_a_request_makes_another_key() {
-        let tool = |about: &str| Tool::declared("f", about, ParameterSchema::object([])).unwrap();
-        let schema = |name: &str| ResponseFormat::Schema {
-            name: name.into(),
-            schema: ParameterSchema::object([]),
-        };
-        let plain = || ChatRequest::from("x");
-        let requests = [
-            plain(),
-            ChatRequest::from("y"),
-            ChatRequest::new([Message::assistant("x")]),
-            plain().system("x"),
-            plain().model("m"),
-            plain().tool(tool("a")),
-            plain().tool(tool("b")),
-            plain().tool_choice(crate::llm::chat::ToolChoice::Required),
-            plain().tool_choice(crate::llm::chat::ToolChoice::Tool("f".into())),
-            plain().parallel_tool_calls(true),
-            plain().temperature(0.1),
-            plain().temperature(0.2),
-            plain().top_p(0.1),
-            plain().max_tokens(1),
-            plain().seed(1),
-            plain().reasoning_effort("low"),
-            plain().response_format(ResponseFormat::Json),
-            plain().response_format(schema("a")),
-            plain().response_format(schema("b")),
-            plain().response_format(ResponseFormat::LooseSchema {
-                name: "b".into(),
-                schema: ParameterSchema::object([]),
-            }),
-            ChatRequest { stop: vec!["x".into()], ..plain() },
-            ChatRequest { extra: [("a".to_owned(), json!(1))].into_iter().collect(), ..plain() },
-        ];
-        let keys: std::collections::HashSet<_> =
-            requests.iter().map(|request| key("p", request)).collect();
-        assert_eq!(keys.len(), requests.len());
-        assert_ne!(key("p", &plain()), key("q", &plain()));
-        assert_eq!(key("p", &plain()), key("p", &plain()));
     }
 }

@@ -10,7 +10,7 @@ use self::span::{ChatSpan, ToolSpan};
 use super::chat::{ChatRequest, ChatResponse};
 use super::error::Error;
 use super::events::{
-    EventBus, LifecycleEvent, RequestComplete, RequestError, RequestStart, StreamChunk,
+    CacheHit, EventBus, LifecycleEvent, RequestComplete, RequestError, RequestStart, StreamChunk,
     StreamComplete, StreamError, StreamStart, ToolComplete, ToolFailed, ToolStart,
 };
 use super::message::{ToolCall, ToolResult};
@@ -80,6 +80,15 @@ impl Observer {
                 Err(error)
             }
         }
+    }
+
+    /// Tells that an earlier answer is given.
+    pub(super) async fn cached(&self, request: &ChatRequest, response: &ChatResponse) {
+        self.emit(|| CacheHit {
+            request: Arc::new(request.clone()),
+            response: Arc::new(response.clone()),
+        })
+        .await;
     }
 
     /// Runs a tool.

@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 /// A step of a value that comes into being.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "the whole answer comes once, and is not kept")]
 pub enum JsonEvent<T> {
     /// What is there so far, unchecked: texts may lack their end, lists and objects their last
     /// members. Each is the one before and more.

@@ -1,0 +1,226 @@
+//! Answers from earlier questions that mean the same.
+//!
+//! It stands in front of everything else in a client: what is answered from here reserves no
+//! tokens of a budget, runs no tool and asks no provider. `key` says what must be equal, `index`
+//! finds what is near, and `guard` keeps apart what is near and means something else.
+
+mod words;
+mod guard;
+mod index;
+mod key;
+mod shelf;
+mod settings;
+mod replay;
+
+pub use guard::Guard;
+pub use settings::{SemanticCache, SemanticCacheStats, Sharing};
+
+pub(crate) use settings::CacheOutcome;
+
+use self::guard::Marks;
+use self::index::{Match, normalised};
+use self::key::Key;
+use self::replay::replayed;
+use self::shelf::Kept;
+use super::chat::{ChatRequest, ChatResponse, FinishReason};
+use super::error::Error;
+use super::message::Part;
+use super::single_flight::{Flight, Joined};
+use std::sync::Arc;
+
+/// How many of the nearest are looked at: where guards keep the nearest apart, another may do.
+const CANDIDATES: usize = 8;
+
+/// Up to so many vectors are searched where the request is handled, which takes less than a
+/// millisecond; more, on a thread that may block, so that a worker's other requests go on.
+const SEARCHED_IN_PLACE: usize = 4_096;
+
+/// How a question has ended that others wait for.
+#[derive(Clone)]
+pub(super) enum Outcome {
+    Answer(Arc<ChatResponse>),
+    Failed(Arc<Error>),
+    /// The answer is for nobody else: each asks for itself.
+    Alone,
+}
+
+/// What the cache knows of a request.
+pub(super) enum Found {
+    /// The answer.
+    Answer(ChatResponse),
+    /// Nothing: the model is to be asked, and what comes of it to be told.
+    Nothing(Option<Ticket>),
+}
+
+impl SemanticCache {
+    /// Finds an answer, waits for that of an equal request, or says that the model is to be asked.
+    ///
+    /// # Errors
+    /// The failure of an equal request that was waited for.
+    pub(super) async fn look(
+        &self,
+        provider: &str,
+        model: Option<&str>,
+        request: &ChatRequest,
+    ) -> Result<Found, Error> {
+        let Some(tenant) = &self.tenant else {
+            return Ok(self.skipped("anonymous"));
+        };
+        let Some(key) = Key::of(tenant, provider, model, request) else {
+            return Ok(self.skipped("no-question"));
+        };
+        if let Some(answer) = self.shared.shelf.exact(&key, self.clock.now()) {
+            return Ok(self.hit(&answer, None));
+        }
+        let until = self.clock.after(self.patience);
+        let flight = match self.shared.flights.join(&key.exact, &self.clock, until).await {
+            Joined::First(flight) => flight,
+            Joined::Outcome(Outcome::Answer(answer)) => return Ok(self.hit(&answer, None)),
+            Joined::Outcome(Outcome::Failed(error)) => return Err(error.duplicate()),
+            Joined::Outcome(Outcome::Alone) => {
+                self.missed();
+                return Ok(Found::Nothing(None));
+            }
+        };
+        // One may have come while the flight was taken.
+        if let Some(answer) = self.shared.shelf.exact(&key, self.clock.now()) {
+            flight.land(Outcome::Answer(answer.clone()));
+            return Ok(self.hit(&answer, None));
+        }
+        let mut ticket = Ticket { cache: self.clone(), flight, key, vector: None, marks: None };
+        if let Some((answer, similarity)) = ticket.nearest().await {
+            ticket.flight.land(Outcome::Answer(answer.clone()));
+            return Ok(self.hit(&answer, Some(similarity)));
+        }
+        self.missed();
+        Ok(Found::Nothing(Some(ticket)))
+    }
+
+    fn hit(&self, answer: &ChatResponse, similarity: Option<f32>) -> Found {
+        let answer = replayed(answer, similarity.map_or(1.0, |near| near.clamp(0.0, 1.0)));
+        self.count_hit(similarity);
+        Found::Answer(answer)
+    }
+
+    fn skipped(&self, why: &'static str) -> Found {
+        self.count_skipped(why);
+        Found::Nothing(None)
+    }
+
+    /// The vector of a question. Without one, the model is asked: a cache must not be what fails.
+    async fn embed(&self, question: &str) -> Option<Vec<f32>> {
+        let work = self.shared.embedder.embed_one(question);
+        let embedded = tokio::select! {
+            embedded = work => embedded,
+            () = self.clock.sleep(self.embed_timeout) => {
+                self.count_failure();
+                tracing::warn!(limit = ?self.embed_timeout, "a question was not embedded in time; the model is asked");
+                return None;
+            }
+        };
+        match embedded {
+            Ok((vector, usage)) => {
+                self.count_usage(usage);
+                let vector = normalised(vector);
+                if vector.is_none() {
+                    self.count_failure();
+                    tracing::warn!("the vector of a question has no direction; the model is asked");
+                }
+                vector
+            }
+            Err(error) => {
+                self.count_failure();
+                tracing::warn!(%error, "a question was not embedded; the model is asked");
+                None
+            }
+        }
+    }
+}
+
+/// The turn to ask the model. Dropped without an answer, it leaves the turn to another.
+pub(super) struct Ticket {
+    cache: SemanticCache,
+    flight: Flight<Outcome>,
+    key: Key,
+    /// The vector of the question, where it has one.
+    vector: Option<Vec<f32>>,
+    marks: Option<Marks>,
+}
+
+impl Ticket {
+    /// The answer to the nearest question that means the same.
+    async fn nearest(&mut self) -> Option<(Arc<ChatResponse>, f32)> {
+        let Self { cache, key, .. } = self;
+        let question = key.question.as_deref().filter(|text| text.len() <= cache.max_question)?;
+        let vector = cache.embed(question).await?;
+        let marks = cache.guards.then(|| Marks::of(question));
+        let matches = match cache.shared.shelf.space(key) {
+            Some(index) => search(index, vector.clone(), cache.threshold).await,
+            None => Vec::new(),
+        };
+        let picked = cache.shared.shelf.pick(&matches, marks.as_ref(), cache.clock.now());
+        cache.count_guards(&picked.guards);
+        (self.vector, self.marks) = (Some(vector), marks);
+        picked.answer
+    }
+
+    /// The answer has come: keeps it if it may be given to others.
+    pub(super) fn answered(&self, answer: &ChatResponse) {
+        let cache = &self.cache;
+        let size = serde_json::to_vec(&answer.message).map_or(usize::MAX, |json| json.len());
+        if !self.may_keep(answer) || size > cache.max_answer {
+            self.flight.land(Outcome::Alone);
+            return;
+        }
+        let mut answer = answer.clone();
+        // What led to it is no part of an answer that is given to others.
+        answer.steps.clear();
+        let answer = Arc::new(answer);
+        let now = cache.clock.now();
+        let kept = Kept {
+            key: self.key.clone(),
+            answer: answer.clone(),
+            size,
+            vector: self.vector.clone(),
+            marks: self.marks.clone(),
+            expires: cache.clock.after(cache.ttl),
+        };
+        cache.shared.shelf.insert(kept, cache.max_entries, cache.max_bytes, now);
+        self.flight.land(Outcome::Answer(answer));
+    }
+
+    /// The model has failed.
+    pub(super) fn failed(&self, error: &Error) {
+        self.flight.land(Outcome::Failed(Arc::new(error.duplicate())));
+    }
+
+    /// The answer will be for nobody else.
+    pub(super) fn gave_up(&self) {
+        self.flight.land(Outcome::Alone);
+    }
+
+    /// How large an answer may be to be kept, in bytes.
+    pub(super) fn max_answer(&self) -> usize {
+        self.cache.max_answer
+    }
+
+    /// Tells whether an answer is complete, said in words, and the same whoever asks.
+    fn may_keep(&self, answer: &ChatResponse) -> bool {
+        let is_said = |part: &Part| matches!(part, Part::Text(_) | Part::Reasoning(_));
+        answer.finish.reason == FinishReason::Stop
+            && answer.message.content.iter().all(is_said)
+            && !answer.text().trim().is_empty()
+            && (answer.steps.is_empty() || self.cache.tool_answers)
+    }
+}
+
+/// Searches a space.
+async fn search(index: Arc<index::Index>, vector: Vec<f32>, threshold: f32) -> Vec<Match> {
+    if index.len() <= SEARCHED_IN_PLACE {
+        return index.nearest(&vector, threshold, CANDIDATES);
+    }
+    let work = move || index.nearest(&vector, threshold, CANDIDATES);
+    tokio::task::spawn_blocking(work).await.unwrap_or_default()
+}
+
+pub(super) use replay::{kept_stream, replayed_stream};

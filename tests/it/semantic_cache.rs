@@ -1,0 +1,473 @@
+//! Answers from earlier questions: what is shared, with whom, and what never is; and how well
+//! questions are told apart.
+
+use self::routes::app;
+use ember::base::clock::ManualClock;
+use ember::llm::events::{CacheHit, EventBus, RequestStart, StreamStart};
+use ember::llm::{
+    Budget, ChatEvent, ChatRequest, ChatResponse, Client, Embedder, Embeddings, Error, ErrorKind,
+    FakeProvider, FakeReply, FinishReason, Message, Part, Reservation, Role, SemanticCache, Usage,
+};
+use ember::prelude::{millis, secs, tool};
+use ember::testing::{NgramEmbedder, TestClient, TestResponse};
+use ember_tests::in_no_time;
+use futures_util::future::join_all;
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+mod labelled;
+
+const RESET: &str = "How do I reset my password?";
+const RESET_AGAIN: &str = "how can I reset my password";
+
+fn cache() -> SemanticCache {
+    SemanticCache::new(NgramEmbedder::new()).threshold(0.6)
+}
+
+/// Answers with how often it was asked.
+fn counting() -> FakeProvider {
+    let asked = AtomicUsize::new(0);
+    FakeProvider::new().respond(move |_| {
+        let number = asked.fetch_add(1, Ordering::SeqCst);
+        FakeReply::new()
+            .text(format!("answer {number} in some more words than one"))
+            .usage(Usage::new(7, 8))
+    })
+}
+
+async fn ask(
+    client: &Client,
+    request: impl Into<ChatRequest>,
+    streamed: bool,
+) -> Result<ChatResponse, Error> {
+    match streamed {
+        true => client.stream(request).await?.collect().await,
+        false => client.complete(request).await,
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_means_the_same_is_answered_alike_in_both_forms() {
+    for (first, second) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (fake, cache) = (counting(), cache());
+        let client = Client::new(fake.clone()).semantic_cache(cache.clone());
+        let original = ask(&client, RESET, first).await.unwrap();
+        assert_eq!(original.cached, None);
+        for (question, least, most) in [(RESET, 1.0, 1.0), (RESET_AGAIN, 0.6, 0.999)] {
+            let again = ask(&client, question, second).await.unwrap();
+            assert_eq!(again.message, original.message);
+            let cached = again.cached.unwrap();
+            assert!((least..=most).contains(&cached.similarity), "{cached:?}");
+            assert_eq!(
+                (again.usage, cached.saved),
+                (Some(Usage::new(0, 0)), Some(Usage::new(7, 8)))
+            );
+        }
+        assert_eq!(fake.requests().len(), 1);
+        let stats = cache.stats();
+        assert_eq!((stats.exact_hits, stats.semantic_hits, stats.misses), (1, 1, 1));
+        assert_eq!(client.usage().total_requests(), 1, "what is replayed is not billed");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_answer_is_streamed_in_pieces() {
+    let client = Client::new(FakeProvider::new().text("word ".repeat(40))).semantic_cache(cache());
+    client.ask(RESET).await.unwrap();
+    let mut stream = client.stream(RESET_AGAIN).await.unwrap();
+    let mut events = Vec::new();
+    while let Some(event) = stream.next().await {
+        events.push(event.unwrap());
+    }
+    let texts = events.iter().filter(|event| matches!(event, ChatEvent::Text(_))).count();
+    assert!(texts > 4, "{events:?}");
+    let cached = events.iter().position(|event| matches!(event, ChatEvent::Cached(_)));
+    assert_eq!(cached, Some(1), "before the text");
+    let pieces = client.stream_text(RESET).await.unwrap();
+    let text: String = futures_util::TryStreamExt::try_collect(pieces).await.unwrap();
+    assert_eq!(text, "word ".repeat(40));
+}
+
+#[tokio::test]
+async fn what_differs_is_asked_anew() {
+    for streamed in [false, true] {
+        let (fake, cache) = (counting(), cache());
+        let client = Client::new(fake.clone()).semantic_cache(cache.clone());
+        let history = |before: &str| {
+            ChatRequest::new([
+                Message::user(before),
+                Message::assistant("Yes."),
+                Message::user(RESET),
+            ])
+        };
+        let image = Part::Media(ember::llm::Media::image_url("https://example.com/a.png"));
+        let requests: Vec<ChatRequest> = vec![
+            RESET.into(),
+            "How do I not reset my password?".into(),
+            "How do I reset my 2 passwords?".into(),
+            ChatRequest::from(RESET).system("Be brief."),
+            ChatRequest::from(RESET).model("large"),
+            ChatRequest::from(RESET).temperature(0.1),
+            history("Is it hot?"),
+            history("Is it cold?"),
+            Message::new(Role::User, [Part::text(RESET), image]).into(),
+        ];
+        for request in &requests {
+            assert_eq!(ask(&client, request.clone(), streamed).await.unwrap().cached, None);
+        }
+        for request in &requests {
+            let again = ask(&client, request.clone(), streamed).await.unwrap();
+            assert_eq!(again.cached.unwrap().similarity, 1.0, "{request:?}");
+        }
+        assert_eq!(fake.requests().len(), requests.len());
+        assert!(cache.stats().guarded >= 2, "a negation, a number");
+    }
+}
+
+/// Counts what it is told.
+#[tool]
+async fn book(seats: u32) -> String {
+    format!("{seats} seats are booked")
+}
+
+#[tokio::test]
+async fn what_is_incomplete_refused_or_done_by_tools_is_not_kept() {
+    for streamed in [false, true] {
+        let booking = || FakeReply::new().tool_call("book", json!({"seats": 2}));
+        let replies: [(Vec<FakeReply>, bool); 6] = [
+            (vec![FakeReply::new().text("cut").finish(FinishReason::Length)], false),
+            (vec![FakeReply::new().text("x").finish(FinishReason::ContentFilter)], false),
+            (vec![FakeReply::new().event(ChatEvent::Refusal("No.".into()))], false),
+            (
+                vec![FakeReply::new().text("half").fail_after(1, ErrorKind::Overloaded, "busy")],
+                false,
+            ),
+            (vec![booking(), FakeReply::new().text("Booked.")], false),
+            (vec![booking(), FakeReply::new().text("Booked.")], true),
+        ];
+        for (replies, allowed) in replies {
+            let rounds = replies.len();
+            let fake =
+                replies.into_iter().fold(FakeProvider::new().text("fine"), FakeProvider::reply);
+            let cache = if allowed { cache().keep_tool_answers() } else { cache() };
+            let client = Client::new(fake.clone()).tools([book {}]).semantic_cache(cache.clone());
+            let _ = ask(&client, RESET, streamed).await;
+            assert_eq!(cache.stats().entries, usize::from(allowed));
+            let again = ask(&client, RESET_AGAIN, streamed).await.unwrap();
+            assert_eq!(again.cached.is_some(), allowed);
+            assert_eq!(again.text(), if allowed { "Booked." } else { "fine" });
+            assert_eq!(fake.requests().len(), rounds + usize::from(!allowed));
+        }
+    }
+}
+
+/// Lets one request pass.
+struct Once(Arc<AtomicUsize>);
+
+struct Nothing;
+
+impl Reservation for Nothing {
+    fn used(&mut self, _tokens: u64) {}
+}
+
+impl Budget for Once {
+    fn reserve(&self, _request: &mut ChatRequest) -> Result<Box<dyn Reservation>, Error> {
+        match self.0.fetch_add(1, Ordering::SeqCst) {
+            0 => Ok(Box::new(Nothing)),
+            _ => Err(Error::new(ErrorKind::BudgetExceeded, "no more")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hit_asks_no_budget_and_is_the_only_thing_told() {
+    for streamed in [false, true] {
+        let (bus, asked) = (EventBus::new(), Arc::new(AtomicUsize::new(0)));
+        let (hits, starts) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let count = |counter: &Arc<AtomicUsize>| {
+            let counter = counter.clone();
+            move || {
+                counter.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let (hit, request, stream) = (count(&hits), count(&starts), count(&starts));
+        let _ = bus.on(move |event: &CacheHit| {
+            assert!(event.response.cached.is_some() && event.request.messages.len() == 1);
+            hit();
+        });
+        let _ = bus.on(move |_: &RequestStart| request());
+        let _ = bus.on(move |_: &StreamStart| stream());
+        let client = Client::builder().provider(counting()).events(bus).build().unwrap();
+        let client = client.budget(Once(asked.clone())).semantic_cache(cache());
+        for question in [RESET, RESET_AGAIN, RESET] {
+            ask(&client, question, streamed).await.unwrap();
+        }
+        let counts = [&asked, &hits, &starts].map(|counter| counter.load(Ordering::SeqCst));
+        assert_eq!(counts, [1, 2, 1]);
+        let refused = ask(&client, "Why is the sky blue?", streamed).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::BudgetExceeded);
+    }
+}
+
+/// Fails, or never answers.
+struct Broken {
+    hangs: bool,
+}
+
+impl Embedder for Broken {
+    fn name(&self) -> &str {
+        "broken"
+    }
+
+    async fn embed<T: AsRef<str> + Sync>(&self, _texts: &[T]) -> Result<Embeddings, Error> {
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        Err(Error::new(ErrorKind::Overloaded, "busy"))
+    }
+}
+
+#[tokio::test]
+async fn an_embedder_that_fails_or_hangs_costs_no_answer() {
+    for (hangs, streamed) in [(false, false), (false, true), (true, false), (true, true)] {
+        let hands = ManualClock::new();
+        let cache =
+            SemanticCache::new(Broken { hangs }).embed_timeout(millis(500)).clock(hands.clock());
+        let client = Client::new(counting()).semantic_cache(cache.clone());
+        let (answer, took) = in_no_time(&hands, ask(&client, RESET, streamed)).await;
+        assert!(answer.unwrap().cached.is_none());
+        assert!((took >= millis(500)) == hangs && took < secs(1), "{took:?}");
+        assert_eq!(cache.stats().embedding_failures, 1);
+        let again = ask(&client, RESET, streamed).await.unwrap();
+        assert!(again.cached.is_some(), "an equal question needs no vector");
+    }
+}
+
+#[tokio::test]
+async fn equal_questions_at_the_same_time_are_one_call() {
+    for streamed in [false, true] {
+        let hands = ManualClock::new();
+        let slow = |reply: FakeReply| reply.delay(secs(1)).clock(hands.clock());
+        let failure = FakeReply::new().text("a b").fail_after(1, ErrorKind::Overloaded, "busy");
+        let fake =
+            FakeProvider::new().reply(slow(FakeReply::new().text("once"))).reply(slow(failure));
+        let client = Client::new(fake.clone()).semantic_cache(cache().clock(hands.clock()));
+        let all = |question: &'static str| {
+            join_all((0..8).map(|index| ask(&client, question, streamed ^ (index % 3 == 2))))
+        };
+        let (answers, _) = in_no_time(&hands, all(RESET)).await;
+        let fresh =
+            answers.iter().filter(|answer| answer.as_ref().unwrap().cached.is_none()).count();
+        assert_eq!((fresh, fake.requests().len()), (1, 1));
+        let (failures, _) = in_no_time(&hands, all("Why is the sky blue?")).await;
+        assert!(
+            failures
+                .iter()
+                .all(|failure| failure.as_ref().unwrap_err().kind() == ErrorKind::Overloaded)
+        );
+        assert_eq!(fake.requests().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn an_abandoned_stream_keeps_nothing_and_leaves_the_turn_to_another() {
+    let (fake, cache) = (counting(), cache());
+    let client = Client::new(fake.clone()).semantic_cache(cache.clone());
+    let mut stream = client.stream(RESET).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    drop(stream);
+    assert_eq!(cache.stats().entries, 0);
+    assert!(client.complete(RESET).await.unwrap().cached.is_none());
+    assert_eq!(fake.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn answers_expire_and_make_room() {
+    let hands = ManualClock::new();
+    let cache = cache().ttl(secs(60)).max_entries(2).clock(hands.clock());
+    let client = Client::new(counting()).semantic_cache(cache.clone());
+    client.ask(RESET).await.unwrap();
+    hands.advance(secs(59));
+    assert!(client.complete(RESET_AGAIN).await.unwrap().cached.is_some());
+    hands.advance(secs(1));
+    assert!(client.complete(RESET_AGAIN).await.unwrap().cached.is_none());
+    for question in ["Why is the sky blue?", "Who wrote Hamlet?"] {
+        client.ask(question).await.unwrap();
+    }
+    assert_eq!(cache.stats().entries, 2);
+    assert!(client.complete(RESET_AGAIN).await.unwrap().cached.is_none(), "it made room");
+    cache.clear();
+    assert_eq!((cache.stats().entries, cache.stats().bytes), (0, 0));
+}
+
+/// A vector of few dimensions, for many questions.
+struct Narrow;
+
+impl Embedder for Narrow {
+    fn name(&self) -> &str {
+        "narrow"
+    }
+
+    async fn embed<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Embeddings, Error> {
+        let vector = |text: &str| -> Vec<f32> {
+            let number: f32 = text.split(' ').next_back().unwrap().parse().unwrap();
+            let angle = number / 5_000.0 * std::f32::consts::TAU;
+            vec![angle.cos(), angle.sin()]
+        };
+        Ok(Embeddings::new(texts.iter().map(|text| vector(text.as_ref())).collect()))
+    }
+}
+
+#[tokio::test]
+async fn a_large_space_is_searched_beside_the_worker() {
+    // An angle of a 5,000th turn is 1 - 8e-7.
+    let cache = SemanticCache::new(Narrow).threshold(0.999_999_5).without_guards();
+    let client = Client::new(counting()).semantic_cache(cache.clone());
+    for number in 0..4_300 {
+        assert!(client.complete(format!("question {number}")).await.unwrap().cached.is_none());
+    }
+    let near = client.complete("another 4200").await.unwrap();
+    assert!(near.text().starts_with("answer 4200 ") && near.cached.is_some(), "{near:?}");
+    assert_eq!(cache.stats().semantic_hits, 1);
+}
+
+/// In a module of its own, so that the application has these routes and no others.
+mod routes {
+    use super::cache;
+    use ember::llm::{Client, SemanticCache, Sharing};
+    use ember::prelude::{
+        ConversationContext, Middleware, Next, Request, Response, TokenStream, ai_route,
+    };
+    use ember::testing::TestClient;
+    use ember::web::Principal;
+    use std::sync::LazyLock;
+
+    /// The caches of the routes; a test with routes of its own has a caller of its own.
+    static ANSWERS: LazyLock<SemanticCache> = LazyLock::new(cache);
+    static OPEN: LazyLock<SemanticCache> = LazyLock::new(|| cache().sharing(Sharing::Anonymous));
+
+    #[ai_route("/cached", semantic_cache = ANSWERS.clone())]
+    async fn cached(
+        conversation: ConversationContext,
+        message: String,
+    ) -> ember::Result<TokenStream> {
+        conversation.stream(message).await
+    }
+
+    #[ai_route("/cached-whole", semantic_cache = ANSWERS.clone())]
+    async fn cached_whole(
+        mut conversation: ConversationContext,
+        message: String,
+    ) -> ember::Result<String> {
+        conversation.ask(message).await
+    }
+
+    #[ai_route("/open", semantic_cache = OPEN.clone(), token_limits = ember::TokenLimits::per_day(300))]
+    async fn open(client: Client, message: String) -> ember::Result<String> {
+        Ok(client.ask(message).await?)
+    }
+
+    #[ai_route("/plain")]
+    async fn plain(client: Client, message: String) -> ember::Result<String> {
+        Ok(client.ask(message).await?)
+    }
+
+    /// Authenticates whoever says who they are.
+    struct Trusting;
+
+    impl Middleware for Trusting {
+        async fn handle(&self, mut request: Request, next: Next) -> Response {
+            let name = request.headers().get("x-user").and_then(|name| name.to_str().ok());
+            if let Some(principal) = name.map(Principal::new) {
+                request.extensions_mut().insert(principal);
+            }
+            next.run(request).await
+        }
+    }
+
+    pub(super) fn app(client: Client) -> TestClient {
+        TestClient::new(ember::app!().client(client).middleware(Trusting).build().unwrap())
+    }
+}
+
+async fn post(app: &TestClient, target: &str, user: &str, message: &'static str) -> TestResponse {
+    let request = app.post(target).body(message);
+    let request = if user.is_empty() { request } else { request.header("x-user", user) };
+    request.send().await
+}
+
+fn told(response: &TestResponse) -> String {
+    response.header("x-semantic-cache").unwrap_or("-").to_owned()
+}
+
+#[tokio::test]
+async fn a_route_tells_what_came_of_it_and_keeps_callers_apart() {
+    let fake = counting();
+    let app = app(Client::new(fake.clone()));
+    for (target, user, other) in [("/cached", "ada", "eve"), ("/cached-whole", "bob", "mallory")] {
+        let first = post(&app, target, user, RESET).await;
+        assert_eq!(told(&first), "miss");
+        let text = first.text().await;
+        let again = post(&app, target, user, RESET_AGAIN).await;
+        let header = told(&again);
+        assert!(header.starts_with("hit; similarity=0."), "{header}");
+        let again = again.text().await;
+        let tokens = |text: &str| text.replace("data: ", "").replace("\n\n", "");
+        assert_eq!(tokens(&again), tokens(&text), "in other pieces");
+        assert_eq!(told(&post(&app, target, user, RESET).await), "hit; similarity=1.00");
+        let others = post(&app, target, other, RESET).await;
+        assert_eq!(told(&others), "miss", "what one has asked is not found out by another");
+        others.text().await;
+        for _ in 0..2 {
+            let unknown = post(&app, target, "", RESET).await;
+            assert_eq!(told(&unknown), "skip; reason=anonymous");
+            unknown.text().await;
+        }
+    }
+    assert_eq!(fake.requests().len(), 8);
+}
+
+#[tokio::test]
+async fn callers_that_are_not_known_share_only_where_the_route_says_so() {
+    let fake = counting();
+    let app = app(Client::new(fake.clone()));
+    let left = |response: &TestResponse| response.header("ratelimit-remaining").unwrap().to_owned();
+    let first = post(&app, "/open", "", RESET).await;
+    let second = post(&app, "/open", "", RESET_AGAIN).await;
+    assert_eq!(told(&first), "miss");
+    assert!(told(&second).starts_with("hit; "));
+    assert_eq!(left(&first), left(&second), "a hit takes nothing from the limit");
+    assert_eq!(told(&post(&app, "/open", "carol", RESET).await), "miss", "a known one has its own");
+    assert_eq!(told(&post(&app, "/plain", "carol", RESET).await), "-");
+}
+
+#[tokio::test]
+async fn the_cache_of_the_applications_client_is_each_callers_own_as_well() {
+    let client = Client::new(counting()).semantic_cache(cache());
+    client.ask(RESET).await.unwrap();
+    let app = app(client);
+    for user in ["ada", "eve"] {
+        assert_eq!(told(&post(&app, "/plain", user, RESET).await), "miss");
+        assert_eq!(told(&post(&app, "/plain", user, RESET).await), "hit; similarity=1.00");
+    }
+    assert_eq!(told(&post(&app, "/plain", "", RESET).await), "skip; reason=anonymous");
+}
+
+mod wrong {
+    use super::{NgramEmbedder, SemanticCache};
+    use ember::prelude::*;
+
+    #[ai_route("/wrong", semantic_cache = SemanticCache::new(NgramEmbedder::new()).threshold(92.0))]
+    async fn wrong(client: Client, message: String) -> ember::Result<String> {
+        Ok(client.ask(message).await?)
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_are_refused_at_start_up() {
+        let client = Client::new(ember::testing::FakeProvider::new());
+        let refused = ember::app!().client(client).build().unwrap_err().to_string();
+        assert!(refused.contains("above 0 and at most 1, not 92"), "{refused}");
+        assert!(refused.contains("semantic_cache.rs"), "{refused}");
+    }
+}
