@@ -6,13 +6,15 @@ use ember::base::clock::ManualClock;
 use ember::llm::events::{CacheHit, EventBus, RequestStart, StreamStart};
 use ember::llm::{
     Budget, ChatEvent, ChatRequest, ChatResponse, Client, Embedder, Embeddings, Error, ErrorKind,
-    FakeProvider, FakeReply, FinishReason, Message, Part, Reservation, Role, SemanticCache, Usage,
+    FakeProvider, FakeReply, FinishReason, Message, Part, Plan, Reservation, Role, SemanticCache,
+    Spent, Usage,
 };
 use ember::prelude::{millis, secs, tool};
 use ember::testing::{NgramEmbedder, TestClient, TestResponse};
 use ember_tests::in_no_time;
 use futures_util::future::join_all;
 use serde_json::json;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -168,11 +170,13 @@ struct Once(Arc<AtomicUsize>);
 struct Nothing;
 
 impl Reservation for Nothing {
-    fn used(&mut self, _tokens: u64) {}
+    fn used(&mut self, _spent: &Spent) -> ControlFlow<Error> {
+        ControlFlow::Continue(())
+    }
 }
 
 impl Budget for Once {
-    fn reserve(&self, _request: &mut ChatRequest) -> Result<Box<dyn Reservation>, Error> {
+    fn reserve(&self, _plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
         match self.0.fetch_add(1, Ordering::SeqCst) {
             0 => Ok(Box::new(Nothing)),
             _ => Err(Error::new(ErrorKind::BudgetExceeded, "no more")),
