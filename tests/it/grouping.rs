@@ -195,14 +195,14 @@ fn what_contradicts_itself_is_found_at_the_start() {
 mod limited {
     use ember::prelude::*;
 
-    blueprint! { prefix = "/limited", limits = RouteLimits::new().max_body_size(4).timeout(millis(20)) }
+    blueprint! { prefix = "/limited", limits = RouteLimits::new().max_body_size(4).timeout(millis(200)) }
 
     #[post("/small")]
     async fn small(body: String) -> String {
         body
     }
 
-    #[post("/large", limits = RouteLimits::new().max_body_size(8 << 20).in_memory_threshold(8))]
+    #[post("/large", limits = RouteLimits::new().max_body_size(8 << 20).in_memory_threshold(8).timeout(secs(30)))]
     async fn large(body: BufferedBody) -> String {
         format!("{} {}", body.len(), body.is_in_memory())
     }
