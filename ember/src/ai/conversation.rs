@@ -45,7 +45,7 @@ const HOLD: Duration = Duration::from_secs(10);
 /// conversation. While nobody is authenticated, an id of another form is therefore not taken,
 /// unless there is a conversation of that id already: a new one is issued in its place, and it is
 /// the id in the response that counts. A guessable id, or one that somebody else has planted,
-/// would let others read along. Under a [`Principal`] every id will do: it is worth nothing to
+/// would let others read along. Under a [`Principal`](crate::Principal) every id will do: it is worth nothing to
 /// anybody else.
 ///
 /// The conversation is held while the turn lasts: turns follow one another. A turn that fails
