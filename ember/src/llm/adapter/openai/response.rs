@@ -2,7 +2,7 @@
 //!
 //! Every member is optional and every enumeration open: compatible servers leave out and add.
 
-use crate::llm::adapter::{CallIds, Failure};
+use crate::llm::adapter::{CallIds, Failure, WireText};
 use crate::llm::chat::{ChatResponse, Finish, FinishReason, mark_truncated};
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::message::{Message, Part, Reasoning, Role, ToolCall};
@@ -28,13 +28,14 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
     let choice = choices.into_iter().min_by_key(|choice| choice.index.unwrap_or(0));
     let Choice { message, finish_reason, .. } =
         choice.ok_or_else(|| decode("the answer holds no choice"))?;
-    let message = message.unwrap_or_default();
+    let mut message = message.unwrap_or_default();
     let mut content = Vec::new();
-    let reasoning = message.reasoning().chain(message.content.thoughts()).collect::<String>();
+    let mut reasoning = message.take_reasoning().unwrap_or_default();
+    reasoning.extend(message.content.thoughts());
     if !reasoning.is_empty() {
         content.push(Part::Reasoning(Reasoning::new(reasoning)));
     }
-    let text = message.content.texts().collect::<String>();
+    let text = message.content.into_texts().collect::<String>();
     if !text.is_empty() {
         content.push(Part::text(text));
     }
@@ -54,9 +55,9 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
 #[derive(Deserialize)]
 struct Completion<'a> {
     #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
+    id: Option<WireText<'a>>,
     #[serde(borrow)]
-    model: Option<Cow<'a, str>>,
+    model: Option<WireText<'a>>,
     #[serde(borrow)]
     choices: Option<Vec<Choice<'a>>>,
     usage: Option<WireUsage>,
@@ -70,7 +71,7 @@ struct Choice<'a> {
     #[serde(borrow)]
     message: Option<WireMessage<'a>>,
     #[serde(borrow)]
-    finish_reason: Option<Cow<'a, str>>,
+    finish_reason: Option<WireText<'a>>,
 }
 
 /// The message of an answer, or what a chunk adds to it.
@@ -79,20 +80,20 @@ pub(super) struct WireMessage<'a> {
     #[serde(borrow, default)]
     pub(super) content: Content<'a>,
     #[serde(borrow)]
-    pub(super) refusal: Option<Cow<'a, str>>,
+    pub(super) refusal: Option<WireText<'a>>,
     #[serde(borrow)]
-    reasoning_content: Option<Cow<'a, str>>,
+    reasoning_content: Option<WireText<'a>>,
     #[serde(borrow)]
-    reasoning: Option<Cow<'a, str>>,
+    reasoning: Option<WireText<'a>>,
     #[serde(borrow)]
     pub(super) tool_calls: Option<Vec<WireCall<'a>>>,
 }
 
 impl WireMessage<'_> {
     /// DeepSeek's name for the reasoning, or vLLM's; some servers send both, with the same text.
-    pub(super) fn reasoning(&self) -> impl Iterator<Item = &str> {
-        let mut names = [&self.reasoning_content, &self.reasoning].into_iter().flatten();
-        names.find(|text| !text.is_empty()).map(AsRef::as_ref).into_iter()
+    pub(super) fn take_reasoning(&mut self) -> Option<String> {
+        let names = [self.reasoning_content.take(), self.reasoning.take()].into_iter().flatten();
+        names.map(WireText::into_owned).find(|text| !text.is_empty())
     }
 }
 
@@ -111,14 +112,15 @@ pub(super) enum ContentPart {
 }
 
 impl Content<'_> {
-    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+    /// The texts, each of which the caller may keep as it is.
+    pub(super) fn into_texts(self) -> impl Iterator<Item = String> {
         let (text, parts) = match self {
-            Self::Nothing => (None, &[][..]),
-            Self::Text(text) => (Some(text.as_ref()), &[][..]),
-            Self::Parts(parts) => (None, &parts[..]),
+            Self::Nothing => (None, Vec::new()),
+            Self::Text(text) => (Some(text.into_owned()), Vec::new()),
+            Self::Parts(parts) => (None, parts),
         };
-        text.into_iter().chain(parts.iter().filter_map(|part| match part {
-            ContentPart::Text(text) => Some(text.as_str()),
+        text.into_iter().chain(parts.into_iter().filter_map(|part| match part {
+            ContentPart::Text(text) => Some(text),
             ContentPart::Thought(_) => None,
         }))
     }
@@ -188,7 +190,7 @@ impl<'de> Visitor<'de> for ContentVisitor {
 pub(super) struct WireCall<'a> {
     pub(super) index: Option<u64>,
     #[serde(borrow)]
-    pub(super) id: Option<Cow<'a, str>>,
+    pub(super) id: Option<WireText<'a>>,
     #[serde(borrow)]
     function: Option<WireFunction<'a>>,
     /// What a tool of the type `custom` is called with.
@@ -199,7 +201,7 @@ pub(super) struct WireCall<'a> {
 #[derive(Default, Deserialize)]
 struct WireFunction<'a> {
     #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
+    name: Option<WireText<'a>>,
     /// A custom tool has an input, which is any text.
     #[serde(borrow, alias = "input")]
     arguments: Option<&'a RawValue>,
@@ -304,8 +306,9 @@ pub(super) fn in_band(provider: &str, error: &RawValue) -> Error {
     Failure::of(&serde_json::json!({"error": value})).into_error(provider, None)
 }
 
-fn named(name: Option<Cow<'_, str>>) -> Option<String> {
-    name.filter(|name| !name.is_empty()).map(Cow::into_owned)
+/// A name that says something.
+pub(super) fn named(name: Option<WireText<'_>>) -> Option<String> {
+    name.filter(|name| !name.is_empty()).map(WireText::into_owned)
 }
 
 #[cfg(test)]
