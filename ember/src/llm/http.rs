@@ -198,12 +198,10 @@ impl<D: EventDecoder> Stream for EventStream<D> {
             }
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
             match body.poll_data(context) {
-                // A service that never lets us wait must end as well.
-                Poll::Ready(Some(Ok(_))) if self.patience.is_over() => {
-                    let error = self.patience.total_reached();
-                    self.end(Err(error));
-                }
-                Poll::Ready(Some(Ok(bytes))) => self.read(&bytes),
+                Poll::Ready(Some(Ok(bytes))) => match self.patience.note_bytes() {
+                    Ok(()) => self.read(&bytes),
+                    Err(error) => self.end(Err(error)),
+                },
                 Poll::Ready(Some(Err(error))) => self.end(Err(error)),
                 Poll::Ready(None) => self.end(Ok(())),
                 Poll::Pending => {
@@ -219,7 +217,6 @@ impl<D: EventDecoder> Stream for EventStream<D> {
 impl<D: EventDecoder> EventStream<D> {
     fn read(&mut self, bytes: &[u8]) {
         let Self { frames, decoder, ready, failure, patience, .. } = self;
-        patience.note_bytes();
         let outcome = frames.decode(bytes, |frame| {
             let finished = matches!(ready.back(), Some(ChatEvent::Finish(_)));
             if let Frame::Event { data, .. } = frame
@@ -275,11 +272,21 @@ impl Patience {
         Self { timeouts, deadline, last: Instant::now(), begun: false, timer: None }
     }
 
-    fn note_bytes(&mut self) {
+    /// Bytes have come.
+    ///
+    /// # Errors
+    /// When the whole exchange has taken too long: a service that never lets us wait must end as well.
+    fn note_bytes(&mut self) -> Result<(), Error> {
+        // One look at the clock for both, as bytes come often.
+        let now = Instant::now();
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(self.total_reached());
+        }
         // Until the first event, only that counts: comments could keep a stream alive for ever.
         if self.begun {
-            self.last = Instant::now();
+            self.last = now;
         }
+        Ok(())
     }
 
     fn note_event(&mut self) {
@@ -287,11 +294,6 @@ impl Patience {
             self.begun = true;
             self.last = Instant::now();
         }
-    }
-
-    /// Tells whether the whole exchange has taken too long.
-    fn is_over(&self) -> bool {
-        self.deadline.is_some_and(|deadline| deadline <= Instant::now())
     }
 
     fn total_reached(&self) -> Error {
@@ -310,10 +312,16 @@ impl Patience {
             return Poll::Pending;
         };
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        if timer.deadline() != due {
+        if timer.deadline() > due {
             timer.as_mut().reset(due);
         }
         ready!(timer.as_mut().poll(context));
+        // Every event puts the end off. A timer that is set for an earlier one is set anew when it
+        // fires, and not as often as events come.
+        while timer.deadline() < due {
+            timer.as_mut().reset(due);
+            ready!(timer.as_mut().poll(context));
+        }
         Poll::Ready(match Some(due) == self.deadline {
             true => self.total_reached(),
             false => late(limit, what),

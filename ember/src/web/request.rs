@@ -72,7 +72,7 @@ impl Request {
     /// [`Request::from`].
     pub fn into_http(self) -> http::Request<Body> {
         let RequestParts { mut head, state, matched, matched_by, remote, changes } = self.parts;
-        let matched_by = matched_by.unwrap_or_else(|| head.uri.clone());
+        let matched_by = matched_by.map_or_else(|| head.uri.clone(), |uri| *uri);
         head.extensions.insert(Known { state, matched, matched_by, remote, changes });
         http::Request::from_parts(head, self.body)
     }
@@ -99,7 +99,7 @@ impl<B: Into<Body>> From<http::Request<B>> for Request {
         let (mut head, body) = request.into_parts();
         let parts = match head.extensions.remove::<Known>() {
             Some(Known { state, matched, matched_by, remote, changes }) => {
-                let matched_by = (matched_by != head.uri).then_some(matched_by);
+                let matched_by = (matched_by != head.uri).then(|| Box::new(matched_by));
                 RequestParts { head, state, matched, matched_by, remote, changes }
             }
             None => RequestParts::new(head, Arc::default(), Match::default(), None),
@@ -129,8 +129,9 @@ pub struct RequestParts {
     head: http::request::Parts,
     state: Arc<AppState>,
     matched: Match,
-    /// The target by which the route was found, where somebody has changed the target since.
-    matched_by: Option<Uri>,
+    /// The target by which the route was found, where somebody has changed the target since. That is
+    /// rare, and each move of a request is a copy.
+    matched_by: Option<Box<Uri>>,
     remote: Option<SocketAddr>,
     changes: Option<ResponseChanges>,
 }
@@ -353,7 +354,7 @@ impl RequestParts {
 
     fn raw_param(&self, index: usize) -> Option<&str> {
         let (start, end) = *self.matched.parameters.get(index)?;
-        let path = self.matched_by.as_ref().map_or(self.path(), Uri::path);
+        let path = self.matched_by.as_ref().map_or(self.path(), |uri| uri.path());
         path.get(usize::from(start)..usize::from(end))
     }
 }

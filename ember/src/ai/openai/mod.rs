@@ -79,8 +79,9 @@
 //! #[post("/v1/chat/completions")]
 //! async fn completions(client: Client, Json(body): Json<Value>) -> ember::Result<Response> {
 //!     let question = body["messages"][0]["content"].as_str().unwrap_or_default();
+//!     let model = body["model"].clone();
 //!     let frame = move |object: &str, choice: Value| {
-//!         json!({"id": "chatcmpl-1", "object": object, "created": 0, "model": body["model"], "choices": [choice]})
+//!         json!({"id": "chatcmpl-1", "object": object, "created": 0, "model": model, "choices": [choice]})
 //!     };
 //!     if body["stream"] != true {
 //!         let message = json!({"role": "assistant", "content": client.ask(question).await?});

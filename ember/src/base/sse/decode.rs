@@ -223,13 +223,9 @@ impl Decoder {
         if let Some(data) = data {
             let event = match &self.event[..] {
                 b"" => Cow::Borrowed("message"),
-                name => String::from_utf8_lossy(name),
+                name => text(name),
             };
-            on_frame(Frame::Event {
-                event: &event,
-                data: &String::from_utf8_lossy(data),
-                id: &self.last_id,
-            });
+            on_frame(Frame::Event { event: &event, data: &text(data), id: &self.last_id });
         }
         self.data.clear();
         self.event.clear();
@@ -248,6 +244,15 @@ impl Decoder {
 impl Default for Decoder {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Bytes as text. Nearly all are, and telling that of all at once is many times as fast as the search
+/// for the ones that are not.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
     }
 }
 

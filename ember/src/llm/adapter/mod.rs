@@ -9,6 +9,8 @@ mod failure;
 mod call_ids;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 mod garbage;
+#[cfg(feature = "openai")]
+mod text;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 mod turns;
 #[cfg(feature = "anthropic")]
@@ -24,6 +26,8 @@ pub use call_ids::CallIds;
 pub use failure::{Failure, wait_hint};
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 use garbage::{Garbage, cut};
+#[cfg(feature = "openai")]
+use text::WireText;
 
 use super::chat::{ChatRequest, ChatResponse, Dropped};
 use super::embed::Embeddings;

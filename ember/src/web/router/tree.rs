@@ -1,6 +1,7 @@
 use super::RoutePath;
 use super::path::Segment;
 use crate::web::request::Match;
+use foldhash::fast::FixedState;
 use http::Method;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use smallvec::SmallVec;
@@ -31,7 +32,9 @@ pub(crate) struct Tree {
 
 #[derive(Debug, Default)]
 struct Node {
-    literals: HashMap<Box<str>, Node>,
+    /// The keys are the program's own, so none of them can be chosen to collide; what clients send is
+    /// only looked up.
+    literals: HashMap<Box<str>, Node, FixedState>,
     parameter: Option<Box<Node>>,
     rest: Option<Leaf>,
     leaf: Option<Leaf>,

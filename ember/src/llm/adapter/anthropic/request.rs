@@ -144,7 +144,10 @@ fn call_block(provider: &str, call: &ToolCall) -> Value {
     });
     let members = own(call.signature.as_ref(), provider).map(serde_json::from_str);
     if let (Some(Ok(Value::Object(members))), Value::Object(block)) = (members, &mut block) {
-        block.extend(members);
+        // What says which call it is stays ours: the result names it by the same id.
+        for (name, value) in members {
+            block.entry(name).or_insert(value);
+        }
     }
     block
 }

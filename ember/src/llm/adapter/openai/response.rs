@@ -3,7 +3,7 @@
 //! Every member is optional and every enumeration open: compatible servers leave out and add.
 
 use super::reasoning::{self, Kept};
-use crate::llm::adapter::{CallIds, Failure};
+use crate::llm::adapter::{CallIds, Failure, WireText};
 use crate::llm::chat::{ChatResponse, Finish, FinishReason, mark_truncated};
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::message::{Message, Part, Reasoning, Role, ToolCall};
@@ -38,7 +38,7 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
         let signature = kept.take_shown(provider);
         content.push(Part::Reasoning(Reasoning { text: reasoning, signature }));
     }
-    let text = message.content.texts().collect::<String>();
+    let text = message.content.into_texts().collect::<String>();
     if !text.is_empty() {
         content.push(Part::text(text));
     }
@@ -63,9 +63,9 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
 #[derive(Deserialize)]
 struct Completion<'a> {
     #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
+    id: Option<WireText<'a>>,
     #[serde(borrow)]
-    model: Option<Cow<'a, str>>,
+    model: Option<WireText<'a>>,
     #[serde(borrow)]
     choices: Option<Vec<Choice<'a>>>,
     usage: Option<WireUsage>,
@@ -79,7 +79,7 @@ struct Choice<'a> {
     #[serde(borrow)]
     message: Option<WireMessage<'a>>,
     #[serde(borrow)]
-    finish_reason: Option<Cow<'a, str>>,
+    finish_reason: Option<WireText<'a>>,
 }
 
 /// The message of an answer, or what a chunk adds to it.
@@ -88,11 +88,11 @@ pub(super) struct WireMessage<'a> {
     #[serde(borrow, default)]
     pub(super) content: Content<'a>,
     #[serde(borrow)]
-    pub(super) refusal: Option<Cow<'a, str>>,
+    pub(super) refusal: Option<WireText<'a>>,
     #[serde(borrow)]
-    reasoning_content: Option<Cow<'a, str>>,
+    reasoning_content: Option<WireText<'a>>,
     #[serde(borrow)]
-    reasoning: Option<Cow<'a, str>>,
+    reasoning: Option<WireText<'a>>,
     /// OpenRouter's, in which the same text stands once more.
     reasoning_details: Option<Value>,
     #[serde(borrow)]
@@ -104,7 +104,7 @@ impl WireMessage<'_> {
     /// Where there is neither, details or parts of the content may tell.
     pub(super) fn reasoning(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let mut names = [&self.reasoning_content, &self.reasoning].into_iter().flatten();
-        let named = names.find(|text| !text.is_empty()).map(|text| Cow::Borrowed(text.as_ref()));
+        let named = names.find(|text| !text.is_empty()).map(|text| Cow::Borrowed(&**text));
         let detailed =
             self.kept().filter(|_| named.is_none()).map(|value| reasoning::text(value).into());
         let detailed: Vec<_> = detailed.filter(|text: &Cow<'_, str>| !text.is_empty()).collect();
@@ -134,14 +134,26 @@ pub(super) enum ContentPart {
 }
 
 impl Content<'_> {
-    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+    /// The texts, each of which the caller may keep as it is.
+    /// Tells whether there is anything to read.
+    pub(super) fn has_text(&self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Text(text) => !text.is_empty(),
+            Self::Parts(parts) => {
+                parts.iter().any(|part| matches!(part, ContentPart::Text(text) if !text.is_empty()))
+            }
+        }
+    }
+
+    pub(super) fn into_texts(self) -> impl Iterator<Item = String> {
         let (text, parts) = match self {
-            Self::Nothing => (None, &[][..]),
-            Self::Text(text) => (Some(text.as_ref()), &[][..]),
-            Self::Parts(parts) => (None, &parts[..]),
+            Self::Nothing => (None, Vec::new()),
+            Self::Text(text) => (Some(text.into_owned()), Vec::new()),
+            Self::Parts(parts) => (None, parts),
         };
-        text.into_iter().chain(parts.iter().filter_map(|part| match part {
-            ContentPart::Text(text) => Some(text.as_str()),
+        text.into_iter().chain(parts.into_iter().filter_map(|part| match part {
+            ContentPart::Text(text) => Some(text),
             ContentPart::Thought(_) => None,
         }))
     }
@@ -205,7 +217,7 @@ impl<'de> Visitor<'de> for ContentVisitor {
 pub(super) struct WireCall<'a> {
     pub(super) index: Option<u64>,
     #[serde(borrow)]
-    pub(super) id: Option<Cow<'a, str>>,
+    pub(super) id: Option<WireText<'a>>,
     #[serde(borrow)]
     function: Option<WireFunction<'a>>,
     /// What a tool of the type `custom` is called with.
@@ -216,7 +228,7 @@ pub(super) struct WireCall<'a> {
 #[derive(Default, Deserialize)]
 struct WireFunction<'a> {
     #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
+    name: Option<WireText<'a>>,
     /// A custom tool has an input, which is any text.
     #[serde(borrow, alias = "input")]
     arguments: Option<&'a RawValue>,
@@ -338,8 +350,9 @@ pub(super) fn in_band(provider: &str, error: &RawValue) -> Error {
     Failure::of(&serde_json::json!({"error": value})).into_error(provider, None)
 }
 
-fn named(name: Option<Cow<'_, str>>) -> Option<String> {
-    name.filter(|name| !name.is_empty()).map(Cow::into_owned)
+/// A name that says something.
+pub(super) fn named(name: Option<WireText<'_>>) -> Option<String> {
+    name.filter(|name| !name.is_empty()).map(WireText::into_owned)
 }
 
 #[cfg(test)]

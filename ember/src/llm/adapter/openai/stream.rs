@@ -1,12 +1,12 @@
 use super::reasoning::Kept;
-use super::response::{WireMessage, WireUsage, finish, in_band};
-use crate::llm::adapter::{CallIds, EventDecoder, Garbage, cut};
+use super::response::{WireMessage, WireUsage, finish, in_band, named};
+use crate::llm::adapter::{CallIds, EventDecoder, Garbage, WireText, cut};
 use crate::llm::error::Error;
 use crate::llm::message::{Part, ToolCall};
 use crate::llm::stream::ChatEvent;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::borrow::Cow;
+use smallvec::SmallVec;
 use std::collections::VecDeque;
 
 /// Reads a streamed chat completion.
@@ -52,11 +52,11 @@ struct OpenCall {
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
+    id: Option<WireText<'a>>,
     #[serde(borrow)]
-    model: Option<Cow<'a, str>>,
+    model: Option<WireText<'a>>,
     #[serde(borrow)]
-    choices: Option<Vec<ChunkChoice<'a>>>,
+    choices: Option<SmallVec<[ChunkChoice<'a>; 1]>>,
     usage: Option<WireUsage>,
     /// Groq's place for the usage.
     x_groq: Option<Groq>,
@@ -70,7 +70,7 @@ struct ChunkChoice<'a> {
     #[serde(borrow)]
     delta: Option<WireMessage<'a>>,
     #[serde(borrow)]
-    finish_reason: Option<Cow<'a, str>>,
+    finish_reason: Option<WireText<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -127,16 +127,14 @@ impl ChunkDecoder {
     /// Tells id and model once. Azure's first chunk has neither.
     fn start(
         &mut self,
-        id: Option<Cow<'_, str>>,
-        model: Option<Cow<'_, str>>,
+        id: Option<WireText<'_>>,
+        model: Option<WireText<'_>>,
         out: &mut VecDeque<ChatEvent>,
     ) {
         if self.started {
             return;
         }
-        let known =
-            |name: Option<Cow<'_, str>>| name.filter(|name| !name.is_empty()).map(Cow::into_owned);
-        let (id, model) = (known(id), known(model));
+        let (id, model) = (named(id), named(model));
         if id.is_some() || model.is_some() {
             self.started = true;
             out.push_back(ChatEvent::Start { id, model });
@@ -150,14 +148,14 @@ impl ChunkDecoder {
             self.thinks = true;
             out.push_back(ChatEvent::Reasoning(text.into_owned()));
         }
-        let says = delta.content.texts().any(|text| !text.is_empty())
+        let says = delta.content.has_text()
             || delta.refusal.as_ref().is_some_and(|refusal| !refusal.is_empty())
             || delta.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
         if says {
             self.end_thoughts(out);
         }
-        let texts = delta.content.texts().filter(|text| !text.is_empty());
-        out.extend(texts.map(|text| ChatEvent::Text(text.to_owned())));
+        let texts = delta.content.into_texts().filter(|text| !text.is_empty());
+        out.extend(texts.map(ChatEvent::Text));
         if let Some(refusal) = delta.refusal.filter(|refusal| !refusal.is_empty()) {
             self.refused = true;
             out.push_back(ChatEvent::Refusal(refusal.into_owned()));

@@ -1,0 +1,65 @@
+//! Servers: the memory that a connection keeps, idle or with an open event stream.
+
+use crate::load::{Connection, Exchange};
+use crate::process::Measured;
+use crate::servers::{HELLO, PEERS};
+use crate::table::{self, median};
+use crate::{Options, Result};
+use nix::sys::resource::{Resource, getrlimit};
+
+/// How many connections are opened, unless the system allows fewer files.
+const CONNECTIONS: u64 = 10_000;
+
+pub(crate) async fn measure(options: &Options) -> Result {
+    let (files, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let connections = CONNECTIONS.min(files.saturating_sub(100));
+    let hello = Exchange::get("/hello", |body| body == HELLO.as_bytes());
+    let open = Exchange::get("/events/open", |_| true);
+    // KiB of the idle process, and then of each connection, idle and with a stream.
+    let mut figures = vec![Vec::new(); PEERS.len()];
+    for _ in 0..options.rounds {
+        for (peer, figures) in PEERS.iter().zip(&mut figures) {
+            let mut kept = [0.0; 2];
+            let mut alone = 0;
+            for (kept, exchange) in kept.iter_mut().zip([&hello, &open]) {
+                // A process of its own, as memory that was given back is not always gone.
+                let mut server = Measured::start(&["server", peer])?;
+                let address = server.address()?;
+                Connection::open(address).await?.exchange(&hello).await?;
+                alone = server.ask("used")?.resident;
+                let mut held = Vec::new();
+                for _ in 0..connections {
+                    let mut connection = Connection::open(address).await?;
+                    match std::ptr::eq(exchange, &open) {
+                        true => connection.subscribe(exchange).await?,
+                        false => drop(connection.exchange(exchange).await?),
+                    }
+                    held.push(connection);
+                }
+                let after = server.ask("used")?.resident;
+                *kept = after.saturating_sub(alone) as f64 / connections as f64;
+            }
+            figures.push((alone as f64, kept[0], kept[1]));
+        }
+    }
+    let of = |rounds: &[(f64, f64, f64)], pick: fn(&(f64, f64, f64)) -> f64| {
+        median(&rounds.iter().map(pick).collect::<Vec<_>>()).unwrap_or(f64::NAN)
+    };
+    let rows: Vec<_> = PEERS
+        .iter()
+        .zip(&figures)
+        .map(|(peer, rounds)| {
+            vec![
+                (*peer).to_owned(),
+                format!("{:.1}", of(rounds, |figures| figures.0) / 1024.0),
+                format!("{:.2}", of(rounds, |figures| figures.1)),
+                format!("{:.2}", of(rounds, |figures| figures.2)),
+            ]
+        })
+        .collect();
+    let columns = ["server", "idle process MiB", "idle connection KiB", "open event stream KiB"];
+    let title =
+        format!("Resident memory of each of {connections} connections ({} rounds)", options.rounds);
+    table::print(&title, &columns, &rows);
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! The same service, written with Ember and with each of its peers.
+//!
+//! | path | answer |
+//! | --- | --- |
+//! | `GET /hello` | a constant text |
+//! | `GET /json` | a small object, serialised each time |
+//! | `GET /users/{user}/posts/{post}` | both numbers, parsed and written again |
+//! | `POST /echo` | the JSON of the request, parsed into a struct and serialised again |
+//! | `GET /further/0` to `/further/199` | as `/hello`: routes that a table has to hold |
+//! | `GET /events/ready` | 1,000 events that are all there |
+//! | `GET /events/paced` | 1,000 events, each ready only when the one before has been taken |
+//! | `GET /events/open` | one event, and then silence |
+
+mod actix_web;
+mod axum;
+mod ember;
+mod hyper;
+mod poem;
+mod salvo;
+
+use crate::Result;
+use futures_util::{Stream, StreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+use std::net::TcpListener;
+
+/// The first is the floor.
+pub(crate) const PEERS: [&str; 6] = ["hyper", "ember", "axum", "actix-web", "salvo", "poem"];
+
+/// How many events a stream has.
+pub(crate) const EVENTS: usize = 1_000;
+
+/// How many routes there are beside those that are asked.
+const FURTHER: usize = 200;
+
+pub(crate) const HELLO: &str = "Hello, World!";
+
+/// Serves with one worker.
+pub(crate) fn serve(peer: &str, listener: TcpListener) -> Result {
+    match peer {
+        "hyper" => hyper::serve(listener),
+        "ember" => ember::serve(listener),
+        "axum" => axum::serve(listener),
+        "actix-web" => actix_web::serve(listener),
+        "salvo" => salvo::serve(listener),
+        "poem" => poem::serve(listener),
+        other => Err(format!("there is no server `{other}`").into()),
+    }
+}
+
+#[derive(Serialize)]
+struct Greeting {
+    message: &'static str,
+}
+
+const GREETING: Greeting = Greeting { message: HELLO };
+
+/// What is sent and comes back.
+#[derive(Serialize, Deserialize, ::ember::JsonSchema)]
+struct Order {
+    id: u64,
+    customer: String,
+    items: Vec<String>,
+    total: f64,
+}
+
+fn post_of(user: u64, post: u64) -> String {
+    format!("post {post} of user {user}")
+}
+
+/// The data of an event.
+pub(crate) fn token(number: usize) -> String {
+    format!("{{\"index\":{number},\"text\":\"token\"}}")
+}
+
+fn ready() -> impl Stream<Item = String> + Send + 'static {
+    stream::iter((0..EVENTS).map(token))
+}
+
+/// Another task makes the events, and the next one only when this one has waited for it.
+fn paced() -> impl Stream<Item = String> + Send + 'static {
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        for number in 0..EVENTS {
+            if sender.send(token(number)).await.is_err() {
+                break;
+            }
+        }
+    });
+    stream::poll_fn(move |context| receiver.poll_recv(context))
+}
+
+fn open() -> impl Stream<Item = String> + Send + 'static {
+    stream::iter([token(0)]).chain(stream::pending())
+}
+
+/// Runs a server on one thread.
+fn block_on(server: impl Future<Output = Result>) -> Result {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(server)
+}
+
+/// The listener as tokio wants it.
+fn listener(listener: TcpListener) -> Result<tokio::net::TcpListener> {
+    listener.set_nonblocking(true)?;
+    Ok(tokio::net::TcpListener::from_std(listener)?)
+}
