@@ -4,14 +4,17 @@
 use ember::base::sse::{Decoder, Frame};
 use ember::llm::layer::{Cost, CostConfig};
 use ember::llm::{
-    ChatEvent, Client, ErrorKind, FakeProvider, FakeReply, FinishReason, HttpProvider, Media,
-    Message, Part, ProviderConfig, Usage,
+    ChatEvent, Client, ErrorKind, FakeProvider, FakeReply, FinishReason, History, HttpProvider,
+    Media, MemorySessionStore, Message, Part, ProviderConfig, SessionChange, SessionQuery,
+    SessionStore, SessionSummary, Usage,
 };
 use ember::prelude::*;
 use ember::testing::{TestClient, TestResponse};
 use ember_tests::{Reply, Upstream};
 use futures_util::stream;
 use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::timeout;
 
 /// Adds two numbers.
@@ -57,6 +60,22 @@ async fn use_chat(
     messages: UiMessages,
 ) -> ember::Result<TokenStream> {
     conversation.stream(messages).await
+}
+
+/// Asks, and notes whether that went wrong.
+#[ai_route("/noted")]
+async fn noted(
+    mut conversation: ConversationContext,
+    messages: UiMessages,
+) -> ember::Result<String> {
+    match conversation.ask(messages).await {
+        Ok(answer) => Ok(answer),
+        Err(error) => {
+            conversation.note("failed", true);
+            conversation.save().await?;
+            Err(error)
+        }
+    }
 }
 
 #[ai_route("/stateless", tools = [add])]
@@ -648,5 +667,79 @@ async fn a_reader_who_leaves_calls_the_model_off_and_pays_for_what_was_used() {
         let totals = ledger.totals();
         assert_eq!(totals.total_requests(), 1, "{accept}");
         assert!(totals.total_output_tokens() >= 3 && totals.total_input_tokens() > 0, "{totals:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_fails_takes_nothing_back() {
+    let fake = FakeProvider::new()
+        .reply(FakeReply::new().text("First"))
+        .reply(FakeReply::error(ErrorKind::Overloaded, "busy"));
+    let app = app(&fake);
+    post(&app, "/ask", "", "Hi").await.text().await;
+    let question = json!({"id": "m", "role": "user", "parts": [{"type": "text", "text": "Hi"}]});
+    let body = json!({"id": "x", "messages": [question], "trigger": "regenerate-message"});
+    let failed = app.post("/noted").header("x-conversation-id", C).json(&body).send().await;
+    assert_eq!(failed.status(), 503, "{}", failed.text().await);
+    assert_eq!(texts(&app).await, ["Hi", "First"]);
+}
+
+/// A store that writes when it is told to, and says when it is asked to.
+#[derive(Clone)]
+struct Held {
+    store: Arc<MemorySessionStore>,
+    asked: Arc<Notify>,
+    open: Arc<Semaphore>,
+}
+
+impl SessionStore for Held {
+    type Lock = <MemorySessionStore as SessionStore>::Lock;
+
+    async fn load(&self, id: &str) -> ember::Result<History> {
+        self.store.load(id).await
+    }
+
+    async fn write(&self, id: &str, version: u64, change: SessionChange) -> ember::Result<u64> {
+        self.asked.notify_one();
+        let _open = self.open.acquire().await.unwrap();
+        self.store.write(id, version, change).await
+    }
+
+    async fn delete(&self, id: &str) -> ember::Result<bool> {
+        self.store.delete(id).await
+    }
+
+    async fn exists(&self, id: &str) -> ember::Result<bool> {
+        self.store.exists(id).await
+    }
+
+    async fn list(&self, query: SessionQuery) -> ember::Result<Vec<SessionSummary>> {
+        self.store.list(query).await
+    }
+
+    async fn lock(&self, id: &str) -> ember::Result<Self::Lock> {
+        self.store.lock(id).await
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_complete_is_kept_although_its_reader_left_before_the_store_had_it() {
+    for (target, accept) in [("/kept-ask", ""), ("/kept", "application/json"), ("/kept", "")] {
+        let store = Held {
+            store: Arc::new(MemorySessionStore::new()),
+            asked: Arc::default(),
+            open: Arc::new(Semaphore::new(0)),
+        };
+        let client = Client::new(FakeProvider::new().text("all of it"));
+        let app = ember::app!().client(client).sessions(store.clone());
+        let app = TestClient::new(app.build().unwrap());
+        let work = async { post(&app, target, accept, "Hi").await.text().await };
+        tokio::select! {
+            text = work => panic!("answered before it was remembered: {text}"),
+            () = store.asked.notified() => {}
+        }
+        store.open.add_permits(1);
+        // The conversation is free again when the turn is written.
+        assert_eq!(texts(&app).await, ["Hi", "all of it"], "{target} {accept}");
     }
 }

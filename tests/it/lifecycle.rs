@@ -293,6 +293,17 @@ mod around {
     #[get("/refused", middleware = [refuses])]
     async fn refused() {}
 
+    #[catch(405)]
+    async fn wrong_method(error: &Error) -> String {
+        error.message().to_owned()
+    }
+
+    #[get("/busy")]
+    async fn busy(cookies: Cookies) -> Result<()> {
+        cookies.set(Cookie::new("seen", "1"))?;
+        Err(Error::conflict("busy").with_retry_after(secs(7)))
+    }
+
     pub mod inside {
         use ember::prelude::*;
 
@@ -326,6 +337,20 @@ async fn header(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     response.headers_mut().insert("x-outside", HeaderValue::from_static("yes"));
     response
+}
+
+#[tokio::test]
+async fn what_an_error_says_beside_its_body_stays_whoever_answers_it() {
+    let client = around::client();
+    let response = client.post("/fine").send().await;
+    assert_eq!(
+        (response.status().as_u16(), response.header("allow")),
+        (405, Some("GET, HEAD, OPTIONS"))
+    );
+    assert!(response.header("content-type").unwrap().starts_with("text/plain"));
+    let response = client.get("/busy").send().await;
+    assert_eq!((response.status().as_u16(), response.header("retry-after")), (418, Some("7")));
+    assert!(response.header("set-cookie").unwrap().starts_with("seen=1"));
 }
 
 #[tokio::test]

@@ -117,7 +117,8 @@ impl Drop for Answering {
 
 /// An answer that is gathered for a reader who waits for the whole of it.
 struct Gathering<'a> {
-    question: Option<Message>,
+    /// After how many messages it stands.
+    question: Option<(usize, Message)>,
     accumulator: Accumulator,
     transcript: &'a mut Transcript,
 }
@@ -125,11 +126,15 @@ struct Gathering<'a> {
 /// Waits for the end of an answer; what there is of it is kept if nobody waits any longer.
 pub(super) async fn gather(
     mut answer: ChatStream,
+    place: usize,
     question: Message,
     transcript: &mut Transcript,
 ) -> Result<ChatResponse, Error> {
-    let mut gathering =
-        Gathering { question: Some(question), accumulator: Accumulator::new(), transcript };
+    let mut gathering = Gathering {
+        question: Some((place, question)),
+        accumulator: Accumulator::new(),
+        transcript,
+    };
     while let Some(event) = answer.next().await {
         match event {
             Ok(event) => gathering.accumulator.push(&event),
@@ -155,7 +160,7 @@ impl Drop for Gathering<'_> {
 fn keep(
     on_disconnect: OnDisconnect,
     accumulator: &Accumulator,
-    question: Option<Message>,
+    question: Option<(usize, Message)>,
     transcript: &mut Transcript,
 ) {
     if on_disconnect == OnDisconnect::RollBack {
@@ -168,7 +173,10 @@ fn keep(
     }
     let mut said = Message::assistant(said);
     said.cut = true;
-    question.into_iter().for_each(|question| transcript.add(question));
+    if let Some((place, question)) = question {
+        transcript.go_back(place);
+        transcript.add(question);
+    }
     transcript.add(said);
     transcript.owe();
 }

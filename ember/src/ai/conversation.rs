@@ -197,8 +197,15 @@ impl ConversationContext {
 
     /// Puts what a document says in place of what was said and noted, under the id that this
     /// conversation has.
+    ///
+    /// The instructions stay those that there are: a document can come from a client. What it says of
+    /// tools and of the model's answers is taken as it is.
     pub fn restore(&mut self, document: Conversation) {
-        self.transcript.edit(|messages| *messages = document.messages);
+        self.transcript.edit(|messages| {
+            messages.retain(|message| message.role == Role::System);
+            let said = document.messages.into_iter();
+            messages.extend(said.filter(|message| message.role != Role::System));
+        });
         self.transcript.note(|noted| *noted = document.metadata);
     }
 
@@ -289,25 +296,21 @@ impl ConversationContext {
     /// Dropping the future closes the connection to the provider; nothing is remembered, or, with
     /// [`OnDisconnect::Keep`], what there is of the answer.
     pub async fn ask(&mut self, question: impl IntoQuestion) -> Result<String, Error> {
-        let Question { message, .. } = self.take_in(question.into_question()?);
-        let request = self.request(&message);
-        let response = match self.on_disconnect {
+        let question = question.into_question()?;
+        let place = question.place(&self.transcript);
+        let message = question.message;
+        let request = self.request(place, &message);
+        let keeps = self.on_disconnect == OnDisconnect::Keep;
+        let response = if keeps {
             // What arrives bit by bit can be kept in part.
-            OnDisconnect::Keep => {
-                let answer = self.client.stream(request).await?;
-                gather(answer, message.clone(), &mut self.transcript).await?
-            }
-            OnDisconnect::RollBack => self.client.complete(request).await?,
+            let answer = self.client.stream(request).await?;
+            gather(answer, place, message.clone(), &mut self.transcript).await?
+        } else {
+            self.client.complete(request).await?
         };
         let answer = response.into_message()?;
         let text = spoken(&answer);
-        let before = self.messages().len();
-        self.transcript.add(message);
-        self.transcript.add(answer);
-        if let Err(error) = self.save().await {
-            self.transcript.take_back(before);
-            return Err(error);
-        }
+        self.transcript.commit(place, [message, answer], keeps).await?;
         Ok(text)
     }
 
@@ -324,9 +327,10 @@ impl ConversationContext {
     /// Dropping the future or the stream closes the connection to the provider; nothing is
     /// remembered, or, with [`OnDisconnect::Keep`], what the reader has been sent.
     pub async fn stream(mut self, question: impl IntoQuestion) -> Result<TokenStream, Error> {
-        let Question { message, dialect, .. } = self.take_in(question.into_question()?);
-        let mut answer = self.client.stream(self.request(&message)).await?;
-        self.transcript.add(message);
+        let question = question.into_question()?;
+        let place = question.place(&self.transcript);
+        let Question { message, dialect, .. } = question;
+        let mut answer = self.client.stream(self.request(place, &message)).await?;
         let dialect = self.dialect.or(dialect).unwrap_or_default();
         let ready = first_token(&mut answer, dialect).await?;
         if let Some(ChatEvent::Finish(_)) = ready.back() {
@@ -334,25 +338,22 @@ impl ConversationContext {
             let mut accumulator = Accumulator::new();
             ready.iter().for_each(|event| accumulator.push(event));
             drop(answer);
-            self.transcript.add(accumulator.finish()?.into_message()?);
-            self.save().await?;
+            let said = accumulator.finish()?.into_message()?;
+            let keeps = self.on_disconnect == OnDisconnect::Keep;
+            self.transcript.commit(place, [message, said], keeps).await?;
             return Ok(TokenStream::of_events(stream::iter(ready.into_iter().map(Ok))));
         }
-        let Self { transcript, on_disconnect, .. } = self;
+        let Self { mut transcript, on_disconnect, .. } = self;
+        transcript.go_back(place);
+        transcript.add(message);
         let answering = Answering::new(ready, answer, transcript, on_disconnect);
         Ok(TokenStream::of_events(answering))
     }
 
-    /// Makes room for a question that goes back behind what was said.
-    fn take_in(&mut self, question: Question) -> Question {
-        question.go_back(&mut self.transcript);
-        question
-    }
-
-    /// The request of this turn.
-    fn request(&self, question: &Message) -> ChatRequest {
+    /// The request of this turn, whose question stands after so many messages.
+    fn request(&self, place: usize, question: &Message) -> ChatRequest {
         let mut request = self.settings.clone();
-        request.messages = self.messages().to_vec();
+        request.messages = self.messages()[..place].to_vec();
         request.messages.push(question.clone());
         request
     }

@@ -66,20 +66,19 @@ impl IntoQuestion for UiMessages {
 }
 
 impl Question {
-    /// Forgets what was said from the place on to which the question goes back.
+    /// How many messages of a conversation stand before the question: all, unless it goes back.
     ///
     /// The page's questions are followed as far as they are those of the conversation, which may
     /// have forgotten some, and never heard those that failed.
-    pub(super) fn go_back(&self, transcript: &mut Transcript) {
-        let Some(after) = &self.after else { return };
+    pub(super) fn place(&self, transcript: &Transcript) -> usize {
+        let all = transcript.messages().len();
+        let Some(after) = &self.after else { return all };
         let mut shown = after.iter();
         let place = transcript
             .questions()
             .find(|(_, known)| !shown.any(|shown| *shown == known.text()))
             .map(|(place, _)| place);
-        if let Some(place) = place {
-            transcript.edit(|messages| messages.truncate(place));
-        }
+        place.unwrap_or(all)
     }
 }
 

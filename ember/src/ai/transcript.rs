@@ -37,9 +37,32 @@ impl Transcript {
         self.messages.push(message);
     }
 
-    /// Takes back what was added since there were so many messages.
-    pub(super) fn take_back(&mut self, length: usize) {
-        self.messages.truncate(length);
+    /// Forgets what was said after so many messages.
+    pub(super) fn go_back(&mut self, length: usize) {
+        if length < self.messages.len() {
+            self.edit(|messages| messages.truncate(length));
+        }
+    }
+
+    /// Stores a turn that goes on after so many messages. Where that fails, it is as if it had not been.
+    ///
+    /// With `owed` it is stored even if nobody waits for that.
+    pub(super) async fn commit(
+        &mut self,
+        place: usize,
+        turn: [Message; 2],
+        owed: bool,
+    ) -> Result<(), Error> {
+        let before = (self.messages.clone(), self.stored);
+        self.go_back(place);
+        self.messages.extend(turn);
+        self.owed = owed;
+        let saved = self.save().await;
+        if saved.is_err() {
+            (self.messages, self.stored) = before;
+            self.owed = false;
+        }
+        saved
     }
 
     /// Changes what was said before.

@@ -5,6 +5,7 @@ use super::response::{IntoResponse, Response, ResponseError};
 use crate::base::registry::collected_function;
 use crate::base::{Error, ErrorKind, Location};
 use http::StatusCode;
+use http::header::{ETAG, HeaderMap, HeaderName, LAST_MODIFIED, TRANSFER_ENCODING};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -171,11 +172,28 @@ impl Catchers {
         if answer.status() == StatusCode::OK {
             *answer.status_mut() = error.status();
         }
+        carry_over(response.headers(), answer.headers_mut());
         // The log is to hear of the error, whoever answers it.
         if answer.extensions().get::<ResponseError>().is_none() {
             answer.extensions_mut().insert(error);
         }
         answer.extensions_mut().insert(Caught);
         answer
+    }
+}
+
+/// Keeps what the error's response says beside its body: what is allowed, how long to wait, what is left of
+/// limits, cookies. What the catcher says goes before it.
+fn carry_over(before: &HeaderMap, answer: &mut HeaderMap) {
+    let of_the_body = |name: &HeaderName| {
+        [ETAG, LAST_MODIFIED, TRANSFER_ENCODING].contains(name)
+            || name.as_str().starts_with("content-")
+    };
+    let names = before.keys().filter(|name| !of_the_body(name));
+    let names: Vec<_> = names.filter(|name| !answer.contains_key(*name)).collect();
+    for name in names {
+        for value in before.get_all(name) {
+            answer.append(name, value.clone());
+        }
     }
 }
