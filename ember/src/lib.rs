@@ -152,7 +152,8 @@ pub mod prelude {
     pub use crate::base::sse::Event;
     pub use crate::base::{Error, ErrorKind, Result};
     pub use crate::llm::{
-        Client, Message, ModelRouter, ModelSpec, Role, RoutingStrategy, SemanticCache, ToolError,
+        Client, Message, ModelRouter, ModelSpec, PromptTemplate, Role, RoutingStrategy,
+        SemanticCache, TemplateVar, ToolError,
     };
     pub use crate::web::cache::{StaticCache, TtlCache};
     pub use crate::web::cookies::{Cookie, Cookies};

@@ -236,7 +236,8 @@ const UI_PARTS: &str = r#"{"type":"start"}
 [DONE]"#;
 
 /// The words of the tool that fails, as the model reads them.
-const ERROR: &str = "out of order";
+/// What a client is told; why it failed is for the model.
+const ERROR: &str = "The tool failed.";
 
 #[tokio::test]
 async fn each_dialect_has_its_bytes() {

@@ -44,7 +44,7 @@ fn check(path: &str, told: &Value) {
         {"type": "reasoning", "text": "Hm hm.", "state": "done"},
         {"type": "text", "text": "Let me see.", "state": "done"},
         {"type": "tool-add", "toolCallId": "call_1", "state": "output-available", "input": {"a": 1, "b": 2}, "output": 3},
-        {"type": "tool-fail", "toolCallId": "call_2", "state": "output-error", "input": {}, "errorText": "out of order"},
+        {"type": "tool-fail", "toolCallId": "call_2", "state": "output-error", "input": {}, "errorText": "The tool failed."},
         {"type": "step-start"},
         {"type": "text", "text": "It is 3.", "state": "done"},
     ]);

@@ -9,10 +9,8 @@ use std::time::Duration;
 ///
 /// The message is for the log: it may quote the provider. What a client of our own service
 /// reads is made from the [kind](ErrorKind) alone.
-#[derive(Debug)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     kind: ErrorKind,
     message: Cow<'static, str>,
@@ -216,6 +214,19 @@ impl fmt::Display for Error {
         f.write_str(&self.0.message)?;
         if let Some(status) = self.0.status {
             write!(f, " (status {status})")?;
+        }
+        Ok(())
+    }
+}
+
+/// As `main` prints it: the failure, and what caused it.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut cause = self.source();
+        while let Some(present) = cause {
+            write!(f, "\n\ncaused by: {present}")?;
+            cause = present.source();
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt as _;
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -234,7 +235,17 @@ pub(crate) fn late(limit: Duration, what: &str) -> Error {
 fn failed(error: reqwest::Error, what: &'static str) -> Error {
     let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Transport };
     // The address may hold a key in its query.
-    Error::new(kind, what).with_source(error.without_url())
+    let error = error.without_url();
+    let mut message = what.to_owned();
+    let mut cause = error.source();
+    while let Some(present) = cause {
+        cause = present.source();
+        if cause.is_none() {
+            // What lies at the bottom is what a log is read for: a connection refused, a name unknown.
+            message = format!("{what}: {present}");
+        }
+    }
+    Error::new(kind, message).with_source(error)
 }
 
 /// The connection broke in the middle of an answer.

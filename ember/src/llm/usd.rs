@@ -19,7 +19,7 @@ use std::str::FromStr;
 /// assert_eq!(spent.to_string(), "0.3");
 /// assert_eq!(format!("${spent:.6}"), "$0.300000");
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Usd(u128);
 
 /// How many decimals are kept.
@@ -71,6 +71,12 @@ impl AddAssign for Usd {
 impl Sum for Usd {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
         amounts.fold(Self::ZERO, Add::add)
+    }
+}
+
+impl fmt::Debug for Usd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Usd({self})")
     }
 }
 

@@ -62,6 +62,10 @@ pub(super) fn output(result: &ToolResult) -> Value {
     serde_json::from_str(&result.content).unwrap_or_else(|_| result.content.clone().into())
 }
 
+/// What a reader is told of a tool that has failed. Why it did is between the tool and the model: it may
+/// name what no client is to see.
+pub(super) const FAILED: &str = "The tool failed.";
+
 /// The arguments of a call, or the text that is none.
 pub(super) fn input(call: &ToolCall) -> Result<Value, String> {
     call.parse().map_err(|_| call.arguments.clone())

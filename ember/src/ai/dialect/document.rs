@@ -1,4 +1,4 @@
-use super::calls::{input, output};
+use super::calls::{FAILED, input, output};
 use crate::base::{Error, ErrorKind};
 use crate::llm::{Accumulator, ChatEvent, ChatResponse, Message, Part};
 use futures_core::Stream;
@@ -66,7 +66,7 @@ fn of_response(response: &ChatResponse) -> Value {
             _ => None,
         });
         match result {
-            Some(result) if result.is_error => object["error"] = json!(result.content),
+            Some(result) if result.is_error => object["error"] = json!(FAILED),
             Some(result) => object["output"] = output(result),
             None => {}
         }

@@ -1,5 +1,5 @@
 use super::Encode;
-use super::calls::{Calls, input, output, url_of};
+use super::calls::{Calls, FAILED, input, output, url_of};
 use crate::base::Error;
 use crate::base::sse::Event;
 use crate::llm::{ChatEvent, Part, ToolCall};
@@ -48,7 +48,7 @@ impl Encode for Events {
                 }
                 let mut data = json!({"id": result.call_id, "name": result.name});
                 match result.is_error {
-                    true => data["error"] = result.content.into(),
+                    true => data["error"] = FAILED.into(),
                     false => data["output"] = output(&result),
                 }
                 tell("tool_result", data);

@@ -1,4 +1,4 @@
-use super::calls::{Calls, input, output, url_of};
+use super::calls::{Calls, FAILED, input, output, url_of};
 use super::{DONE, Encode};
 use crate::base::sse::Event;
 use crate::base::{Error, ErrorKind};
@@ -201,7 +201,7 @@ fn told(result: &ToolResult, frames: &mut Frames) {
         frames,
         match result.is_error {
             true => {
-                json!({"type": "tool-output-error", "toolCallId": id, "errorText": result.content})
+                json!({"type": "tool-output-error", "toolCallId": id, "errorText": FAILED})
             }
             false => {
                 json!({"type": "tool-output-available", "toolCallId": id, "output": output(result)})
