@@ -11,6 +11,7 @@ mod middleware_set;
 mod requests;
 mod cookies;
 mod sessions;
+mod stores;
 #[cfg(feature = "websocket")]
 mod websocket;
 mod server;

@@ -3,15 +3,17 @@ use super::launch::LaunchError;
 use super::lifecycle::Lifecycle;
 use super::model::Model;
 use super::ready::Ready;
+use super::state::provide_state;
 use crate::ai::openai::{AiRoute, CATCHER, OpenAiApi, Surroundings};
 use crate::ai::{AiOptions, TokenBound, check_models, conversation_routes};
 use crate::base::error::BoxError;
 use crate::base::{Descriptor as _, Env, Finding, Location, PluginDescriptor, Registry, Scope};
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
-    BoxEmbedder, Client, Embedder, FakeProvider, MemorySessionStore, ModelRouter, ModelSpec,
-    PromptTemplate, SessionStore, Sessions, SpendLimit, TokenCounter, Tool, ToolRegistry,
+    BoxEmbedder, Client, Embedder, FakeProvider, ModelRouter, ModelSpec, PromptTemplate,
+    SessionStore, Sessions, SpendLimit, TokenCounter, Tool, ToolRegistry,
 };
+use crate::store::BoxStore;
 #[cfg(feature = "files")]
 use crate::web::middleware::StaticFiles;
 use crate::web::middleware::{Bridge, IntoMiddleware, Middleware, TowerLayer};
@@ -264,7 +266,23 @@ impl Ember {
         self.component(router)
     }
 
-    /// Keeps conversations in this store, instead of the memory of this process.
+    /// Keeps all state in this store, instead of the one that `EMBER_STORE` names, or the memory of
+    /// this process: see [`BoxStore::from_url`]. Handlers take it as `Component<BoxStore>`.
+    ///
+    /// Conversations are kept in it, unless [`sessions`](Self::sessions) says otherwise.
+    ///
+    /// ```
+    /// use ember::store::MemoryStore;
+    ///
+    /// let app = ember::Ember::new().store(MemoryStore::new().max_bytes(1 << 30));
+    /// # app.build().unwrap();
+    /// ```
+    #[must_use]
+    pub fn store(self, store: impl Into<BoxStore>) -> Self {
+        self.component(store.into())
+    }
+
+    /// Keeps conversations in this store, instead of the one of the [application](Self::store).
     #[must_use]
     pub fn sessions(self, store: impl SessionStore) -> Self {
         self.component(Sessions::new(store))
@@ -427,9 +445,7 @@ impl Ember {
         if self.components.get::<ToolRegistry>().is_none() {
             self.components.insert(tools.clone());
         }
-        if self.components.get::<Sessions>().is_none() {
-            self.components.insert(Sessions::new(MemorySessionStore::new()));
-        }
+        findings.extend(provide_state(&mut self.components, &self.env, routes));
         let asks = [Need::of::<Client>(), Need::of::<ModelRouter>()];
         let asking = routes
             .iter()

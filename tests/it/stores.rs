@@ -1,0 +1,100 @@
+//! The stores that need no server.
+
+use ember::store::MemoryStore;
+use ember_tests::stores::conforms;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_is_a_store() {
+    conforms(MemoryStore::new()).await;
+}
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use super::conforms;
+    use ember::base::clock::{millis, secs};
+    use ember::store::{SqliteStore, Store as _};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn sqlite_is_a_store() {
+        let folder = tempfile::tempdir().unwrap();
+        conforms(SqliteStore::new(folder.path().join("store.db"))).await;
+    }
+
+    #[tokio::test]
+    async fn a_file_outlives_whoever_wrote_it_and_is_shared() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let first = SqliteStore::new(&path);
+        first.set("a", "one".into(), secs(1000)).await.unwrap();
+        let second = SqliteStore::new(&path);
+        assert_eq!(second.get("a").await.unwrap().as_deref(), Some(&b"one"[..]));
+        let token = first.try_lock("a", secs(100)).await.unwrap().unwrap();
+        assert_eq!(second.try_lock("a", secs(100)).await.unwrap(), None);
+        drop(first);
+        let third = SqliteStore::new(&path);
+        assert!(third.unlock("a", token).await.unwrap(), "locks outlive whoever took them, too");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_used_is_told_and_then_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let nowhere = folder.path().join("later/store.db");
+        let store = SqliteStore::new(&nowhere);
+        let error = store.set("a", "one".into(), secs(100)).await.unwrap_err();
+        assert_eq!((error.status().as_u16(), error.retry_after()), (503, Some(secs(1))));
+        assert!(error.to_string().contains("cannot be opened"), "{error}");
+        assert!(!error.message().contains("later"), "{}", error.message());
+        std::fs::create_dir(folder.path().join("later")).unwrap();
+        store.set("a", "one".into(), secs(100)).await.unwrap();
+        let text = folder.path().join("text.db");
+        std::fs::write(&text, "no database, but a text that is long enough to be one, or is it not?".repeat(9))
+            .unwrap();
+        let error = SqliteStore::new(&text).check().await.unwrap_err();
+        assert!(error.to_string().contains("no SQLite database"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_newer_file_is_refused_and_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        SqliteStore::new(&path).set("a", "one".into(), secs(100)).await.unwrap();
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        let error = SqliteStore::new(&path).get("a").await.unwrap_err();
+        assert!(error.to_string().contains("version 99"), "{error}");
+        assert!(error.to_string().contains("newer ember"), "{error}");
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0));
+        assert_eq!(version, Ok(99));
+    }
+
+    #[tokio::test]
+    async fn a_locked_file_is_told_in_time_and_recovers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let store = SqliteStore::with_patience(&path, millis(100));
+        store.set("a", "one".into(), secs(100)).await.unwrap();
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let error = store.set("a", "two".into(), secs(100)).await.unwrap_err();
+        assert_eq!(error.status(), 503);
+        assert!(error.to_string().contains("keeps the file locked"), "{error}");
+        assert_eq!(store.get("a").await.unwrap().as_deref(), Some(&b"one"[..]), "it can be read");
+        other.execute_batch("COMMIT").unwrap();
+        store.set("a", "two".into(), secs(100)).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_file_is_told_and_what_was_there_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let store = SqliteStore::new(&path);
+        store.set("a", "one".into(), secs(100)).await.unwrap();
+        // The kernel refuses to write to this file, as it does when the disk is full.
+        drop(store);
+        let full = SqliteStore::new("/dev/full");
+        let error = full.set("a", "one".into(), secs(100)).await.unwrap_err();
+        assert_eq!(error.status(), 503, "{error}");
+        let again = SqliteStore::new(&path);
+        assert_eq!(again.get("a").await.unwrap().as_deref(), Some(&b"one"[..]));
+    }
+}
