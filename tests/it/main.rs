@@ -12,6 +12,8 @@ mod requests;
 mod cookies;
 mod sessions;
 mod stores;
+#[cfg(feature = "sqlite")]
+mod durability;
 #[cfg(feature = "websocket")]
 mod websocket;
 mod server;

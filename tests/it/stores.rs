@@ -47,8 +47,11 @@ mod sqlite {
         std::fs::create_dir(folder.path().join("later")).unwrap();
         store.set("a", "one".into(), secs(100)).await.unwrap();
         let text = folder.path().join("text.db");
-        std::fs::write(&text, "no database, but a text that is long enough to be one, or is it not?".repeat(9))
-            .unwrap();
+        std::fs::write(
+            &text,
+            "no database, but a text that is long enough to be one, or is it not?".repeat(9),
+        )
+        .unwrap();
         let error = SqliteStore::new(&text).check().await.unwrap_err();
         assert!(error.to_string().contains("no SQLite database"), "{error}");
     }

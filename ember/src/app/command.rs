@@ -107,7 +107,8 @@ fn check_store(ready: &Ready) -> Result {
         Err(error) => {
             // Whoever checks is the operator, and wants the reason more than the sentence for clients.
             let reasons: Vec<_> = error.chain().map(ToString::to_string).collect();
-            let message = format!("the store {} cannot be used: {}", store.name(), reasons.join(": "));
+            let message =
+                format!("the store {} cannot be used: {}", store.name(), reasons.join(": "));
             Err(Error::new(error.kind(), message))
         }
     }

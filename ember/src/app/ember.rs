@@ -269,7 +269,8 @@ impl Ember {
     /// Keeps all state in this store, instead of the one that `EMBER_STORE` names, or the memory of
     /// this process: see [`BoxStore::from_url`]. Handlers take it as `Component<BoxStore>`.
     ///
-    /// Conversations are kept in it, unless [`sessions`](Self::sessions) says otherwise.
+    /// Conversations are kept in it, unless [`sessions`](Self::sessions) says otherwise, and the
+    /// sessions of visitors, unless a [`SessionConfig`](crate::SessionConfig) is provided.
     ///
     /// ```
     /// use ember::store::MemoryStore;
@@ -385,6 +386,8 @@ impl Ember {
         self.components.insert(self.env.clone());
         let needs = factories.iter().flat_map(|factory| factory.all_needs());
         let needs = needs.chain(gathered.hooks().iter().flat_map(|hook| hook.needs()));
+        let is_made = |need| factories.iter().any(|factory| (factory.provides)() == need);
+        findings.extend(provide_state(&mut self.components, &self.env, &routes, is_made));
         let model = self.provide(&routes, needs.collect(), &tools, &mut findings);
         if let Some(counter) = self.counter.take()
             && let Some(client) = self.components.get::<Client>()
@@ -445,7 +448,6 @@ impl Ember {
         if self.components.get::<ToolRegistry>().is_none() {
             self.components.insert(tools.clone());
         }
-        findings.extend(provide_state(&mut self.components, &self.env, routes));
         let asks = [Need::of::<Client>(), Need::of::<ModelRouter>()];
         let asking = routes
             .iter()

@@ -3,6 +3,7 @@
 use crate::base::{Env, Finding};
 use crate::llm::{MemorySessionStore, Sessions, StoreSessions};
 use crate::store::{BoxStore, MemoryStore};
+use crate::web::session::{SessionConfig, StoreSession};
 use crate::web::{Components, Need, Placed};
 
 /// Provides the store, and what stands on it, as far as the program has not provided them itself.
@@ -10,9 +11,10 @@ pub(super) fn provide_state(
     components: &mut Components,
     env: &Env,
     routes: &[Placed],
+    is_made: impl Fn(Need) -> bool,
 ) -> Option<Finding> {
     let mut wrong = None;
-    if components.get::<BoxStore>().is_none() {
+    if components.get::<BoxStore>().is_none() && !is_made(Need::of::<BoxStore>()) {
         match BoxStore::from_env(env) {
             Some(Ok(store)) => {
                 components.insert(store);
@@ -22,7 +24,13 @@ pub(super) fn provide_state(
         }
     }
     let store = components.get::<BoxStore>().map(|store| BoxStore::clone(store));
-    if store.is_none() {
+    if let Some(store) = &store
+        && components.get::<SessionConfig>().is_none()
+        && !is_made(Need::of::<SessionConfig>())
+    {
+        components.insert(SessionConfig::new(StoreSession::new(store.clone())));
+    }
+    if store.is_none() && !is_made(Need::of::<BoxStore>()) {
         // Handlers that take the store find one, whether it is shared or not.
         components.insert(BoxStore::new(MemoryStore::new()));
     }
@@ -44,7 +52,8 @@ pub(super) fn provide_state(
                     "{}; `.sessions(…)` keeps conversations elsewhere",
                     error.message()
                 ));
-                wrong = Some(asking.iter().fold(finding, |finding, placed| finding.at(&placed.route)));
+                wrong =
+                    Some(asking.iter().fold(finding, |finding, placed| finding.at(&placed.route)));
             }
             Sessions::new(MemorySessionStore::new())
         }

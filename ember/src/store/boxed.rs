@@ -1,5 +1,5 @@
 use super::capability::Capability;
-use super::lease::{Leases, StoreLock};
+use super::locks::KeyedLocks;
 use super::store::{ScanPage, Store};
 use crate::base::Error;
 use bytes::Bytes;
@@ -15,13 +15,14 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct BoxStore {
     store: Arc<dyn Erased>,
-    leases: Leases,
+    /// One of those who wait for a lock asks the store, the others wait here behind it.
+    pub(super) queues: KeyedLocks,
 }
 
 impl BoxStore {
     /// Forgets the type of a store.
     pub fn new(store: impl Store) -> Self {
-        Self { store: Arc::new(store), leases: Leases::default() }
+        Self { store: Arc::new(store), queues: KeyedLocks::new() }
     }
 
     /// What and where it is, without passwords.
@@ -106,32 +107,11 @@ impl BoxStore {
         self.store.scan(prefix, cursor, limit).await
     }
 
-    /// Waits until nobody else holds the lock of a key, and holds it until the result is dropped.
-    ///
-    /// It is held for `hold` at a time and renewed at every third of that. When this process dies, or
-    /// does not reach the store for so long, somebody else gets it: see [`StoreLock::is_lost`].
-    /// Within the process whoever waits is served in the order of asking.
-    ///
-    /// # Errors
-    /// As [`Store`] says. Waiting for the lock has no limit here.
-    ///
-    /// # Cancel safety
-    /// Dropping the future gives up the place in the queue. A lock that was taken at that moment is
-    /// free after `hold`.
-    pub async fn lock(&self, key: &str, hold: Duration) -> Result<StoreLock, Error> {
-        self.leases.take(self, key, hold).await
-    }
-
     pub(super) async fn try_lock(&self, key: &str, hold: Duration) -> Result<Option<u64>, Error> {
         self.store.try_lock(key, hold).await
     }
 
-    pub(super) async fn renew(
-        &self,
-        key: &str,
-        token: u64,
-        hold: Duration,
-    ) -> Result<bool, Error> {
+    pub(super) async fn renew(&self, key: &str, token: u64, hold: Duration) -> Result<bool, Error> {
         self.store.renew(key, token, hold).await
     }
 

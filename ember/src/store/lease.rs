@@ -1,5 +1,5 @@
 use super::boxed::BoxStore;
-use super::locks::{KeyedLock, KeyedLocks};
+use super::locks::KeyedLock;
 use crate::base::{Clock, Error};
 use std::fmt;
 use std::time::Duration;
@@ -7,11 +7,6 @@ use tokio::sync::{oneshot, watch};
 
 /// How soon a lock that somebody else holds is tried again, at first and at last.
 const POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
-
-/// The locks that this process waits for. One of those who wait for a key asks the store, the others
-/// wait behind it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Leases(KeyedLocks);
 
 /// A lock of a [`Store`](super::Store) that is held until this is dropped.
 #[must_use = "the lock is given back when this is dropped"]
@@ -34,17 +29,24 @@ impl StoreLock {
     }
 }
 
-impl Leases {
-    pub(super) async fn take(
-        &self,
-        store: &BoxStore,
-        key: &str,
-        hold: Duration,
-    ) -> Result<StoreLock, Error> {
-        let turn = self.0.lock(key).await;
+impl BoxStore {
+    /// Waits until nobody else holds the lock of a key, and holds it until the result is dropped.
+    ///
+    /// It is held for `hold` at a time and renewed at every third of that. When this process dies, or
+    /// does not reach the store for so long, somebody else gets it: see [`StoreLock::is_lost`].
+    /// Within the process whoever waits is served in the order of asking.
+    ///
+    /// # Errors
+    /// As [`Store`] says. Waiting for the lock has no limit here.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the place in the queue. A lock that was taken at that moment is
+    /// free after `hold`.
+    pub async fn lock(&self, key: &str, hold: Duration) -> Result<StoreLock, Error> {
+        let turn = self.queues.lock(key).await;
         let (mut wait, longest) = POLL;
         let token = loop {
-            if let Some(token) = store.try_lock(key, hold).await? {
+            if let Some(token) = self.try_lock(key, hold).await? {
                 break token;
             }
             tokio::time::sleep(wait + jitter(wait)).await;
@@ -52,7 +54,8 @@ impl Leases {
         };
         let (lost, is_lost) = watch::channel(false);
         let (held, released) = oneshot::channel();
-        let lease = Lease { store: store.clone(), key: key.to_owned(), token, hold, lost, _turn: turn };
+        let lease =
+            Lease { store: self.clone(), key: key.to_owned(), token, hold, lost, _turn: turn };
         tokio::spawn(lease.keep(released));
         Ok(StoreLock { token, is_lost, _held: held })
     }
@@ -95,9 +98,11 @@ impl Lease {
                 }
                 Err(error) => {
                     tracing::warn!(key = self.key, error = %error, "a lock cannot be renewed");
-                    self.lost.send_if_modified(|lost| !*lost && {
-                        *lost = clock.now() >= until;
-                        *lost
+                    self.lost.send_if_modified(|lost| {
+                        !*lost && {
+                            *lost = clock.now() >= until;
+                            *lost
+                        }
                     });
                 }
             }

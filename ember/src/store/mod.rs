@@ -13,9 +13,9 @@ mod failure;
 mod capability;
 #[expect(clippy::module_inception, reason = "the folder is about the trait")]
 mod store;
-mod lease;
 mod boxed;
 mod memory;
+mod lease;
 #[cfg(any(feature = "redis", feature = "memcached"))]
 mod home;
 #[cfg(feature = "sqlite")]

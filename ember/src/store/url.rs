@@ -97,7 +97,9 @@ fn prefix(query: &str) -> Result<Option<String>, Error> {
     let mut prefix = None;
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if name != "prefix" {
-            return Err(Error::bad_request(format!("a store has no option `{name}`; there is `prefix`")));
+            return Err(Error::bad_request(format!(
+                "a store has no option `{name}`; there is `prefix`"
+            )));
         }
         prefix = Some(value.into_owned());
     }
@@ -117,10 +119,12 @@ fn redis(scheme: &str, address: &str, query: &str) -> Result<BoxStore, Error> {
 fn cluster(scheme: &str, address: &str, query: &str) -> Result<BoxStore, Error> {
     let scheme = scheme.trim_end_matches("+cluster");
     // Who stands before the first address holds for all.
-    let (user, nodes) = address.rsplit_once('@').map_or(("", address), |(user, nodes)| (user, nodes));
+    let (user, nodes) =
+        address.rsplit_once('@').map_or(("", address), |(user, nodes)| (user, nodes));
     let user = if user.is_empty() { String::new() } else { format!("{user}@") };
     let nodes = nodes.trim_end_matches('/').split(',').filter(|node| !node.is_empty());
-    let store = super::redis::RedisStore::cluster(nodes.map(|node| format!("{scheme}://{user}{node}")))?;
+    let store =
+        super::redis::RedisStore::cluster(nodes.map(|node| format!("{scheme}://{user}{node}")))?;
     Ok(match prefix(query)? {
         Some(prefix) => store.key_prefix(prefix).into(),
         None => store.into(),

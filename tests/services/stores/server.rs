@@ -18,7 +18,8 @@ impl Server {
     pub fn redis(more: &[&str]) -> Self {
         let port = free_port();
         let mut arguments = vec!["--port".to_owned(), port.to_string()];
-        arguments.extend(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"].map(str::to_owned));
+        arguments
+            .extend(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"].map(str::to_owned));
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
         Self::start("redis-server", arguments, port)
     }
@@ -82,7 +83,6 @@ impl Server {
         let id = self.child.as_ref().unwrap().id().to_string();
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
-
 }
 
 impl Drop for Server {

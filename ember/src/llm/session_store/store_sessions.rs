@@ -142,13 +142,7 @@ impl StoreSessions {
         Ok(Some(all))
     }
 
-    async fn add(
-        &self,
-        id: &str,
-        level: u8,
-        messages: Vec<u8>,
-        now: u64,
-    ) -> Result<Piece, Error> {
+    async fn add(&self, id: &str, level: u8, messages: Vec<u8>, now: u64) -> Result<Piece, Error> {
         let piece = Piece { id: random_id()?, level, written: now };
         self.store.set(&piece_key(id, &piece), messages, self.ttl_of_pieces()).await?;
         Ok(piece)
@@ -339,7 +333,8 @@ impl SessionStore for StoreSessions {
             let keys = self.store.scan(&begin, cursor.as_deref(), PAGE).await?;
             let ids = keys.keys.iter().filter_map(|key| key.strip_prefix(&head_key("")));
             // A store may tell a key twice.
-            let ids: Vec<_> = ids.filter(|&id| seen.insert(id.to_owned())).map(str::to_owned).collect();
+            let ids: Vec<_> =
+                ids.filter(|&id| seen.insert(id.to_owned())).map(str::to_owned).collect();
             for ids in ids.chunks(PAGE) {
                 self.collect(ids, &page, &mut found).await?;
             }

@@ -92,7 +92,8 @@ impl Inner {
         idle.back_off = match &connected {
             Ok(_) => None,
             Err(_) => {
-                let pause = idle.back_off.map_or(BACK_OFF.0, |(_, last)| (last * 2).min(BACK_OFF.1));
+                let pause =
+                    idle.back_off.map_or(BACK_OFF.0, |(_, last)| (last * 2).min(BACK_OFF.1));
                 Some((Instant::now() + pause, pause))
             }
         };

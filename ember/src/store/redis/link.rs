@@ -5,7 +5,9 @@ use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
-use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
+};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
@@ -86,7 +88,8 @@ impl Link {
                 (Connection::Cluster(cluster), None) => command.query_async(cluster).await,
                 (Connection::Cluster(cluster), Some((host, port))) => {
                     let node = SingleNodeRoutingInfo::ByAddress { host, port };
-                    let value = cluster.route_command(command, RoutingInfo::SingleNode(node)).await?;
+                    let value =
+                        cluster.route_command(command, RoutingInfo::SingleNode(node)).await?;
                     Ok(redis::from_redis_value(value)?)
                 }
             }
@@ -149,7 +152,8 @@ impl Link {
                         let config = AsyncConnectionConfig::new()
                             .set_connection_timeout(Some(timeout))
                             .set_response_timeout(Some(timeout));
-                        let connected = client.get_multiplexed_async_connection_with_config(&config);
+                        let connected =
+                            client.get_multiplexed_async_connection_with_config(&config);
                         Connection::Server(connected.await?)
                     }
                     Target::Cluster(client) => {
@@ -172,6 +176,8 @@ impl Link {
 /// Tells whether a connection is of no use any more after an error.
 fn is_broken(error: &RedisError) -> bool {
     // A replica that was the primary refuses to be written to; the new one is found by connecting.
-    !matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::UnexpectedReturnType | ErrorKind::Extension)
-        || error.code() == Some("READONLY")
+    !matches!(
+        error.kind(),
+        ErrorKind::Server(_) | ErrorKind::UnexpectedReturnType | ErrorKind::Extension
+    ) || error.code() == Some("READONLY")
 }

@@ -38,8 +38,7 @@ pub(super) fn open(path: &Path, patience: Duration) -> Result<Connection, OpenEr
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     if version < VERSION {
-        let transaction =
-            connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have been first.
         let version = check(&transaction)?;
         for step in &STEPS[usize::try_from(version).unwrap_or(0)..] {

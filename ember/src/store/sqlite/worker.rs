@@ -58,7 +58,9 @@ impl Worker {
         // The file may be locked for as long as its patience; others may wait before us.
         match tokio::time::timeout(self.patience * 2, answer).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(away("the store has more to do than it can, or its disk does not answer")),
+            Err(_) => {
+                Err(away("the store has more to do than it can, or its disk does not answer"))
+            }
         }
     }
 }
