@@ -47,7 +47,7 @@ fn nothing_that_was_acknowledged_is_lost_and_nothing_is_half() {
             child.wait().unwrap();
         });
         kills += 1;
-        cut += check(&path, &talks);
+        cut = check(&path, &talks);
     }
     let acknowledged: usize = talks.iter().map(|talk| talk.acknowledged.len()).sum();
     assert!(acknowledged > 0, "no turn ended before its process did");

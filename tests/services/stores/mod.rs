@@ -2,8 +2,11 @@
 
 mod server;
 
-use ember::base::clock::secs;
+use ember::base::clock::{millis, secs};
+use ember::http::{HeaderMap, StatusCode};
+use ember::llm::{Message, Sessions, StoreSessions};
 use ember::store::{BoxStore, MemcachedStore, RedisStore, Store};
+use ember::web::cache::{CacheEngine, CachedResponse, MemcachedCache, RedisCache};
 use ember_tests::stores::{conforms, until};
 use libtest_mimic::Trial;
 use server::Server;
@@ -31,6 +34,21 @@ pub fn tests() -> Vec<Trial> {
             run(goes_away(redis(&server), server));
         }),
         super::needing(&["redis-server"], "redis_with_a_password", password),
+        super::needing(&["redis-server"], "conversations_are_shared_by_redis", || {
+            let server = Server::redis(&[]);
+            run(conversations(&server));
+        }),
+        super::needing(&["redis-server"], "answers_are_shared_by_redis", || {
+            let server = Server::redis(&[]);
+            let url = format!("redis://127.0.0.1:{}", server.port);
+            let cache = || RedisCache::new(&url, secs(100)).unwrap();
+            run(answers(cache(), cache(), server));
+        }),
+        super::needing(&["memcached"], "answers_are_shared_by_memcached", || {
+            let server = Server::memcached();
+            let cache = || MemcachedCache::new("127.0.0.1", server.port, secs(100)).pool_size(2);
+            run(answers(cache(), cache(), server));
+        }),
         super::needing(&["memcached"], "memcached_is_a_store", || {
             let server = Server::memcached();
             run(conforms(memcached(&server)));
@@ -131,4 +149,68 @@ fn tls() {
         .unwrap();
     let text = String::from_utf8_lossy(&program.stdout);
     assert!(text.contains("Redis"), "{text}{}", String::from_utf8_lossy(&program.stderr));
+}
+
+/// Turns of one conversation, taken by two processes at a time, follow each other; the lock of one
+/// that has died expires, and what it has not committed is nowhere.
+async fn conversations(server: &Server) {
+    let sessions = || StoreSessions::new(redis(server)).unwrap().hold(millis(400));
+    let processes = [Sessions::new(sessions()), Sessions::new(sessions())];
+    let turns = (0..20).map(|number| {
+        let sessions = processes[number % 2].clone();
+        tokio::spawn(async move {
+            let (mut turn, before) = sessions.begin("shared", secs(20)).await.unwrap();
+            tokio::time::sleep(millis(2)).await;
+            let question = Message::user(format!("{number}"));
+            let answer = Message::assistant(format!("{number} after {}", before.len()));
+            turn.commit(vec![question, answer]).await.unwrap();
+        })
+    });
+    for turn in turns.collect::<Vec<_>>() {
+        turn.await.unwrap();
+    }
+    let history = processes[0].load("shared").await.unwrap();
+    assert_eq!(history.messages.len(), 40);
+    for (place, pair) in history.messages.chunks(2).enumerate() {
+        let number = pair[0].text();
+        assert_eq!(pair[1].text(), format!("{number} after {}", 2 * place));
+    }
+    // A runtime that ends in the middle of a turn is a process that dies: nobody gives the lock back.
+    let dying = Sessions::new(sessions());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let turn = runtime.block_on(dying.begin("shared", secs(20))).unwrap();
+        drop(runtime);
+        drop(turn);
+    })
+    .join()
+    .unwrap();
+    let (mut turn, before) = processes[1].begin("shared", secs(20)).await.unwrap();
+    assert_eq!(before.len(), 40);
+    turn.commit(vec![Message::user("next")]).await.unwrap();
+}
+
+/// What one process has kept the other gives; without the server there is nothing, and no error.
+async fn answers(one: impl CacheEngine, other: impl CacheEngine, mut server: Server) {
+    let answer = CachedResponse::new(StatusCode::OK, HeaderMap::new(), "made once");
+    one.put("/a\nhost", answer.clone()).await;
+    until(async || other.get("/a\nhost").await == Some(answer.clone())).await;
+    other.invalidate("/a").await;
+    assert_eq!(one.get("/a\nhost").await, None);
+    one.put("/b\nhost", answer.clone()).await;
+    server.pause();
+    let begun = Instant::now();
+    assert_eq!(other.get("/b\nhost").await, None);
+    assert!(begun.elapsed() < BOUND);
+    server.go_on();
+    until(async || other.get("/b\nhost").await.is_some()).await;
+    server.stop();
+    assert_eq!(one.get("/b\nhost").await, None);
+    one.put("/b\nhost", answer.clone()).await;
+    server.start_again();
+    until(async || {
+        one.put("/b\nhost", answer.clone()).await;
+        other.get("/b\nhost").await == Some(answer.clone())
+    })
+    .await;
 }

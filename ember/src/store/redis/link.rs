@@ -8,6 +8,7 @@ use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
 };
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
@@ -28,8 +29,8 @@ pub(super) struct Link {
 
 #[derive(Debug, Clone)]
 pub(super) enum Target {
-    Server(Client),
-    Cluster(ClusterClient),
+    Server(Arc<Client>),
+    Cluster(Arc<ClusterClient>),
 }
 
 #[derive(Clone)]

@@ -43,7 +43,7 @@ impl RedisStore {
         let url = url.as_ref();
         prepare_tls(url);
         let client = Client::open(url).map_err(|error| wrong(&error))?;
-        Ok(Self::with_target(Target::Server(client), without_password(url)))
+        Ok(Self::with_target(Target::Server(Arc::new(client)), without_password(url)))
     }
 
     /// A cluster, by the addresses of some of its nodes; they tell of the others.
@@ -62,7 +62,7 @@ impl RedisStore {
             .retries(3)
             .build()
             .map_err(|error| wrong(&error))?;
-        Ok(Self::with_target(Target::Cluster(client), shown.join(",")))
+        Ok(Self::with_target(Target::Cluster(Arc::new(client)), shown.join(",")))
     }
 
     fn with_target(target: Target, shown: String) -> Self {
