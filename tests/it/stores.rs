@@ -11,8 +11,11 @@ async fn memory_is_a_store() {
 #[cfg(feature = "sqlite")]
 mod sqlite {
     use super::conforms;
-    use ember::base::clock::{millis, secs};
+    use ember::Env;
+    use ember::llm::{FakeProvider, FakeReply};
+    use ember::prelude::*;
     use ember::store::{SqliteStore, Store as _};
+    use ember::testing::TestClient;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn sqlite_is_a_store() {
@@ -33,6 +36,48 @@ mod sqlite {
         drop(first);
         let third = SqliteStore::new(&path);
         assert!(third.unlock("a", token).await.unwrap(), "locks outlive whoever took them, too");
+    }
+
+    #[ai_route("/chat")]
+    async fn chat(mut conversation: ConversationContext, message: String) -> ember::Result<String> {
+        conversation.ask(message).await
+    }
+
+    #[get("/visits")]
+    async fn visits(session: Session) -> ember::Result<String> {
+        let visits = session.get::<u32>("visits")?.unwrap_or_default() + 1;
+        session.insert("visits", visits)?;
+        Ok(visits.to_string())
+    }
+
+    /// One variable says where everything is kept that a request leaves behind.
+    #[tokio::test]
+    async fn a_variable_switches_a_whole_application() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("state.db").display());
+        let (mut cookie, mut id) = (String::new(), String::new());
+        for run in 1..=3 {
+            let model = FakeProvider::new().respond(|request| {
+                FakeReply::new().text(format!("{} messages", request.messages.len()))
+            });
+            let app = Ember::new()
+                .route(chat {})
+                .route(visits {})
+                .client(Client::new(model))
+                .env(Env::of([("EMBER_STORE", url.as_str())]));
+            let app = TestClient::new(app.build().unwrap());
+            let said = app.post("/chat").header("x-conversation-id", &id).body("Hi").send();
+            let request = app.get("/visits").header("cookie", &cookie);
+            let said =
+                if id.is_empty() { app.post("/chat").body("Hi").send().await } else { said.await };
+            id = said.header("x-conversation-id").unwrap().to_owned();
+            assert_eq!(said.text().await, format!("{} messages", 2 * run - 1));
+            let visit = request.send().await;
+            if let Some(set) = visit.header("set-cookie") {
+                cookie = set.split(';').next().unwrap().to_owned();
+            }
+            assert_eq!(visit.text().await, run.to_string());
+        }
     }
 
     #[tokio::test]

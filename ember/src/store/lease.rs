@@ -37,7 +37,7 @@ impl BoxStore {
     /// Within the process whoever waits is served in the order of asking.
     ///
     /// # Errors
-    /// As [`Store`] says. Waiting for the lock has no limit here.
+    /// As [`Store`](super::Store) says. Waiting for the lock has no limit here.
     ///
     /// # Cancel safety
     /// Dropping the future gives up the place in the queue. A lock that was taken at that moment is
