@@ -2,6 +2,7 @@
 //! requests.
 
 mod raw;
+pub mod stores;
 mod upstream;
 
 pub use raw::{RawResponse, exchange, read_response};

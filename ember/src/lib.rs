@@ -52,6 +52,9 @@
 //! - `websocket`: WebSocket.
 //! - `tiktoken`: `llm::Tiktoken`, exact counts of tokens for OpenAI's models.
 //! - `minijinja`: `PromptTemplate::jinja`, prompts with loops and conditions.
+//! - `sqlite`: `store::SqliteStore`, state in one file.
+//! - `redis`: `store::RedisStore`, state on a Redis or Valkey that many processes share.
+//! - `memcached`: `store::MemcachedStore`, for caches and sessions.
 //! - `jsonschema`: structured answers of models are checked by their whole schema.
 
 pub mod base;

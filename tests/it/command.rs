@@ -20,6 +20,7 @@ fn program(path: &str) -> Command {
         "EMBER_TLS_KEY",
         "EMBER_WORKERS",
         "EMBER_LOG",
+        "EMBER_STORE",
     ] {
         command.env_remove(name);
     }
@@ -249,4 +250,46 @@ fn a_certificate_that_cannot_be_used_keeps_a_program_from_starting() {
         let told = if cfg!(feature = "tls") { "/nowhere/cert.pem cannot be read" } else { "`tls`" };
         assert!(errors.contains(told), "{errors}");
     }
+}
+
+/// What `check` says of a store.
+fn check_with(store: &str) -> (bool, String) {
+    let output = program(SOUND).arg("check").env("EMBER_STORE", store).output().unwrap();
+    let texts = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    (output.status.success(), texts.concat())
+}
+
+#[test]
+fn a_wrong_store_is_a_problem_of_the_start() {
+    let (ok, text) = check_with("memory");
+    assert!(ok && text.contains("store: memory of this process"), "{text}");
+    let (ok, text) = check_with("reddis://ann:s3cret@localhost");
+    assert!(!ok && text.contains("EMBER_STORE cannot be used"), "{text}");
+    assert!(text.contains("did you mean `redis`?") && !text.contains("s3cret"), "{text}");
+}
+
+#[cfg(all(feature = "sqlite", feature = "redis", feature = "memcached"))]
+#[test]
+fn a_check_connects_to_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.db");
+    let (ok, text) = check_with(&format!("sqlite://{}", path.display()));
+    assert!(ok && text.contains("store: SQLite 3."), "{text}");
+    let (ok, text) = check_with("sqlite:///nowhere/state.db");
+    assert!(!ok && text.contains("cannot be opened"), "{text}");
+    // Nobody listens on a port that is bound and not listened on.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    drop(taken);
+    let (ok, text) = check_with(&format!("redis://:s3cret@127.0.0.1:{port}"));
+    assert!(
+        !ok && text.contains(&format!("the store redis://127.0.0.1:{port} cannot be used")),
+        "{text}"
+    );
+    assert!(!text.contains("s3cret"), "{text}");
+    // Conversations need what Memcached cannot do.
+    let (ok, text) = check_with("memcached://127.0.0.1");
+    assert!(!ok && text.contains("conversations cannot be kept in memcached://"), "{text}");
+    assert!(text.contains("`Scan`") && text.contains("`Lock`"), "{text}");
+    assert!(text.contains("tests/apps/sound.rs"), "{text}");
 }

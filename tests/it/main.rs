@@ -11,6 +11,9 @@ mod middleware_set;
 mod requests;
 mod cookies;
 mod sessions;
+mod stores;
+#[cfg(feature = "sqlite")]
+mod durability;
 #[cfg(feature = "websocket")]
 mod websocket;
 mod server;

@@ -1,4 +1,5 @@
-//! Tests that need programs which not every machine has: a browser, a validator, Node.js.
+//! Tests that need programs which not every machine has: a browser, a validator, Node.js,
+//! Redis and Memcached.
 //!
 //! Where a program is missing its tests are reported as ignored, each by its name. With
 //! `EMBER_TEST_SERVICES=required`, as in continuous integration, they fail instead. The built-in
@@ -10,6 +11,8 @@ mod chat_page;
 mod docs_page;
 mod openai;
 mod serving;
+#[cfg(all(feature = "memcached", feature = "redis"))]
+mod stores;
 mod validator;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -19,7 +22,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let tests = vec![
+    #[allow(unused_mut, reason = "some are behind features")]
+    let mut tests = vec![
         needing(&["chromedriver", "chromium"], "docs_page_in_a_browser", docs_page::test),
         needing(&["chromedriver", "chromium"], "chat_page_in_a_browser", chat_page::test),
         needing(&["node", "npm"], "the_ai_sdk_reads_our_streams", ai_sdk::test),
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
         // They lie beside the project, and no program brings them, so that nobody can require them.
         .with_ignored_flag(!openai::schemas_are_there()),
     ];
+    #[cfg(all(feature = "memcached", feature = "redis"))]
+    tests.extend(stores::tests());
     libtest_mimic::run(&arguments, tests).exit_code()
 }
 

@@ -5,6 +5,7 @@ use super::launch::LaunchError;
 use super::ready::Ready;
 use crate::base::{Error, Finding, Result};
 use crate::llm::tool::Tool;
+use crate::store::BoxStore;
 use std::str::FromStr;
 
 const HELP: &str = "\
@@ -16,13 +17,15 @@ Commands:
   tools [--format FORMAT]           print the tools with the JSON Schema of their arguments, as openai
                                     (default), openai-responses, anthropic or gemini wants them
   openapi                           print the OpenAPI 3.1 document of the routes
-  check                             print every problem that keeps the application from starting
+  check                             print every problem that keeps the application from starting, and
+                                    connect to the store
 
 Options:
   -h, --help                        print this
 
 Variables: EMBER_HOST (127.0.0.1, or unix:/path), EMBER_PORT (8000), EMBER_TLS_CERT and EMBER_TLS_KEY
-(PEM files; with the feature `tls`), EMBER_WORKERS (one for each processor),
+(PEM files; with the feature `tls`), EMBER_WORKERS (one for each processor), EMBER_STORE (memory;
+sqlite:///path, redis://…, rediss://…, memcached://… with the features of their names),
 EMBER_LOG (info; off, error, warn, info, debug, trace), LLM_PROVIDER (openai) and its provider's own.";
 
 /// What the command line asks for.
@@ -87,7 +90,26 @@ fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
             if let Some(provider) = ready.provider() {
                 println!("provider: {provider}");
             }
+            check_store(&ready)
+        }
+    }
+}
+
+/// Connects to the store, and prints what answered.
+fn check_store(ready: &Ready) -> Result {
+    let Some(store) = ready.components().get::<BoxStore>() else { return Ok(()) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(store.check()) {
+        Ok(answered) => {
+            println!("store: {answered}");
             Ok(())
+        }
+        Err(error) => {
+            // Whoever checks is the operator, and wants the reason more than the sentence for clients.
+            let reasons: Vec<_> = error.chain().map(ToString::to_string).collect();
+            let message =
+                format!("the store {} cannot be used: {}", store.name(), reasons.join(": "));
+            Err(Error::new(error.kind(), message))
         }
     }
 }

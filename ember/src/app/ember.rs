@@ -3,15 +3,17 @@ use super::launch::LaunchError;
 use super::lifecycle::Lifecycle;
 use super::model::Model;
 use super::ready::Ready;
+use super::state::provide_state;
 use crate::ai::openai::{AiRoute, CATCHER, OpenAiApi, Surroundings};
 use crate::ai::{AiOptions, TokenBound, check_models, conversation_routes};
 use crate::base::error::BoxError;
 use crate::base::{Descriptor as _, Env, Finding, Location, PluginDescriptor, Registry, Scope};
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
-    BoxEmbedder, Client, Embedder, FakeProvider, MemorySessionStore, ModelRouter, ModelSpec,
-    PromptTemplate, SessionStore, Sessions, SpendLimit, TokenCounter, Tool, ToolRegistry,
+    BoxEmbedder, Client, Embedder, FakeProvider, ModelRouter, ModelSpec, PromptTemplate,
+    SessionStore, Sessions, SpendLimit, TokenCounter, Tool, ToolRegistry,
 };
+use crate::store::BoxStore;
 #[cfg(feature = "files")]
 use crate::web::middleware::StaticFiles;
 use crate::web::middleware::{Bridge, IntoMiddleware, Middleware, TowerLayer};
@@ -264,7 +266,24 @@ impl Ember {
         self.component(router)
     }
 
-    /// Keeps conversations in this store, instead of the memory of this process.
+    /// Keeps all state in this store, instead of the one that `EMBER_STORE` names, or the memory of
+    /// this process: see [`BoxStore::from_url`]. Handlers take it as `Component<BoxStore>`.
+    ///
+    /// Conversations are kept in it, unless [`sessions`](Self::sessions) says otherwise, and the
+    /// sessions of visitors, unless a [`SessionConfig`](crate::SessionConfig) is provided.
+    ///
+    /// ```
+    /// use ember::store::MemoryStore;
+    ///
+    /// let app = ember::Ember::new().store(MemoryStore::new().max_bytes(1 << 30));
+    /// # app.build().unwrap();
+    /// ```
+    #[must_use]
+    pub fn store(self, store: impl Into<BoxStore>) -> Self {
+        self.component(store.into())
+    }
+
+    /// Keeps conversations in this store, instead of the one of the [application](Self::store).
     #[must_use]
     pub fn sessions(self, store: impl SessionStore) -> Self {
         self.component(Sessions::new(store))
@@ -367,6 +386,8 @@ impl Ember {
         self.components.insert(self.env.clone());
         let needs = factories.iter().flat_map(|factory| factory.all_needs());
         let needs = needs.chain(gathered.hooks().iter().flat_map(|hook| hook.needs()));
+        let is_made = |need| factories.iter().any(|factory| (factory.provides)() == need);
+        findings.extend(provide_state(&mut self.components, &self.env, &routes, is_made));
         let model = self.provide(&routes, needs.collect(), &tools, &mut findings);
         if let Some(counter) = self.counter.take()
             && let Some(client) = self.components.get::<Client>()
@@ -426,9 +447,6 @@ impl Ember {
     ) -> Option<Model> {
         if self.components.get::<ToolRegistry>().is_none() {
             self.components.insert(tools.clone());
-        }
-        if self.components.get::<Sessions>().is_none() {
-            self.components.insert(Sessions::new(MemorySessionStore::new()));
         }
         let asks = [Need::of::<Client>(), Need::of::<ModelRouter>()];
         let asking = routes

@@ -8,6 +8,7 @@ mod launch;
 mod gather;
 mod lifecycle;
 mod model;
+mod state;
 #[cfg(feature = "server")]
 mod settings;
 mod ready;

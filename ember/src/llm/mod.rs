@@ -77,7 +77,7 @@ pub use semantic_cache::{Guard, SemanticCache, SemanticCacheStats, Sharing};
 pub use session::Session;
 pub use session_store::{
     History, MemorySessionStore, SessionChange, SessionMetadata, SessionQuery, SessionStore,
-    SessionSummary, Sessions, Turn,
+    SessionSummary, Sessions, StoreSessions, Turn,
 };
 pub use spend::{SpendAccount, SpendLimit};
 pub use stream::{Accumulator, ChatEvent, ChatStream, TextStream};

@@ -1,13 +1,43 @@
 //! State that outlives a request: what is kept, counted and locked.
 //!
+//! A [`Store`] keeps bytes under keys: in the memory of the process, in a file, or on a server
+//! that many processes share. What needs state takes a [`BoxStore`], and does not care which.
+//!
 //! Knows nothing of models or HTTP.
 
 mod bounded;
 mod locks;
 mod token_bucket;
 mod global_bucket;
+mod failure;
+mod capability;
+#[expect(clippy::module_inception, reason = "the folder is about the trait")]
+mod store;
+mod boxed;
+mod memory;
+mod lease;
+#[cfg(any(feature = "redis", feature = "memcached"))]
+mod home;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "memcached")]
+mod memcached;
+mod url;
 
 pub(crate) use bounded::BoundedMap;
+pub use boxed::BoxStore;
+pub use capability::Capability;
 pub use global_bucket::{GlobalTokenBucket, TokenHold};
+pub use lease::StoreLock;
 pub use locks::{KeyedLock, KeyedLocks};
+#[cfg(feature = "memcached")]
+pub use memcached::MemcachedStore;
+pub use memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
+pub use store::{ScanPage, Store};
 pub use token_bucket::TokenBucket;

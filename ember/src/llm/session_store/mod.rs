@@ -1,10 +1,12 @@
 //! Where conversations are kept.
 
 mod memory;
+mod store_sessions;
 mod sessions;
 
 pub use memory::MemorySessionStore;
 pub use sessions::{Sessions, Turn};
+pub use store_sessions::StoreSessions;
 
 use super::message::Message;
 use crate::base::Error;

@@ -10,11 +10,21 @@ mod flight;
 mod engine;
 mod ttl;
 mod fixed;
+mod store_cache;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(feature = "memcached")]
+mod memcached;
 
 pub use engine::CacheEngine;
 pub use fixed::StaticCache;
 pub use kept::CachedResponse;
+#[cfg(feature = "memcached")]
+pub use memcached::MemcachedCache;
+#[cfg(feature = "redis")]
+pub use redis::RedisCache;
 pub use rules::CacheRules;
+pub use store_cache::StoreCache;
 pub use ttl::TtlCache;
 
 use super::request::Request;

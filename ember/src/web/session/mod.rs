@@ -18,6 +18,7 @@
 
 mod engine;
 mod memory;
+mod store;
 mod config;
 mod state;
 #[expect(clippy::module_inception, reason = "the folder is about the type")]
@@ -27,3 +28,4 @@ pub use config::SessionConfig;
 pub use engine::{SessionEngine, SessionRecord};
 pub use memory::MemorySession;
 pub use session::Session;
+pub use store::StoreSession;

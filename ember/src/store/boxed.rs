@@ -1,0 +1,223 @@
+use super::capability::Capability;
+use super::locks::KeyedLocks;
+use super::store::{ScanPage, Store};
+use crate::base::Error;
+use bytes::Bytes;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A store whose type is forgotten. Clones are the same store.
+///
+/// The operations are those of [`Store`], with its promises, and [`BoxStore::lock`].
+#[derive(Clone)]
+pub struct BoxStore {
+    store: Arc<dyn Erased>,
+    /// One of those who wait for a lock asks the store, the others wait here behind it.
+    pub(super) queues: KeyedLocks,
+}
+
+impl BoxStore {
+    /// Forgets the type of a store.
+    pub fn new(store: impl Store) -> Self {
+        Self { store: Arc::new(store), queues: KeyedLocks::new() }
+    }
+
+    /// What and where it is, without passwords.
+    pub fn name(&self) -> String {
+        self.store.name()
+    }
+
+    /// Tells whether the store can do something that not every one can.
+    pub fn can(&self, capability: Capability) -> bool {
+        self.store.capabilities().contains(&capability)
+    }
+
+    /// Connects, and says what answered.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub async fn check(&self) -> Result<String, Error> {
+        self.store.check().await
+    }
+
+    /// Returns what is kept under a key.
+    ///
+    /// # Errors
+    /// As [`Store`] says.
+    pub async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
+        self.store.get(key).await
+    }
+
+    /// Keeps a value for a time.
+    ///
+    /// # Errors
+    /// As [`Store`] says.
+    pub async fn set(
+        &self,
+        key: &str,
+        value: impl Into<Bytes>,
+        ttl: Duration,
+    ) -> Result<(), Error> {
+        self.store.set(key, value.into(), ttl).await
+    }
+
+    /// Forgets what is kept under a key; tells whether there was something.
+    ///
+    /// # Errors
+    /// As [`Store`] says.
+    pub async fn delete(&self, key: &str) -> Result<bool, Error> {
+        self.store.delete(key).await
+    }
+
+    /// Tells whether something is kept under a key.
+    ///
+    /// # Errors
+    /// As [`Store`] says.
+    pub async fn exists(&self, key: &str) -> Result<bool, Error> {
+        self.store.exists(key).await
+    }
+
+    /// Keeps a value if what is there is what was expected; tells whether it did.
+    ///
+    /// # Errors
+    /// As [`Store`] says.
+    pub async fn compare_and_set(
+        &self,
+        key: &str,
+        expected: Option<Bytes>,
+        value: impl Into<Bytes>,
+        ttl: Duration,
+    ) -> Result<bool, Error> {
+        self.store.compare_and_set(key, expected, value.into(), ttl).await
+    }
+
+    /// Lists keys that begin like this, as far as a page goes.
+    ///
+    /// # Errors
+    /// As [`Store`] says.
+    pub async fn scan(
+        &self,
+        prefix: &str,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<ScanPage, Error> {
+        self.store.scan(prefix, cursor, limit).await
+    }
+
+    pub(super) async fn try_lock(&self, key: &str, hold: Duration) -> Result<Option<u64>, Error> {
+        self.store.try_lock(key, hold).await
+    }
+
+    pub(super) async fn renew(&self, key: &str, token: u64, hold: Duration) -> Result<bool, Error> {
+        self.store.renew(key, token, hold).await
+    }
+
+    pub(super) async fn unlock(&self, key: &str, token: u64) -> Result<bool, Error> {
+        self.store.unlock(key, token).await
+    }
+}
+
+impl<S: Store> From<S> for BoxStore {
+    fn from(store: S) -> Self {
+        Self::new(store)
+    }
+}
+
+impl fmt::Debug for BoxStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("BoxStore").field(&self.name()).finish()
+    }
+}
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// The boxed twin of [`Store`].
+trait Erased: Send + Sync {
+    fn name(&self) -> String;
+    fn capabilities(&self) -> &'static [Capability];
+    fn check(&self) -> Boxed<'_, String>;
+    fn get<'a>(&'a self, key: &'a str) -> Boxed<'a, Option<Bytes>>;
+    fn set<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> Boxed<'a, ()>;
+    fn delete<'a>(&'a self, key: &'a str) -> Boxed<'a, bool>;
+    fn exists<'a>(&'a self, key: &'a str) -> Boxed<'a, bool>;
+    fn compare_and_set<'a>(
+        &'a self,
+        key: &'a str,
+        expected: Option<Bytes>,
+        value: Bytes,
+        ttl: Duration,
+    ) -> Boxed<'a, bool>;
+    fn scan<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: usize,
+    ) -> Boxed<'a, ScanPage>;
+    fn try_lock<'a>(&'a self, key: &'a str, hold: Duration) -> Boxed<'a, Option<u64>>;
+    fn renew<'a>(&'a self, key: &'a str, token: u64, hold: Duration) -> Boxed<'a, bool>;
+    fn unlock<'a>(&'a self, key: &'a str, token: u64) -> Boxed<'a, bool>;
+}
+
+impl<S: Store> Erased for S {
+    fn name(&self) -> String {
+        Store::name(self)
+    }
+
+    fn capabilities(&self) -> &'static [Capability] {
+        Store::capabilities(self)
+    }
+
+    fn check(&self) -> Boxed<'_, String> {
+        Box::pin(Store::check(self))
+    }
+
+    fn get<'a>(&'a self, key: &'a str) -> Boxed<'a, Option<Bytes>> {
+        Box::pin(Store::get(self, key))
+    }
+
+    fn set<'a>(&'a self, key: &'a str, value: Bytes, ttl: Duration) -> Boxed<'a, ()> {
+        Box::pin(Store::set(self, key, value, ttl))
+    }
+
+    fn delete<'a>(&'a self, key: &'a str) -> Boxed<'a, bool> {
+        Box::pin(Store::delete(self, key))
+    }
+
+    fn exists<'a>(&'a self, key: &'a str) -> Boxed<'a, bool> {
+        Box::pin(Store::exists(self, key))
+    }
+
+    fn compare_and_set<'a>(
+        &'a self,
+        key: &'a str,
+        expected: Option<Bytes>,
+        value: Bytes,
+        ttl: Duration,
+    ) -> Boxed<'a, bool> {
+        Box::pin(Store::compare_and_set(self, key, expected, value, ttl))
+    }
+
+    fn scan<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: usize,
+    ) -> Boxed<'a, ScanPage> {
+        Box::pin(Store::scan(self, prefix, cursor, limit))
+    }
+
+    fn try_lock<'a>(&'a self, key: &'a str, hold: Duration) -> Boxed<'a, Option<u64>> {
+        Box::pin(Store::try_lock(self, key, hold))
+    }
+
+    fn renew<'a>(&'a self, key: &'a str, token: u64, hold: Duration) -> Boxed<'a, bool> {
+        Box::pin(Store::renew(self, key, token, hold))
+    }
+
+    fn unlock<'a>(&'a self, key: &'a str, token: u64) -> Boxed<'a, bool> {
+        Box::pin(Store::unlock(self, key, token))
+    }
+}

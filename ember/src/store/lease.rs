@@ -1,0 +1,153 @@
+use super::boxed::BoxStore;
+use super::locks::KeyedLock;
+use crate::base::{Clock, Error};
+use std::fmt;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+/// How soon a lock that somebody else holds is tried again, at first and at last.
+const POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
+
+/// A lock of a [`Store`](super::Store) that is held until this is dropped.
+#[must_use = "the lock is given back when this is dropped"]
+pub struct StoreLock {
+    token: u64,
+    is_lost: watch::Receiver<bool>,
+    /// Its end tells the task that renews the lock to give it back.
+    _held: oneshot::Sender<()>,
+}
+
+impl StoreLock {
+    /// The fencing token: greater than that of everybody who held the lock before.
+    pub fn token(&self) -> u64 {
+        self.token
+    }
+
+    /// Tells whether somebody else may hold the lock by now, as it could not be renewed in time.
+    pub fn is_lost(&self) -> bool {
+        *self.is_lost.borrow()
+    }
+}
+
+impl BoxStore {
+    /// Waits until nobody else holds the lock of a key, and holds it until the result is dropped.
+    ///
+    /// It is held for `hold` at a time and renewed at every third of that. When this process dies, or
+    /// does not reach the store for so long, somebody else gets it: see [`StoreLock::is_lost`].
+    /// Within the process whoever waits is served in the order of asking.
+    ///
+    /// # Errors
+    /// As [`Store`](super::Store) says. Waiting for the lock has no limit here.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the place in the queue. A lock that was taken at that moment is
+    /// free after `hold`.
+    pub async fn lock(&self, key: &str, hold: Duration) -> Result<StoreLock, Error> {
+        let turn = self.queues.lock(key).await;
+        let (mut wait, longest) = POLL;
+        let token = loop {
+            if let Some(token) = self.try_lock(key, hold).await? {
+                break token;
+            }
+            tokio::time::sleep(wait + jitter(wait)).await;
+            wait = (wait * 2).min(longest);
+        };
+        let (lost, is_lost) = watch::channel(false);
+        let (held, released) = oneshot::channel();
+        let lease =
+            Lease { store: self.clone(), key: key.to_owned(), token, hold, lost, _turn: turn };
+        tokio::spawn(lease.keep(released));
+        Ok(StoreLock { token, is_lost, _held: held })
+    }
+}
+
+/// Up to as much again, so that many who wait for one lock do not ask all at once.
+fn jitter(wait: Duration) -> Duration {
+    let mut byte = [0];
+    // Without randomness everybody asks at once, which is slower and nothing worse.
+    let _ = getrandom::getrandom(&mut byte);
+    wait * u32::from(byte[0]) / 255
+}
+
+struct Lease {
+    store: BoxStore,
+    key: String,
+    token: u64,
+    hold: Duration,
+    lost: watch::Sender<bool>,
+    _turn: KeyedLock,
+}
+
+impl Lease {
+    /// Renews the lock until it is released, and gives it back.
+    async fn keep(self, mut released: oneshot::Receiver<()>) {
+        let clock = Clock::system();
+        let mut until = clock.after(self.hold);
+        loop {
+            tokio::select! {
+                _ = &mut released => break,
+                () = tokio::time::sleep(self.hold / 3) => {}
+            }
+            let next = clock.after(self.hold);
+            match self.store.renew(&self.key, self.token, self.hold).await {
+                Ok(true) => until = next,
+                Ok(false) => {
+                    tracing::warn!(key = self.key, "a lock has expired while it was held");
+                    self.lost.send_replace(true);
+                    return;
+                }
+                Err(error) => {
+                    tracing::warn!(key = self.key, error = %error, "a lock cannot be renewed");
+                    self.lost.send_if_modified(|lost| {
+                        !*lost && {
+                            *lost = clock.now() >= until;
+                            *lost
+                        }
+                    });
+                }
+            }
+        }
+        if let Err(error) = self.store.unlock(&self.key, self.token).await {
+            // It expires by itself.
+            tracing::warn!(key = self.key, error = %error, "a lock cannot be given back");
+        }
+    }
+}
+
+impl fmt::Debug for StoreLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreLock").field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::MemoryStore;
+    use super::*;
+    use crate::base::clock::{millis, secs};
+
+    #[tokio::test]
+    async fn a_lock_is_renewed_while_it_is_held_and_free_afterwards() {
+        let shared = MemoryStore::new();
+        // Two processes: each has a queue of its own.
+        let (here, there) = (BoxStore::new(shared.clone()), BoxStore::new(shared));
+        let held = here.lock("a", millis(60)).await.unwrap();
+        let late = tokio::time::timeout(millis(200), there.lock("a", secs(5))).await;
+        assert!(late.is_err(), "it was renewed");
+        assert!(!held.is_lost());
+        let token = held.token();
+        drop(held);
+        let next = there.lock("a", secs(5)).await.unwrap();
+        assert!(next.token() > token);
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_was_taken_away_is_lost() {
+        let store = BoxStore::new(MemoryStore::new());
+        let held = store.lock("a", millis(30)).await.unwrap();
+        assert!(store.unlock("a", held.token()).await.unwrap());
+        let mut is_lost = held.is_lost.clone();
+        is_lost.wait_for(|lost| *lost).await.unwrap();
+        assert!(held.is_lost());
+    }
+}

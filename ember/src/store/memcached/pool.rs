@@ -1,0 +1,111 @@
+use super::protocol::Wire;
+use crate::base::Error;
+use crate::store::failure::away;
+use crate::store::home::Home;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// How long nobody tries to connect after a failure to do so: at first, and at last.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// The connections to a server: each carries one command at a time.
+#[derive(Debug)]
+pub(super) struct Pool {
+    inner: Arc<Inner>,
+    home: Home,
+}
+
+#[derive(Debug)]
+struct Inner {
+    host: String,
+    port: u16,
+    timeout: Duration,
+    idle: Mutex<Idle>,
+    places: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct Idle {
+    wires: Vec<Wire>,
+    back_off: Option<(Instant, Duration)>,
+}
+
+/// What is done with a connection.
+pub(super) type Work<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
+
+impl Pool {
+    pub(super) fn new(host: String, port: u16, size: usize, timeout: Duration) -> Self {
+        let (idle, places) = (Mutex::default(), Semaphore::new(size.max(1)));
+        Self { inner: Arc::new(Inner { host, port, timeout, idle, places }), home: Home::default() }
+    }
+
+    /// Does something with a connection: with one that is there, or with a new one.
+    ///
+    /// All of it has a time limit. What has begun is ended even if nobody waits for it any more, so
+    /// that no answer is left on a connection for the next command.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl for<'a> Fn(&'a mut Wire) -> Work<'a, T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let inner = Arc::clone(&self.inner);
+        let timeout = inner.timeout;
+        let bounded = async move { tokio::time::timeout(timeout, inner.run(work)).await };
+        match self.home.run(bounded).await? {
+            Ok(outcome) => outcome.map_err(away),
+            Err(_) => Err(away(format!("Memcached did not answer within {timeout:?}"))),
+        }
+    }
+}
+
+impl Inner {
+    async fn run<T>(&self, work: impl for<'a> Fn(&'a mut Wire) -> Work<'a, T>) -> io::Result<T> {
+        // The semaphore is never closed.
+        let _place = self.places.acquire().await.map_err(io::Error::other)?;
+        let idle = self.idle().wires.pop();
+        let (mut wire, was_idle) = match idle {
+            Some(wire) => (wire, true),
+            None => (self.connect().await?, false),
+        };
+        let mut outcome = work(&mut wire).await;
+        if was_idle && outcome.as_ref().is_err_and(is_closed) {
+            // It was closed while nobody used it, as by a server that was restarted: so are the others.
+            self.idle().wires.clear();
+            wire = self.connect().await?;
+            outcome = work(&mut wire).await;
+        }
+        if outcome.is_ok() {
+            self.idle().wires.push(wire);
+        }
+        outcome
+    }
+
+    async fn connect(&self) -> io::Result<Wire> {
+        if self.idle().back_off.is_some_and(|(until, _)| Instant::now() < until) {
+            let message = "Memcached was not there a moment ago";
+            return Err(io::Error::new(io::ErrorKind::NotConnected, message));
+        }
+        let connected = Wire::connect(&self.host, self.port).await;
+        let mut idle = self.idle();
+        idle.back_off = match &connected {
+            Ok(_) => None,
+            Err(_) => {
+                let pause =
+                    idle.back_off.map_or(BACK_OFF.0, |(_, last)| (last * 2).min(BACK_OFF.1));
+                Some((Instant::now() + pause, pause))
+            }
+        };
+        connected
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}

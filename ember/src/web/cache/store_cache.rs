@@ -1,0 +1,251 @@
+use super::{CacheEngine, CacheRules, CachedResponse};
+use crate::base::random_id;
+use crate::store::{BoxStore, Capability};
+use crate::web::request::RequestParts;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use std::fmt;
+use std::time::Duration;
+
+/// How many keys are asked for at a time when some are to be forgotten.
+const PAGE: usize = 500;
+
+/// Keeps answers in a [`Store`](crate::store::Store), which many processes may share: an answer that
+/// one has made is given by the others.
+///
+/// When the store is away, nothing is found and nothing is kept, and handlers run as without a cache.
+/// Clones are the same cache; where several routes have it, it is connected once.
+#[derive(Clone)]
+pub struct StoreCache {
+    store: BoxStore,
+    ttl: Duration,
+    prefix: String,
+    max_size: usize,
+    rules: CacheRules,
+}
+
+impl StoreCache {
+    /// The largest answer that is kept unless it is told otherwise, in bytes with its headers: 1 MiB.
+    pub const DEFAULT_MAX_SIZE: usize = 1 << 20;
+
+    /// Keeps each answer for this time.
+    pub fn new(store: impl Into<BoxStore>, ttl: Duration) -> Self {
+        let (prefix, max_size) = ("cache:".to_owned(), Self::DEFAULT_MAX_SIZE);
+        Self { store: store.into(), ttl, prefix, max_size, rules: CacheRules::new() }
+    }
+
+    /// Sets what the keys in the store begin with; `cache:` unless it is told otherwise.
+    #[must_use]
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Sets how large an answer may be to be kept, in bytes with its headers. No more than 1 MiB of
+    /// body is kept in any case.
+    #[must_use]
+    pub fn max_size(mut self, bytes: usize) -> Self {
+        self.max_size = bytes;
+        self
+    }
+
+    /// Keeps answers under a key of their own; see [`CacheRules::key`].
+    #[must_use]
+    #[doc(alias = "key_fn")]
+    pub fn key(
+        mut self,
+        key: impl Fn(&RequestParts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.rules = self.rules.key(key);
+        self
+    }
+
+    /// Keeps an answer for each value of these request headers.
+    #[must_use]
+    #[doc(alias = "vary_headers")]
+    pub fn vary(mut self, headers: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.rules = self.rules.vary(headers);
+        self
+    }
+
+    /// What the store calls an answer.
+    ///
+    /// A store that cannot list its keys cannot forget by prefix either. There the keys of all answers
+    /// have a common part, which is replaced to forget all of them.
+    async fn name(&self, key: &str) -> Option<String> {
+        let prefix = &self.prefix;
+        if self.store.can(Capability::Scan) {
+            return Some(format!("{prefix}{key}"));
+        }
+        let key_of_era = self.era();
+        let era = self.or_nothing(self.store.get(&key_of_era).await)?;
+        let era = match era {
+            Some(era) => String::from_utf8_lossy(&era).into_owned(),
+            None => {
+                let fresh = random_id().ok()?;
+                let begun = self.store.compare_and_set(
+                    &key_of_era,
+                    None,
+                    fresh.clone().into_bytes(),
+                    Duration::MAX,
+                );
+                // If another was first, that one's counts from the next time on.
+                self.or_nothing(begun.await).filter(|begun| *begun)?;
+                fresh
+            }
+        };
+        Some(format!("{prefix}{era}:{key}"))
+    }
+
+    fn era(&self) -> String {
+        format!("{}era", self.prefix)
+    }
+
+    /// A cache whose store is away is one that keeps nothing.
+    fn or_nothing<T>(&self, outcome: Result<T, crate::base::Error>) -> Option<T> {
+        outcome
+            .inspect_err(|error| tracing::warn!(error = %error, "the cache cannot be reached"))
+            .ok()
+    }
+
+    async fn forget_below(&self, prefix: &str) -> Option<()> {
+        if !self.store.can(Capability::Scan) {
+            self.or_nothing(self.store.delete(&self.era()).await)?;
+            return Some(());
+        }
+        let begin = format!("{}{prefix}", self.prefix);
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.store.scan(&begin, cursor.as_deref(), PAGE).await;
+            let page = self.or_nothing(page)?;
+            for key in &page.keys {
+                self.or_nothing(self.store.delete(key).await)?;
+            }
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Some(());
+            }
+        }
+    }
+}
+
+impl CacheEngine for StoreCache {
+    async fn get(&self, key: &str) -> Option<CachedResponse> {
+        let name = self.name(key).await?;
+        let bytes = self.or_nothing(self.store.get(&name).await)??;
+        read(&bytes)
+    }
+
+    async fn put(&self, key: &str, response: CachedResponse) {
+        let bytes = write(&response);
+        if bytes.len() > self.max_size {
+            return;
+        }
+        if let Some(name) = self.name(key).await {
+            let _ = self.or_nothing(self.store.set(&name, bytes, self.ttl).await);
+        }
+    }
+
+    /// Where the store cannot list its keys all answers are forgotten.
+    async fn invalidate_prefix(&self, prefix: &str) {
+        let _ = self.forget_below(prefix).await;
+    }
+
+    fn rules(&self) -> CacheRules {
+        self.rules.clone()
+    }
+}
+
+/// An answer as bytes: the status, the number of headers, each with the lengths of name and value,
+/// and the body. All numbers are of 32 bits, the most significant byte first.
+fn write(response: &CachedResponse) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(response.body().len() + 256);
+    let number = |bytes: &mut Vec<u8>, number: usize| {
+        // Bodies and headers of answers that are kept are far smaller.
+        let number = u32::try_from(number).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(&number.to_be_bytes());
+    };
+    number(&mut bytes, usize::from(response.status().as_u16()));
+    number(&mut bytes, response.headers().len());
+    for (name, value) in response.headers() {
+        number(&mut bytes, name.as_str().len());
+        number(&mut bytes, value.len());
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(value.as_bytes());
+    }
+    bytes.extend_from_slice(response.body());
+    bytes
+}
+
+/// Reads what [`write`] wrote; `None` if it is something else.
+fn read(bytes: &Bytes) -> Option<CachedResponse> {
+    let mut rest = bytes.clone();
+    let number = |rest: &mut Bytes| {
+        let number: [u8; 4] = rest.get(..4)?.try_into().ok()?;
+        let _ = rest.split_to(4);
+        usize::try_from(u32::from_be_bytes(number)).ok()
+    };
+    let status = StatusCode::from_u16(u16::try_from(number(&mut rest)?).ok()?).ok()?;
+    let mut headers = HeaderMap::new();
+    for _ in 0..number(&mut rest)? {
+        let (name, value) = (number(&mut rest)?, number(&mut rest)?);
+        if rest.len() < name.checked_add(value)? {
+            return None;
+        }
+        let name = HeaderName::from_bytes(&rest.split_to(name)).ok()?;
+        headers.append(name, HeaderValue::from_maybe_shared(rest.split_to(value)).ok()?);
+    }
+    Some(CachedResponse::new(status, headers, rest))
+}
+
+impl fmt::Debug for StoreCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreCache")
+            .field("store", &self.store)
+            .field("ttl", &self.ttl)
+            .field("key_prefix", &self.prefix)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+
+    fn answer(text: &'static str) -> CachedResponse {
+        let mut headers = HeaderMap::new();
+        headers.append("x-a", HeaderValue::from_static("1"));
+        headers.append("x-a", HeaderValue::from_bytes(b"\xe4\xf6").unwrap());
+        CachedResponse::new(StatusCode::CREATED, headers, text)
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_nothing_else() {
+        let bytes = Bytes::from(write(&answer("hello")));
+        assert_eq!(read(&bytes), Some(answer("hello")));
+        for end in 0..bytes.len() - "hello".len() {
+            assert_eq!(read(&bytes.slice(..end)), None, "{end}");
+        }
+        assert_eq!(read(&Bytes::from_static(b"some other value that is no answer")), None);
+    }
+
+    #[tokio::test]
+    async fn answers_are_shared_and_forgotten_by_prefix() {
+        let shared = MemoryStore::new();
+        let (one, other) = (
+            StoreCache::new(shared.clone(), Duration::MAX),
+            StoreCache::new(shared, Duration::MAX).max_size(10),
+        );
+        for key in ["/a\nx", "/a/b\nx"] {
+            one.put(key, answer("x")).await;
+        }
+        assert_eq!(other.get("/a\nx").await, Some(answer("x")));
+        other.invalidate("/a").await;
+        assert_eq!(one.get("/a\nx").await, None);
+        assert!(one.get("/a/b\nx").await.is_some());
+        other.put("/large\nx", answer("x")).await;
+        assert_eq!(one.get("/large\nx").await, None);
+    }
+}
