@@ -10,4 +10,4 @@
 //! - `openai_gateway`: OpenAI's interface before any model, with keys, configured by the environment alone.
 //! - `sessions`: conversations that are remembered, each by its id.
 //! - `chat_ui`: a page that shows an answer as it comes, with what the model thinks and what its tools do.
-//! - `streaming_chat`: one route with tools, instructions, limits and authentication.
+//! - `streaming_chat`: one route with tools, instructions, two models, limits and authentication.

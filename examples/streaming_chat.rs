@@ -1,14 +1,15 @@
-//! One route with everything that a chat needs: tools, instructions, limits and authentication.
+//! One route with everything that a chat needs: tools, instructions, several models, limits and authentication.
 //!
-//! `cargo run --example streaming_chat` needs no key and no network. The client chooses the form
-//! of the answer by its `Accept` header:
+//! `cargo run --example streaming_chat` needs no key and no network: of its two models the first is out of
+//! order, and the second takes its place. `EMBER_MODELS="openai/gpt-5.4-mini, anthropic/claude-sonnet-4-6"` asks real ones. The
+//! client chooses the form of the answer by its `Accept` header:
 //!
 //! ```text
 //! curl -N localhost:8000/v1/chat -H 'authorization: Bearer ada' -d '{"message": "Any news of order 7?"}' \
 //!     -H 'content-type: application/json' -H 'accept: text/event-stream; dialect=events'
 //! ```
 
-use ember::llm::{ChatRequest, FakeProvider, FakeReply, Part};
+use ember::llm::{self, ChatRequest, FakeProvider, FakeReply, Part};
 use ember::prelude::*;
 use ember::{BearerAuth, Principal};
 use serde::{Deserialize, Serialize};
@@ -48,7 +49,8 @@ async fn chat(
     mut conversation: ConversationContext,
     Json(body): Json<ChatBody>,
 ) -> ember::Result<TokenStream> {
-    conversation.system(format!("You help customers of a shop. You talk with {}.", principal.id));
+    let name = principal.id;
+    conversation.system(prompt!("You help customers of a shop. You talk with {name}."));
     conversation.trim(6_000);
     conversation.stream(body.message).await
 }
@@ -59,10 +61,26 @@ fn whose(token: &str) -> Option<Principal> {
 }
 
 fn main() -> ember::Result {
-    ember::app!().middleware(BearerAuth::new(whose)).offline(model()).run()
+    let app = ember::app!().middleware(BearerAuth::new(whose));
+    match std::env::var_os("EMBER_MODELS") {
+        Some(_) => app.run(),
+        None => app.models(offline()?).run(),
+    }
 }
 
-/// The model that answers when none is configured: it looks for the number of an order.
+/// Two models that need no network, of which the first is out of order.
+fn offline() -> Result<ModelRouter, llm::Error> {
+    let broken = FakeProvider::new()
+        .respond(|_| FakeReply::error(llm::ErrorKind::Overloaded, "out of order"));
+    ModelRouter::builder()
+        .model(ModelSpec::served_by("first", broken))
+        .model(ModelSpec::served_by("second", model()))
+        .strategy(RoutingStrategy::Fallback)
+        .without_retry()
+        .build()
+}
+
+/// A model that looks for the number of an order.
 fn model() -> FakeProvider {
     FakeProvider::new().respond(reply)
 }
@@ -92,7 +110,7 @@ mod tests {
 
     fn client() -> TestClient {
         let app = ember::Ember::in_module("streaming_chat").middleware(BearerAuth::new(whose));
-        TestClient::new(app.client(Client::new(model())).build().unwrap())
+        TestClient::new(app.models(offline().unwrap()).build().unwrap())
     }
 
     async fn ask(token: &str, accept: &str) -> TestResponse {
@@ -110,7 +128,7 @@ mod tests {
         let events = ask("ada", "text/event-stream; dialect=events").await.events().await;
         assert!(events.iter().any(|event| event.event == "tool_result"));
         let document = ask("ada", "application/json").await.text().await;
-        assert!(document.contains("on its way"), "{document}");
+        assert!(document.contains("on its way") && document.contains("second"), "{document}");
     }
 
     #[ember::test]
