@@ -24,8 +24,13 @@ fn app(fake: &FakeProvider, api: impl Into<OpenAiApi>) -> Ember {
     Ember::new().env(Env::of([("X", "y")])).client(Client::new(fake.clone())).openai_api(api)
 }
 
+/// A client on the application's own machine.
+fn local(app: Ember) -> TestClient {
+    TestClient::new(app.build().unwrap()).peer(([127, 0, 0, 1], 50_000))
+}
+
 fn client(fake: &FakeProvider) -> TestClient {
-    TestClient::new(app(fake, "/v1").build().unwrap())
+    local(app(fake, "/v1"))
 }
 
 fn hello(members: Value) -> Value {
@@ -189,7 +194,7 @@ async fn no_usage_is_told_in_a_stream_unasked_and_what_is_unknown_is_estimated()
         }
     }
     let app = Ember::new().env(Env::of([("X", "y")])).client(Client::new(Silent)).openai_api("/v1");
-    let client = TestClient::new(app.build().unwrap());
+    let client = local(app);
     let answer = whole(&client, hello(json!({}))).await;
     let estimate = ember::base::tokens::estimate_tokens("Good morning");
     assert_eq!(answer["usage"]["completion_tokens"], estimate);
@@ -273,7 +278,7 @@ async fn tools_of_ours_run_here_and_are_hidden() {
     };
     let fake = script().into_iter().chain(script()).fold(FakeProvider::new(), FakeProvider::reply);
     let api = OpenAiApi::new("/v1").tools([get_weather {}]);
-    let client = TestClient::new(app(&fake, api).build().unwrap());
+    let client = local(app(&fake, api));
     let theirs = hello(json!({"tools": [{"type": "function", "function": {"name": "theirs"}}]}));
     let first = folded_whole(&whole(&client, theirs.clone()).await);
     assert_eq!(
@@ -417,7 +422,7 @@ async fn a_failure_later_ends_the_stream_in_an_error_and_never_in_done() {
 async fn whatever_is_wrong_is_told_in_openais_shape() {
     let fake = FakeProvider::new();
     let api = OpenAiApi::new("/v1").models(["m"]).max_body_size(1_000);
-    let client = TestClient::new(app(&fake, api).build().unwrap());
+    let client = local(app(&fake, api));
     let post = || client.post("/v1/chat/completions");
     let json = |body: Value| post().json(&body).send();
     let (status, error) = refused(json(hello(json!({"n": 2}))).await).await;
@@ -448,7 +453,7 @@ async fn whatever_is_wrong_is_told_in_openais_shape() {
 async fn models_are_listed_and_told_one_by_one() {
     let client = Client::new(FakeProvider::new()).model("vendor/small");
     let app = Ember::new().env(Env::of([("X", "y")])).client(client).openai_api("/v1");
-    let client = TestClient::new(app.build().unwrap());
+    let client = local(app);
     let list: Value = client.get("/v1/models").send().await.json().await;
     check_schema("models", &list);
     assert_eq!(
@@ -466,7 +471,7 @@ async fn models_are_listed_and_told_one_by_one() {
 async fn embeddings_come_as_numbers_or_bytes() {
     let app = app(&FakeProvider::new(), OpenAiApi::new("/v1").embedding_model("e"))
         .embedder(FakeEmbedder::new(4));
-    let client = TestClient::new(app.build().unwrap());
+    let client = local(app);
     let post = |body: Value| client.post("/v1/embeddings").json(&body).send();
     let numbers: Value =
         post(json!({"model": "e", "input": ["a", "b"], "dimensions": 4})).await.json().await;
@@ -494,7 +499,7 @@ async fn embeddings_come_as_numbers_or_bytes() {
         let (found, error) = refused(post(body).await).await;
         assert_eq!((found, &error["param"]), (status, &param), "{error}");
     }
-    let without = TestClient::new(self::app(&FakeProvider::new(), "/v1").build().unwrap());
+    let without = local(self::app(&FakeProvider::new(), "/v1"));
     assert!(!without.app().route_table().contains("embeddings"));
     let gone =
         without.post("/v1/embeddings").json(&json!({"model": "e", "input": "a"})).send().await;
@@ -516,7 +521,7 @@ async fn keys_are_wanted_and_bound() {
         FakeProvider::new().respond(|_| FakeReply::new().text("Hi").usage(Usage::new(10, 20)));
     let env = Env::of([("EMBER_API_KEYS", "c:sk-c,a:sk-a2")]);
     let app = app(&fake, OpenAiApi::new("/v1").keys(keys)).env(env);
-    let client = TestClient::new(app.build().unwrap());
+    let client = local(app);
     let ask = |key: &str, model: &str| {
         let body = hello(json!({"model": model, "max_tokens": 100}));
         client
@@ -649,7 +654,7 @@ async fn a_route_is_a_model() {
     let api = OpenAiApi::new("/v1").models(["big"]).route_model("other-bot", "/other");
     let app =
         bots::app().env(Env::of([("X", "y")])).client(Client::new(fake.clone())).openai_api(api);
-    let client = TestClient::new(app.build().unwrap());
+    let client = local(app);
     let list: Value = client.get("/v1/models").send().await.json().await;
     let ids: Vec<_> = list["data"]
         .as_array()
@@ -699,7 +704,7 @@ async fn a_client_that_goes_away_cancels_the_call_at_once() {
         let mut socket = TcpStream::connect(running.address()).await.unwrap();
         let body = hello(json!({"stream": stream})).to_string();
         let request = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         socket.write_all(request.as_bytes()).await.unwrap();
@@ -737,7 +742,7 @@ async fn what_the_provider_says_of_the_callers_request_is_told() {
     let config = ProviderConfig::new("openai", "m").api_key("sk-up").base_url(upstream.url());
     let client = Client::new(HttpProvider::openai(&config).unwrap());
     let app = Ember::new().env(Env::of([("X", "y")])).client(client).openai_api("/v1");
-    let client = TestClient::new(app.build().unwrap());
+    let client = local(app);
     for (model, status, code, words) in [
         ("gone", 404, json!("model_not_found"), "No model gone."),
         ("keyless", 502, Value::Null, "The model could not be asked."),

@@ -38,9 +38,18 @@
 //! ones. A member of another type than OpenAI's is refused with its place in `param`. So are
 //! members that would change the answer and cannot be said to every provider (`n` above 1,
 //! penalties, `logit_bias`, `logprobs`, audio), unless [`OpenAiApi::forward`] sends them on as they
-//! are. `user`, `metadata`, `store`, `service_tier`, `prediction`, what concerns the provider's
-//! cache, and the `detail` of an image have no effect. A request without a temperature gets that
-//! of the application's client.
+//! are. `user`, `safety_identifier`, `metadata`, `store`, `service_tier`, `prediction`, what concerns
+//! the provider's cache (`prompt_cache_key`, `prompt_cache_retention`), `stream_options.include_obfuscation`,
+//! the `name` of a message, and the `detail` of an image have no effect. A negative `seed` is sent as another
+//! that is not. An address of an image is handed to the provider, which fetches it: what it can reach, it shows.
+//!
+//! A request without a temperature gets `EMBER_TEMPERATURE` where that is set, and otherwise none: the model's
+//! own holds, as it would without the gateway. A model that the application defines gets the application's.
+//!
+//! What the model that answers cannot be told is named in the header `x-ember-dropped`. Where that is the
+//! `response_format` or the `tool_choice`, the request is refused instead, as the answer would be another.
+//! A `json_schema` is only enforced where it says `strict: true`, as OpenAI has it; there are models, Anthropic's
+//! among them, that can only be told schemas that are enforced.
 //!
 //! Tools of the request are the caller's: the model's calls of them go back. Those of
 //! [`OpenAiApi::tools`] run here, and the caller sees nothing of them but what the model makes of
@@ -99,6 +108,7 @@
 //! # fn main() { ember::app!().client(Client::new(FakeProvider::new())).build().unwrap(); }
 //! ```
 
+mod document;
 mod reader;
 mod error;
 mod keys;
