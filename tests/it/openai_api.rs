@@ -20,12 +20,12 @@ use std::sync::LazyLock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-fn app(fake: &FakeProvider, api: impl Into<OpenAiApi>) -> Ember {
+pub(super) fn app(fake: &FakeProvider, api: impl Into<OpenAiApi>) -> Ember {
     Ember::new().env(Env::of([("X", "y")])).client(Client::new(fake.clone())).openai_api(api)
 }
 
 /// A client on the application's own machine.
-fn local(app: Ember) -> TestClient {
+pub(super) fn local(app: Ember) -> TestClient {
     TestClient::new(app.build().unwrap()).peer(([127, 0, 0, 1], 50_000))
 }
 
@@ -33,7 +33,7 @@ fn client(fake: &FakeProvider) -> TestClient {
     local(app(fake, "/v1"))
 }
 
-fn hello(members: Value) -> Value {
+pub(super) fn hello(members: Value) -> Value {
     let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}]});
     body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
     body
@@ -56,7 +56,7 @@ fn check_schema(root: &str, value: &Value) {
 }
 
 /// A whole answer that fits its schema.
-async fn whole(client: &TestClient, body: Value) -> Value {
+pub(super) async fn whole(client: &TestClient, body: Value) -> Value {
     let response = client.post("/v1/chat/completions").json(&body).send().await;
     assert_eq!(response.status(), 200);
     let answer: Value = response.json().await;
@@ -65,7 +65,7 @@ async fn whole(client: &TestClient, body: Value) -> Value {
 }
 
 /// The data of a streamed answer; each but the last word fits its schema.
-async fn frames(mut response: TestResponse) -> Vec<Value> {
+pub(super) async fn frames(mut response: TestResponse) -> Vec<Value> {
     assert_eq!(response.status(), 200);
     assert_eq!(response.header("content-type"), Some("text/event-stream"));
     let mut frames = Vec::new();
@@ -82,14 +82,14 @@ async fn frames(mut response: TestResponse) -> Vec<Value> {
     frames
 }
 
-async fn streamed(client: &TestClient, body: Value) -> Vec<Value> {
+pub(super) async fn streamed(client: &TestClient, body: Value) -> Vec<Value> {
     let mut body = body;
     body["stream"] = true.into();
     frames(client.post("/v1/chat/completions").json(&body).send().await).await
 }
 
 /// An error that fits its schema.
-async fn refused(response: TestResponse) -> (u16, Value) {
+pub(super) async fn refused(response: TestResponse) -> (u16, Value) {
     let status = response.status().as_u16();
     assert_eq!(response.header("content-type"), Some("application/json"));
     let body: Value = response.json().await;
@@ -98,7 +98,7 @@ async fn refused(response: TestResponse) -> (u16, Value) {
 }
 
 /// What the chunks of an answer add up to, as clients add them up.
-fn folded(frames: &[Value]) -> Value {
+pub(super) fn folded(frames: &[Value]) -> Value {
     let mut message =
         json!({"content": "", "refusal": "", "reasoning_content": "", "tool_calls": []});
     let mut finish = Value::Null;
@@ -127,7 +127,7 @@ fn folded(frames: &[Value]) -> Value {
 }
 
 /// The same of a whole answer.
-fn folded_whole(answer: &Value) -> Value {
+pub(super) fn folded_whole(answer: &Value) -> Value {
     let choice = &answer["choices"][0];
     let text = |member: &str| choice["message"][member].as_str().unwrap_or_default().to_owned();
     let calls = choice["message"].get("tool_calls").cloned().unwrap_or(json!([]));
@@ -566,15 +566,18 @@ async fn keys_are_wanted_and_bound() {
     assert_eq!(ask("sk-b", "m").await.status(), 200);
     hands.advance(secs(60));
     // The limits hold for what is streamed, and by the tokens of the key.
-    let long = hello(json!({"messages": [{"role": "user", "content": "x".repeat(4_000)}]}));
-    let long = client
-        .post("/v1/chat/completions")
-        .header("authorization", "Bearer sk-b")
-        .json(&long)
-        .send()
-        .await;
-    let (status, error) = refused(long).await;
-    assert_eq!((status, &error["code"]), (400, &json!("context_length_exceeded")));
+    let messages = json!([{"role": "user", "content": "x".repeat(4_000)}]);
+    for stream in [true, false] {
+        let long = hello(json!({"messages": messages, "stream": stream}));
+        let long = client
+            .post("/v1/chat/completions")
+            .header("authorization", "Bearer sk-b")
+            .json(&long)
+            .send()
+            .await;
+        let (status, error) = refused(long).await;
+        assert_eq!((status, &error["code"]), (400, &json!("context_length_exceeded")));
+    }
 }
 
 #[tokio::test]

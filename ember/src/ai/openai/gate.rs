@@ -216,7 +216,10 @@ fn go_duration(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keys::{VirtualKey, VirtualKeys};
     use super::*;
+    use crate::base::Env;
+    use http::header::AUTHORIZATION;
 
     #[test]
     fn durations_are_those_of_go() {
@@ -260,5 +263,20 @@ mod tests {
         }
         assert!(!is_named("http://evil.example/", &["localhost"]));
         assert!(!is_named("http://localhost/", &["evil.example"]));
+    }
+
+    #[test]
+    fn a_key_is_no_user_of_its_name() {
+        let mut findings = Vec::new();
+        let keys: VirtualKeys = VirtualKey::new("ada", "sk-ada").into();
+        let keys = keys.settle(&Env::of([("X", "y")]), &mut findings);
+        let gate = Gate { keys, open: false };
+        let mut request = http::Request::new(());
+        request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer sk-ada"));
+        let mut request = Request::from(request);
+        let (_, admitted) = gate.look_at(&mut request);
+        assert!(admitted.is_ok() && findings.is_empty());
+        let principal = request.extensions().get::<Principal>().unwrap();
+        assert_eq!(principal.id, "key:ada");
     }
 }
