@@ -19,15 +19,13 @@
 //!     format!("It is sunny in {city}.")
 //! }
 //!
-//! /// A route of its own, and a model of the API.
-//! #[ai_route("/support", tools = [get_weather], system = "You help.", openai_model = "support-bot")]
-//! async fn support(conversation: ConversationContext, body: String) -> ember::Result<TokenStream> {
-//!     conversation.stream(body).await
-//! }
-//!
 //! fn app() -> Ember {
 //!     let keys = [VirtualKey::new("team-a", "sk-long-and-random").models(["support-bot"])];
-//!     ember::app!().openai_api(OpenAiApi::new("/v1").keys(keys))
+//!     // A model of the application's own, beside those of its provider.
+//!     let api = OpenAiApi::new("/v1").keys(keys).model("support-bot", |options| {
+//!         options.system("You help.").tools([get_weather {}.into()]);
+//!     });
+//!     ember::app!().openai_api(api)
 //! }
 //! # fn main() { app().client(Client::new(FakeProvider::new())).build().unwrap(); }
 //! ```
@@ -68,11 +66,19 @@
 //! messages of the caller are the conversation, after the instructions of the route; nothing is
 //! remembered here.
 //!
+//! The route itself is still there, and keys of this API are not asked for at its own path: what keeps
+//! strangers from it is the route's own middleware. A model that needs no path has none with
+//! [`OpenAiApi::model`].
+//!
 //! # Keys
 //!
 //! [`VirtualKey`]s come from the program and from `EMBER_API_KEYS` (`team-a:secret,…`). Without
-//! any, only this machine is answered, and an application that listens elsewhere does not start,
-//! unless [`OpenAiApi::open`] says that it shall. A request that other middleware has found a
+//! any, only programs on this machine are answered, and an application that listens elsewhere does not start,
+//! unless [`OpenAiApi::open`] says that it shall. Of this machine is a request that comes from a loopback address,
+//! asks for `localhost` or such an address as its `Host`, and does not say that somebody has passed it on
+//! (`Forwarded`, `X-Forwarded-For`, `X-Real-IP`, `Via`). One that came over a Unix socket, or through another
+//! framework that the application is mounted in, has no address and is none of them. A proxy that says nothing
+//! of what it passes on cannot be told from a program here: behind any proxy, set keys. A request that other middleware has found a
 //! [`Principal`](crate::Principal) for is answered as well.
 //!
 //! # By hand
