@@ -4,7 +4,8 @@
 //!
 //! - `LLM_PROVIDER` and the provider's own variables, such as `ANTHROPIC_API_KEY`: who answers.
 //!   Without any a scripted model does, which says so; no network is needed.
-//! - `EMBER_API_KEYS=team-a:secret,team-b:secret`: who may ask. Without any only this machine may.
+//! - `EMBER_API_KEYS=team-a:secret,team-b:secret`: who may ask. Without any only programs on this machine may,
+//!   by its name `localhost` or its address; behind a proxy keys are needed.
 //! - `EMBER_HOST`, `EMBER_PORT`: where it listens.
 //!
 //! ```text
@@ -14,21 +15,16 @@
 //!
 //! Every client of OpenAI works with it, given `http://127.0.0.1:8000/v1` as the base URL.
 
+use ember::ai::OpenAiApi;
 use ember::llm::FakeProvider;
 use ember::prelude::*;
 
-/// A model of its own beside those of the provider: what the route says of its model makes it.
-#[ai_route(
-    "/translate",
-    system = "Translate into French. Answer with the translation alone.",
-    openai_model = "translator"
-)]
-async fn translate(mut conversation: ConversationContext, text: String) -> ember::Result<String> {
-    conversation.ask(text).await
-}
-
 fn app() -> Ember {
-    ember::app!().openai_api("/v1").offline(FakeProvider::new())
+    // A model of its own beside those of the provider.
+    let api = OpenAiApi::new("/v1").model("translator", |options| {
+        options.system("Translate into French. Answer with the translation alone.");
+    });
+    ember::app!().openai_api(api).offline(FakeProvider::new())
 }
 
 fn main() -> ember::Result {
@@ -43,7 +39,8 @@ mod tests {
     use ember::testing::TestClient;
 
     fn client(env: &[(&str, &str)]) -> TestClient {
-        TestClient::new(app().env(Env::of(env.iter().copied())).build().unwrap())
+        let app = app().env(Env::of(env.iter().copied())).build().unwrap();
+        TestClient::new(app).peer(([127, 0, 0, 1], 50_000))
     }
 
     #[ember::test]

@@ -744,3 +744,32 @@ async fn an_answer_that_was_complete_is_kept_although_its_reader_left_before_the
         assert_eq!(texts(&app).await, ["Hi", "all of it"], "{target} {accept}");
     }
 }
+
+#[tokio::test]
+async fn the_servers_stop_is_told_in_the_dialect_of_the_stream() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    for (accept, ending) in [
+        (UI, "data: {\"type\":\"error\",\"errorText\":\"The server is stopping.\"}\n\n"),
+        (EVENTS, "event: error\n"),
+        ("text/event-stream", "event: error\n"),
+    ] {
+        let fake = FakeProvider::new().reply(FakeReply::new().text("one two three").hang_after(2));
+        let app = ember::app!().client(Client::new(fake)).workers(1);
+        let running = app.serve(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+        let mut socket = tokio::net::TcpStream::connect(running.address()).await.unwrap();
+        let request = format!(
+            "POST /client HTTP/1.1\r\nhost: localhost\r\naccept: {accept}\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nHi"
+        );
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut seen = Vec::new();
+        while !String::from_utf8_lossy(&seen).contains("one") {
+            assert_ne!(socket.read_buf(&mut seen).await.unwrap(), 0);
+        }
+        running.stop().within(ember::base::clock::secs(0));
+        socket.read_to_end(&mut seen).await.unwrap();
+        running.join();
+        let seen = String::from_utf8(seen).unwrap();
+        assert!(seen.contains(ending) && !seen.contains("[DONE]"), "{accept}: {seen}");
+        assert_eq!(seen.contains("event: error"), accept != UI, "{seen}");
+    }
+}

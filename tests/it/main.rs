@@ -59,4 +59,5 @@ mod limits;
 #[cfg(feature = "tiktoken")]
 mod token_counting;
 mod openai_api;
+mod openai_gate;
 mod semantic_cache;

@@ -20,15 +20,20 @@ use std::sync::LazyLock;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-fn app(fake: &FakeProvider, api: impl Into<OpenAiApi>) -> Ember {
+pub(super) fn app(fake: &FakeProvider, api: impl Into<OpenAiApi>) -> Ember {
     Ember::new().env(Env::of([("X", "y")])).client(Client::new(fake.clone())).openai_api(api)
 }
 
-fn client(fake: &FakeProvider) -> TestClient {
-    TestClient::new(app(fake, "/v1").build().unwrap())
+/// A client on the application's own machine.
+pub(super) fn local(app: Ember) -> TestClient {
+    TestClient::new(app.build().unwrap()).peer(([127, 0, 0, 1], 50_000))
 }
 
-fn hello(members: Value) -> Value {
+fn client(fake: &FakeProvider) -> TestClient {
+    local(app(fake, "/v1"))
+}
+
+pub(super) fn hello(members: Value) -> Value {
     let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}]});
     body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
     body
@@ -51,7 +56,7 @@ fn check_schema(root: &str, value: &Value) {
 }
 
 /// A whole answer that fits its schema.
-async fn whole(client: &TestClient, body: Value) -> Value {
+pub(super) async fn whole(client: &TestClient, body: Value) -> Value {
     let response = client.post("/v1/chat/completions").json(&body).send().await;
     assert_eq!(response.status(), 200);
     let answer: Value = response.json().await;
@@ -60,7 +65,7 @@ async fn whole(client: &TestClient, body: Value) -> Value {
 }
 
 /// The data of a streamed answer; each but the last word fits its schema.
-async fn frames(mut response: TestResponse) -> Vec<Value> {
+pub(super) async fn frames(mut response: TestResponse) -> Vec<Value> {
     assert_eq!(response.status(), 200);
     assert_eq!(response.header("content-type"), Some("text/event-stream"));
     let mut frames = Vec::new();
@@ -77,14 +82,14 @@ async fn frames(mut response: TestResponse) -> Vec<Value> {
     frames
 }
 
-async fn streamed(client: &TestClient, body: Value) -> Vec<Value> {
+pub(super) async fn streamed(client: &TestClient, body: Value) -> Vec<Value> {
     let mut body = body;
     body["stream"] = true.into();
     frames(client.post("/v1/chat/completions").json(&body).send().await).await
 }
 
 /// An error that fits its schema.
-async fn refused(response: TestResponse) -> (u16, Value) {
+pub(super) async fn refused(response: TestResponse) -> (u16, Value) {
     let status = response.status().as_u16();
     assert_eq!(response.header("content-type"), Some("application/json"));
     let body: Value = response.json().await;
@@ -93,7 +98,7 @@ async fn refused(response: TestResponse) -> (u16, Value) {
 }
 
 /// What the chunks of an answer add up to, as clients add them up.
-fn folded(frames: &[Value]) -> Value {
+pub(super) fn folded(frames: &[Value]) -> Value {
     let mut message =
         json!({"content": "", "refusal": "", "reasoning_content": "", "tool_calls": []});
     let mut finish = Value::Null;
@@ -122,7 +127,7 @@ fn folded(frames: &[Value]) -> Value {
 }
 
 /// The same of a whole answer.
-fn folded_whole(answer: &Value) -> Value {
+pub(super) fn folded_whole(answer: &Value) -> Value {
     let choice = &answer["choices"][0];
     let text = |member: &str| choice["message"][member].as_str().unwrap_or_default().to_owned();
     let calls = choice["message"].get("tool_calls").cloned().unwrap_or(json!([]));
@@ -189,7 +194,7 @@ async fn no_usage_is_told_in_a_stream_unasked_and_what_is_unknown_is_estimated()
         }
     }
     let app = Ember::new().env(Env::of([("X", "y")])).client(Client::new(Silent)).openai_api("/v1");
-    let client = TestClient::new(app.build().unwrap());
+    let client = local(app);
     let answer = whole(&client, hello(json!({}))).await;
     let estimate = ember::base::tokens::estimate_tokens("Good morning");
     assert_eq!(answer["usage"]["completion_tokens"], estimate);
@@ -273,7 +278,7 @@ async fn tools_of_ours_run_here_and_are_hidden() {
     };
     let fake = script().into_iter().chain(script()).fold(FakeProvider::new(), FakeProvider::reply);
     let api = OpenAiApi::new("/v1").tools([get_weather {}]);
-    let client = TestClient::new(app(&fake, api).build().unwrap());
+    let client = local(app(&fake, api));
     let theirs = hello(json!({"tools": [{"type": "function", "function": {"name": "theirs"}}]}));
     let first = folded_whole(&whole(&client, theirs.clone()).await);
     assert_eq!(
@@ -417,7 +422,7 @@ async fn a_failure_later_ends_the_stream_in_an_error_and_never_in_done() {
 async fn whatever_is_wrong_is_told_in_openais_shape() {
     let fake = FakeProvider::new();
     let api = OpenAiApi::new("/v1").models(["m"]).max_body_size(1_000);
-    let client = TestClient::new(app(&fake, api).build().unwrap());
+    let client = local(app(&fake, api));
     let post = || client.post("/v1/chat/completions");
     let json = |body: Value| post().json(&body).send();
     let (status, error) = refused(json(hello(json!({"n": 2}))).await).await;
@@ -448,7 +453,7 @@ async fn whatever_is_wrong_is_told_in_openais_shape() {
 async fn models_are_listed_and_told_one_by_one() {
     let client = Client::new(FakeProvider::new()).model("vendor/small");
     let app = Ember::new().env(Env::of([("X", "y")])).client(client).openai_api("/v1");
-    let client = TestClient::new(app.build().unwrap());
+    let client = local(app);
     let list: Value = client.get("/v1/models").send().await.json().await;
     check_schema("models", &list);
     assert_eq!(
@@ -466,7 +471,7 @@ async fn models_are_listed_and_told_one_by_one() {
 async fn embeddings_come_as_numbers_or_bytes() {
     let app = app(&FakeProvider::new(), OpenAiApi::new("/v1").embedding_model("e"))
         .embedder(FakeEmbedder::new(4));
-    let client = TestClient::new(app.build().unwrap());
+    let client = local(app);
     let post = |body: Value| client.post("/v1/embeddings").json(&body).send();
     let numbers: Value =
         post(json!({"model": "e", "input": ["a", "b"], "dimensions": 4})).await.json().await;
@@ -494,7 +499,7 @@ async fn embeddings_come_as_numbers_or_bytes() {
         let (found, error) = refused(post(body).await).await;
         assert_eq!((found, &error["param"]), (status, &param), "{error}");
     }
-    let without = TestClient::new(self::app(&FakeProvider::new(), "/v1").build().unwrap());
+    let without = local(self::app(&FakeProvider::new(), "/v1"));
     assert!(!without.app().route_table().contains("embeddings"));
     let gone =
         without.post("/v1/embeddings").json(&json!({"model": "e", "input": "a"})).send().await;
@@ -516,7 +521,7 @@ async fn keys_are_wanted_and_bound() {
         FakeProvider::new().respond(|_| FakeReply::new().text("Hi").usage(Usage::new(10, 20)));
     let env = Env::of([("EMBER_API_KEYS", "c:sk-c,a:sk-a2")]);
     let app = app(&fake, OpenAiApi::new("/v1").keys(keys)).env(env);
-    let client = TestClient::new(app.build().unwrap());
+    let client = local(app);
     let ask = |key: &str, model: &str| {
         let body = hello(json!({"model": model, "max_tokens": 100}));
         client
@@ -561,15 +566,18 @@ async fn keys_are_wanted_and_bound() {
     assert_eq!(ask("sk-b", "m").await.status(), 200);
     hands.advance(secs(60));
     // The limits hold for what is streamed, and by the tokens of the key.
-    let long = hello(json!({"messages": [{"role": "user", "content": "x".repeat(4_000)}]}));
-    let long = client
-        .post("/v1/chat/completions")
-        .header("authorization", "Bearer sk-b")
-        .json(&long)
-        .send()
-        .await;
-    let (status, error) = refused(long).await;
-    assert_eq!((status, &error["code"]), (400, &json!("context_length_exceeded")));
+    let messages = json!([{"role": "user", "content": "x".repeat(4_000)}]);
+    for stream in [true, false] {
+        let long = hello(json!({"messages": messages, "stream": stream}));
+        let long = client
+            .post("/v1/chat/completions")
+            .header("authorization", "Bearer sk-b")
+            .json(&long)
+            .send()
+            .await;
+        let (status, error) = refused(long).await;
+        assert_eq!((status, &error["code"]), (400, &json!("context_length_exceeded")));
+    }
 }
 
 #[tokio::test]
@@ -649,7 +657,7 @@ async fn a_route_is_a_model() {
     let api = OpenAiApi::new("/v1").models(["big"]).route_model("other-bot", "/other");
     let app =
         bots::app().env(Env::of([("X", "y")])).client(Client::new(fake.clone())).openai_api(api);
-    let client = TestClient::new(app.build().unwrap());
+    let client = local(app);
     let list: Value = client.get("/v1/models").send().await.json().await;
     let ids: Vec<_> = list["data"]
         .as_array()
@@ -699,7 +707,7 @@ async fn a_client_that_goes_away_cancels_the_call_at_once() {
         let mut socket = TcpStream::connect(running.address()).await.unwrap();
         let body = hello(json!({"stream": stream})).to_string();
         let request = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         socket.write_all(request.as_bytes()).await.unwrap();
@@ -737,7 +745,7 @@ async fn what_the_provider_says_of_the_callers_request_is_told() {
     let config = ProviderConfig::new("openai", "m").api_key("sk-up").base_url(upstream.url());
     let client = Client::new(HttpProvider::openai(&config).unwrap());
     let app = Ember::new().env(Env::of([("X", "y")])).client(client).openai_api("/v1");
-    let client = TestClient::new(app.build().unwrap());
+    let client = local(app);
     for (model, status, code, words) in [
         ("gone", 404, json!("model_not_found"), "No model gone."),
         ("keyless", 502, Value::Null, "The model could not be asked."),

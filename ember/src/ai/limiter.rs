@@ -87,7 +87,9 @@ impl Limiter {
                 let known = callers.get(caller, now).cloned();
                 let buckets = known.unwrap_or_else(|| buckets(*limits, clock));
                 // After its longest period a bucket is full again, unless there is a debt.
-                let longest = buckets.iter().map(|bucket| bucket.until_full() + bucket.period());
+                let longest = buckets
+                    .iter()
+                    .map(|bucket| bucket.until_full().saturating_add(bucket.period()));
                 let expires = clock.after(longest.max().unwrap_or_default());
                 callers.insert(caller, buckets.clone(), expires, now);
                 buckets

@@ -7,6 +7,7 @@ use crate::base::{Error, ErrorKind, Schema};
 use crate::llm::{ChatEvent, ChatStream, FinishReason};
 use crate::store::GlobalTokenBucket;
 use crate::web::operation::{Content, Operation, Outcome, Status};
+use crate::web::response::Ending;
 use crate::web::{HookFuture, IntoResponse, Json, RequestParts, Response, Sse};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
@@ -285,6 +286,10 @@ fn add_headers(dialect: StreamDialect, response: &mut Response) {
     if dialect == StreamDialect::UiMessages {
         let (name, value) = UI_HEADER;
         response.headers_mut().insert(name, value);
+    }
+    let stopping = Error::unavailable("The server is stopping.");
+    if let Some(event) = Encoder::new(dialect).failure(&stopping) {
+        response.extensions_mut().insert(Ending(event));
     }
 }
 

@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 /// files (by address or as a `data:` URL) and calls of tools with their results are taken over.
 /// Reasoning, sources, data parts and calls without a result are not: no provider takes them back
 /// from a page. Instructions are the server's to give, so a message of the role `system` is refused.
+/// An address of a file is handed to the provider, which fetches it: what the provider can reach, a page can
+/// have it look at.
 ///
 /// ```
 /// use ember::ai::UiMessages;

@@ -347,17 +347,20 @@ impl Ember {
         let is_local = settings.is_local();
         #[cfg(not(feature = "server"))]
         let is_local = true;
+        let mut prices = Vec::new();
         for api in std::mem::take(&mut self.openai) {
             gathered.catch_below(api.prefix(), &CATCHER);
             let embedder = Need::of::<BoxEmbedder>();
             let around = Surroundings {
                 env: &self.env,
+                options: &self.options,
                 routes: routes.iter().filter_map(ai_route).collect(),
                 has_embedder: self.components.meets(embedder)
                     || factories.iter().any(|factory| (factory.provides)() == embedder),
                 is_local,
             };
-            let blueprint = api.mount(&around, &mut findings);
+            let (blueprint, prices_of_api) = api.mount(&around, &mut findings);
+            prices.push(prices_of_api);
             blueprint.settle("", &self.options, &mut routes);
         }
         let annotated_tools = Registry::<ToolDescriptor>::collect(&self.scope);
@@ -403,6 +406,11 @@ impl Ember {
             let price =
                 |options: &AiOptions| options.check_price(&model.client).into_iter().collect();
             findings.extend(findings_of(asking, price));
+            for finding in prices.iter().flat_map(|prices| prices.check(&model.client)) {
+                if !findings.iter().any(|known| known.message == finding.message) {
+                    findings.push(finding);
+                }
+            }
         }
         let plan = Plan::of(&factories, &self.overridden, &mut self.components, &mut findings);
         let lifecycle = Lifecycle::new(plan, gathered.hooks());

@@ -76,12 +76,13 @@ impl Settings {
         }
     }
 
-    /// Tells whether nobody but this machine reaches what is listened on, as far as settings tell.
+    /// Tells whether nobody but this machine reaches what is listened on, as far as settings tell. Behind
+    /// a Unix socket there is a proxy more often than not.
     pub(super) fn is_local(&self) -> bool {
         match self.place() {
             Ok(Place::Tcp(address)) => address.ip().is_loopback(),
             #[cfg(unix)]
-            Ok(Place::Unix(_)) => true,
+            Ok(Place::Unix(_)) => false,
             // What is wrong with the address is told already.
             Err(_) => true,
         }

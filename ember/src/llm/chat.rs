@@ -6,6 +6,7 @@ use crate::base::Schema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// What a model is asked.
 ///
@@ -50,6 +51,10 @@ pub struct ChatRequest {
     pub response_format: ResponseFormat,
     /// Members that are put into the provider's request as they are, in place of ours of that name.
     pub extra: Map<String, Value>,
+    /// Somebody else's request that is passed on: it gets no temperature of ours that nobody asked for.
+    pub(crate) relayed: bool,
+    /// The only models of a router that may answer, by their names or ids; any, where there is none.
+    pub(crate) allowed_models: Option<Arc<[String]>>,
 }
 
 macro_rules! setters {

@@ -1,5 +1,5 @@
-use super::budget::{Account, Budget, Meter, Plan};
-use super::catalog::Catalog;
+use super::budget::{Account, Budget, Meter, Plan, Reservation, Spent};
+use super::catalog::{Catalog, Price};
 use super::chat::{ChatRequest, ChatResponse};
 use super::defaults;
 use super::error::Error;
@@ -14,9 +14,11 @@ use super::session_store::{MemorySessionStore, Sessions};
 use super::stream::{ChatStream, TextStream};
 use super::tool::{Tool, ToolContext};
 use super::tool_loop::{self, Call};
+use super::usage::Usage;
 use crate::base::Env;
 use crate::base::tokens::{Estimate, TokenCounter};
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// The front door: asks a model, and runs the tools that it calls.
@@ -401,6 +403,25 @@ impl Client {
         Ok(found)
     }
 
+    /// Sets aside what texts are expected to use that another service embeds, from this client's budgets.
+    ///
+    /// # Errors
+    /// When a budget has not so much left.
+    pub(crate) fn reserve_embedding(
+        &self,
+        provider: &str,
+        model: &str,
+        tokens: u64,
+    ) -> Result<ReservedEmbedding, Error> {
+        let Inner { budgets, prices, .. } = &*self.0;
+        // No token is written.
+        let mut request = ChatRequest::default().model(model).max_tokens(0_u64);
+        let mut plan = Plan::new(&mut request, tokens, provider, Some(model), prices);
+        let reservations: Result<Vec<_>, Error> =
+            budgets.iter().map(|budget| budget.reserve(&mut plan)).collect();
+        Ok(ReservedEmbedding { price: plan.price(), reservations: reservations? })
+    }
+
     fn observer(&self) -> Observer {
         Observer { bus: self.0.events.clone(), env: self.0.env.clone() }
     }
@@ -522,5 +543,30 @@ impl Prompt {
     /// As [`Client::stream`].
     pub async fn stream(self) -> Result<ChatStream, Error> {
         self.client.stream(self.request).await
+    }
+}
+/// What is set aside for texts that are embedded.
+pub(crate) struct ReservedEmbedding {
+    reservations: Vec<Box<dyn Reservation>>,
+    price: Option<Price>,
+}
+
+impl ReservedEmbedding {
+    /// So many tokens were used so far; the last word counts.
+    ///
+    /// # Errors
+    /// When that is more than a budget has left. It is settled all the same.
+    pub(crate) fn used(&mut self, tokens: u64) -> Result<(), Error> {
+        let usage = Usage::new(tokens, 0);
+        let cost = self.price.and_then(|price| price.cost(&usage));
+        let unpriced = if cost.is_some() { Usage::default() } else { usage };
+        let spent = Spent { usage, cost: cost.unwrap_or_default(), unpriced };
+        let mut outcome = Ok(());
+        for reservation in &mut self.reservations {
+            if let ControlFlow::Break(error) = reservation.used(&spent) {
+                outcome = Err(error);
+            }
+        }
+        outcome
     }
 }

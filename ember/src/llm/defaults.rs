@@ -27,7 +27,10 @@ pub(super) fn fill(
 ) {
     // What is put into the body as it is goes before anything of ours.
     if request.temperature.is_none() && !request.extra.contains_key("temperature") {
-        request.temperature = takes_temperature(catalog, provider, model).then(|| temperature(env));
+        // Whoever wrote a request that is passed on meant the model's own.
+        let ours = (!request.relayed).then_some(TEMPERATURE);
+        let takes = takes_temperature(catalog, provider, model);
+        request.temperature = takes.then(|| temperature(env).or(ours)).flatten();
     }
     if request.max_tokens.is_none() {
         request.max_tokens = env.parse_if("EMBER_MAX_TOKENS", |tokens: &u64| *tokens > 0);
@@ -39,11 +42,11 @@ pub(super) fn max_turns(env: &Env) -> usize {
     env.parse_if("EMBER_MAX_TOOL_ITERATIONS", |turns: &usize| *turns > 0).unwrap_or(MAX_TURNS)
 }
 
-fn temperature(env: &Env) -> f64 {
+fn temperature(env: &Env) -> Option<f64> {
     // Providers take 0 to 2 at most; a value beyond that would fail every request.
     let accept = |value: &f64| (0.0..=2.0).contains(value);
     let set = TEMPERATURE_VARIABLES.into_iter().find(|name| env.var(name).is_some());
-    set.and_then(|name| env.parse_if(name, accept)).unwrap_or(TEMPERATURE)
+    set.and_then(|name| env.parse_if(name, accept))
 }
 
 /// The catalogue may know. Otherwise models that think refuse a temperature, or are told to be left
@@ -80,6 +83,20 @@ mod tests {
         for nonsense in ["warm", "-1", "2.5", "NaN"] {
             assert_eq!(temperature("Hi".into(), &[("EMBER_TEMPERATURE", nonsense)]), Some(0.7));
         }
+    }
+
+    #[test]
+    fn a_request_that_is_passed_on_gets_the_environments_temperature_alone() {
+        let relayed = || ChatRequest { relayed: true, ..ChatRequest::from("Hi") };
+        let set = [("EMBER_TEMPERATURE", "0.2"), ("EMBER_MAX_TOKENS", "9")];
+        let filled = |request, env: &[(&str, &str)]| {
+            let request = filled(request, env, Some("gpt-4o-mini"));
+            (request.temperature, request.max_tokens)
+        };
+        assert_eq!(filled(relayed(), &[]), (None, None));
+        assert_eq!(filled(relayed(), &set), (Some(0.2), Some(9)));
+        assert_eq!(filled(relayed(), &[("EMBER_TEMPERATURE", "warm")]), (None, None));
+        assert_eq!(filled(relayed().temperature(1.0), &set).0, Some(1.0));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(super) fn fingerprint(provider: &str, request: &ChatRequest, messages: &[Mes
         reasoning_effort,
         response_format,
         extra,
+        relayed,
+        allowed_models,
     } = request;
     let format = match response_format {
         ResponseFormat::Schema { name, schema } => {
@@ -54,6 +56,8 @@ pub(super) fn fingerprint(provider: &str, request: &ChatRequest, messages: &[Mes
         reasoning_effort,
         format,
         extra,
+        relayed,
+        allowed_models.as_deref(),
     ]);
     format!("{:x}", Sha256::digest(whole.to_string()))
 }
@@ -97,6 +101,8 @@ mod tests {
                 schema: ParameterSchema::object([]),
             }),
             ChatRequest { stop: vec!["x".into()], ..plain() },
+            ChatRequest { relayed: true, ..plain() },
+            ChatRequest { allowed_models: Some(["m".to_owned()].into()), ..plain() },
             ChatRequest { extra: [("a".to_owned(), json!(1))].into_iter().collect(), ..plain() },
         ];
         let key =

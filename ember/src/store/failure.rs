@@ -13,6 +13,7 @@ pub(super) fn away(reason: impl Into<BoxError>) -> Error {
 }
 
 /// The store cannot do this at all, which is a mistake of whoever put the application together.
+#[cfg(feature = "memcached")]
 pub(super) fn cannot(store: &str, what: super::Capability) -> Error {
     let reason = format!("{store} cannot {what}");
     Error::new(ErrorKind::NotImplemented, "The store of this service cannot do this.")

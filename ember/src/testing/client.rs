@@ -4,14 +4,16 @@ use super::TestResponse;
 use crate::app::{Ember, Ready};
 use crate::base::Result;
 use crate::web::Body;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use serde::Serialize;
+use std::net::SocketAddr;
 
 /// Calls an application directly, without a socket.
 #[derive(Debug, Clone)]
 pub struct TestClient {
     app: Ready,
+    peer: Option<SocketAddr>,
 }
 
 macro_rules! methods {
@@ -26,7 +28,29 @@ macro_rules! methods {
 impl TestClient {
     /// A client of an application.
     pub fn new(app: Ready) -> Self {
-        Self { app }
+        Self { app, peer: None }
+    }
+
+    /// The same application, asked from this address as if over TCP, and by the name `localhost` unless
+    /// a request says another `Host`. Without it a request has no address.
+    ///
+    /// ```
+    /// use ember::llm::{Client, FakeProvider};
+    /// use ember::testing::TestClient;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let app = ember::Ember::new().client(Client::new(FakeProvider::new())).openai_api("/v1");
+    /// let client = TestClient::new(app.build().unwrap());
+    /// assert_eq!(client.get("/v1/models").send().await.status(), 401);
+    /// // Without keys, this API answers its own machine alone.
+    /// let client = client.peer(([127, 0, 0, 1], 50_000));
+    /// assert_eq!(client.get("/v1/models").send().await.status(), 200);
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn peer(mut self, address: impl Into<SocketAddr>) -> Self {
+        self.peer = Some(address.into());
+        self
     }
 
     /// Checks and starts an application: its components are made, and the hooks of the start run.
@@ -51,6 +75,7 @@ impl TestClient {
     pub fn request(&self, method: Method, target: &str) -> TestRequest {
         TestRequest {
             app: self.app.clone(),
+            peer: self.peer,
             method,
             target: target.to_owned(),
             headers: HeaderMap::new(),
@@ -77,6 +102,7 @@ impl TestClient {
 #[must_use = "a request is sent by `send`"]
 pub struct TestRequest {
     app: Ready,
+    peer: Option<SocketAddr>,
     method: Method,
     target: String,
     headers: HeaderMap,
@@ -127,7 +153,11 @@ impl TestRequest {
         match request {
             Ok(mut request) => {
                 *request.headers_mut() = self.headers;
-                TestResponse::new(self.app.answer(request).await)
+                if self.peer.is_some() && request.uri().authority().is_none() {
+                    let host = HeaderValue::from_static("localhost");
+                    request.headers_mut().entry(HOST).or_insert(host);
+                }
+                TestResponse::new(self.app.site().answer(request, self.peer).await)
             }
             Err(error) => panic!("`{}` is no target of a request: {error}", self.target),
         }

@@ -17,7 +17,7 @@ async fn told(address: SocketAddr, streamed: bool) -> Told {
     let asked = asked.to_string();
     // A response of this version is not chunked.
     let request = format!(
-        "POST /v1/chat/completions HTTP/1.0\r\nhost: x\r\ncontent-type: application/json\r\n\
+        "POST /v1/chat/completions HTTP/1.0\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n\r\n{asked}",
         asked.len()
     );

@@ -1,10 +1,11 @@
 use super::error::no_such_model;
+use super::gate::Seen;
 use super::keys::Caller;
-use super::response::Hidden;
+use super::response::{Hidden, Named};
 use crate::ai::AiOptions;
-use crate::ai::extract::client_with;
+use crate::ai::extract::{client_with, limits_of};
 use crate::base::Error;
-use crate::llm::{ChatRequest, Client, Message, Tool, ToolChoice};
+use crate::llm::{ChatRequest, Client, Message, SpendLimit, Tool, ToolChoice};
 use crate::web::RequestParts;
 use std::sync::Arc;
 
@@ -33,10 +34,9 @@ pub(super) struct RouteModel {
 /// Who answers a request.
 pub(super) struct Chosen {
     pub(super) client: Client,
-    /// The name of the model, as far as it is known before it answers.
-    pub(super) name: Option<String>,
-    pub(super) name_is_fixed: bool,
-    /// The tools that run here, except those that the caller has in their place.
+    /// What the model is called in the answer.
+    pub(super) name: Named,
+    /// The calls that are no business of the caller's.
     pub(super) hidden: Hidden,
 }
 
@@ -71,10 +71,18 @@ impl Api {
         {
             request.messages.insert(0, Message::system(system.render(parts)?));
         }
+        if of_route.is_some()
+            && let Some(seen) = parts.extensions().get::<Seen>().cloned()
+        {
+            seen.also(limits_of(parts, &options.limiters));
+        }
+        let of_caller = caller.iter().flat_map(|caller| &caller.spend_limit);
+        let mut spend_limits = options.spend_limits.iter().chain(of_caller);
+        let needs_price = spend_limits.any(SpendLimit::refuses_unknown_prices);
         let client = client_with(parts, options)?;
-        let hidden = client.tools_of_all().map(Tool::name);
-        let hidden = hidden.filter(|name| !request.tools.iter().any(|own| own.name() == *name));
-        let hidden = Hidden(Arc::new(hidden.map(str::to_owned).collect()));
+        let is_declared = |name: &str| request.tools.iter().any(|own| own.name() == name);
+        let runs_here = client.tools_of_all().map(Tool::name).any(|name| !is_declared(name));
+        let hidden = Hidden::of(request.tools.iter().map(Tool::name), runs_here);
         let client = match &caller {
             Some(caller) => caller.limits(client),
             None => client,
@@ -83,7 +91,7 @@ impl Api {
             // What the route says of its model counts, and not the name that it has here.
             return match model {
                 Some(name) if !may_ask(&name) => Err(no_such_model(&name)),
-                name => Ok(Chosen { client, name, name_is_fixed: true, hidden }),
+                name => Ok(Chosen { client, name: Named::Fixed(name.unwrap_or_default()), hidden }),
             };
         }
         let known = model.clone().or_else(|| client.default_model().map(str::to_owned));
@@ -91,14 +99,20 @@ impl Api {
             Some(name) if !may_ask(name) || !self.serves(name, &client) => {
                 return Err(no_such_model(name));
             }
-            None if caller.is_some_and(|caller| caller.is_bound_to_models()) => {
+            // Nobody knows the price of what there is not.
+            Some(name) if model.is_some() && needs_price && !client.knows_price(name) => {
+                return Err(no_such_model(name));
+            }
+            None if caller.as_ref().is_some_and(|caller| caller.is_bound_to_models()) => {
                 let message = "`model` is missing.";
                 return Err(Error::bad_request(message).with_member("param", "model"));
             }
             _ => {}
         }
         request.model = model;
-        Ok(Chosen { client, name: known, name_is_fixed: false, hidden })
+        request.relayed = true;
+        request.allowed_models = caller.and_then(|caller| caller.models());
+        Ok(Chosen { client, name: Named::Likely(known), hidden })
     }
 
     /// Tells whether a model may be asked by its name.
@@ -109,23 +123,20 @@ impl Api {
     }
 }
 
-impl Chosen {
-    /// A tool that must be called has to be there.
-    pub(super) fn check_tool_choice(&self, request: &ChatRequest) -> Result<(), Error> {
-        let is_there = |name: &str| {
-            self.hidden.contains(name) || request.tools.iter().any(|tool| tool.name() == name)
-        };
-        let none_is_there = request.tools.is_empty() && self.hidden.0.is_empty();
-        let wrong = match &request.tool_choice {
-            ToolChoice::Tool(name) if !is_there(name) => {
-                format!("`tool_choice` names `{name}`, which is none of the tools.")
-            }
-            ToolChoice::Required if none_is_there => {
-                "`tool_choice` wants a tool to be called, and there is none.".to_owned()
-            }
-            _ => return Ok(()),
-        };
-        let error = Error::bad_request(wrong).with_member("param", "tool_choice");
-        Err(error.with_member("code", "invalid_value"))
-    }
+/// A tool that must be called has to be there.
+pub(super) fn check_tool_choice(request: &ChatRequest) -> Result<(), Error> {
+    // Of those that run here the caller knows nothing.
+    let is_there = |name: &str| request.tools.iter().any(|tool| tool.name() == name);
+    let none_is_there = request.tools.is_empty();
+    let wrong = match &request.tool_choice {
+        ToolChoice::Tool(name) if !is_there(name) => {
+            format!("`tool_choice` names `{name}`, which is none of the tools.")
+        }
+        ToolChoice::Required if none_is_there => {
+            "`tool_choice` wants a tool to be called, and there is none.".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    let error = Error::bad_request(wrong).with_member("param", "tool_choice");
+    Err(error.with_member("code", "invalid_value"))
 }

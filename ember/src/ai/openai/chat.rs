@@ -1,48 +1,68 @@
-use super::api::Api;
-use super::error::of_model;
+use super::api::{Api, check_tool_choice};
+use super::document;
+use super::error::{of_model, undeliverable};
 use super::request::Asked;
 use super::response::{Completion, Head};
 use super::stream::{Chunks, Writer};
 use crate::base::Error;
-use crate::web::{IntoResponse, Json, Request, RequestParts, Response, Sse};
-use http::header::CONTENT_TYPE;
-use serde_json::Value;
+use crate::llm::Dropped;
+use crate::web::extract::check_json;
+use crate::web::{IntoResponse, Json, Request, Response, Sse};
+use http::{HeaderName, HeaderValue};
+use std::collections::BTreeSet;
+
+/// Names what the model could not be told.
+const DROPPED: HeaderName = HeaderName::from_static("x-ember-dropped");
+
+/// How much of it is named, in bytes.
+const DROPPED_LENGTH: usize = 1_000;
 
 /// Answers a conversation, all at once or streamed.
 pub(super) async fn chat_completions(request: Request) -> Result<Response, Error> {
     let (mut parts, body) = request.into_parts();
     check_json(&parts)?;
     let api = Api::of(&parts)?;
-    let body = read_json(&body.collect().await?)?;
+    let body = document::read(&body.collect().await?, &|name| Asked::looks_at(name, &api.forward))?;
     let Asked { model, mut request, stream, include_usage } = Asked::read(&body, &api.forward)?;
     // Images of many megabytes need not stay while a model thinks.
     drop(body);
-    let chosen = api.choose(&mut parts, model, &mut request)?;
-    chosen.check_tool_choice(&request)?;
-    let head = Head::new(chosen.name, chosen.name_is_fixed)?;
+    let chosen = api.choose(&mut parts, model.clone(), &mut request)?;
+    check_tool_choice(&request)?;
+    let head = Head::new(chosen.name)?;
+    let failed = |error| of_model(error, model.as_deref());
     let prompt_tokens = request.estimate_tokens();
     if stream {
-        let answer = chosen.client.stream(request).await.map_err(of_model)?;
+        let answer = chosen.client.stream(request).await.map_err(failed)?;
         let writer = Writer::new(head, chosen.hidden, include_usage, prompt_tokens);
-        return Ok(Sse::new(Chunks::begin(answer, writer).await?).into_response());
+        let chunks = Chunks::begin(answer, writer, model.as_deref()).await?;
+        let dropped = name_dropped(chunks.dropped());
+        let ending = Chunks::ending();
+        let mut response = Sse::new(chunks).ending(ending).into_response();
+        response.headers_mut().extend(dropped.map(|value| (DROPPED, value)));
+        return Ok(response);
     }
-    let answer = chosen.client.complete(request).await.map_err(of_model)?;
-    Ok(Json(Completion::of(head, answer, &chosen.hidden, prompt_tokens)?).into_response())
+    let answer = chosen.client.complete(request).await.map_err(failed)?;
+    if let Some(refusal) = answer.dropped.iter().find_map(undeliverable) {
+        return Err(refusal);
+    }
+    let dropped = name_dropped(&answer.dropped);
+    let completion = Completion::of(head, answer, &chosen.hidden, prompt_tokens)?;
+    let mut response = Json(completion).into_response();
+    response.headers_mut().extend(dropped.map(|value| (DROPPED, value)));
+    Ok(response)
 }
 
-/// A page of another origin cannot send JSON unasked, and so it cannot spend tokens here.
-pub(super) fn check_json(parts: &RequestParts) -> Result<(), Error> {
-    let media_type = parts.header(CONTENT_TYPE).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    match essence.eq_ignore_ascii_case("application/json") {
-        true => Ok(()),
-        false => Err(Error::unsupported_media_type(
-            "The body must have the media type `application/json`.",
-        )),
+/// The header that names what was dropped, if anything was.
+fn name_dropped(dropped: &[Dropped]) -> Option<HeaderValue> {
+    let names: BTreeSet<_> = dropped.iter().map(|dropped| dropped.what.as_str()).collect();
+    let mut text = String::new();
+    for name in names {
+        if text.len() + name.len() > DROPPED_LENGTH {
+            break;
+        }
+        let comma = if text.is_empty() { "" } else { ", " };
+        text.push_str(comma);
+        text.push_str(name);
     }
-}
-
-pub(super) fn read_json(body: &[u8]) -> Result<Value, Error> {
-    serde_json::from_slice(body)
-        .map_err(|error| Error::bad_request(format!("The body is not valid JSON: {error}.")))
+    HeaderValue::try_from(text).ok().filter(|value| !value.is_empty())
 }

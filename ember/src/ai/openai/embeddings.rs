@@ -1,11 +1,12 @@
 use super::api::Api;
-use super::chat::{check_json, read_json};
+use super::document;
 use super::error::{no_such_model, of_model};
 use super::keys::Caller;
 use super::reader::At;
-use crate::ai::extract::component;
+use crate::ai::extract::{client_of, component};
 use crate::base::Error;
-use crate::llm::{BoxEmbedder, Embedder as _, Embeddings, estimate_tokens};
+use crate::llm::{BoxEmbedder, Embedder as _, ErrorKind, estimate_tokens};
+use crate::web::extract::check_json;
 use crate::web::{Json, Request};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Serialize;
@@ -14,6 +15,9 @@ use std::sync::Arc;
 
 /// How many texts a request may have (OpenAI's API reference).
 const TEXTS: usize = 2_048;
+
+/// The members of a request that are read.
+const READ: [&str; 4] = ["input", "model", "dimensions", "encoding_format"];
 
 /// What a caller asks of embeddings.
 #[derive(Debug)]
@@ -65,23 +69,49 @@ fn read_text(at: &At<'_>) -> Result<String, Error> {
     Ok(at.text()?.to_owned())
 }
 
-/// Turns texts into vectors.
+/// Turns texts into vectors. What they use counts as what a conversation does.
 pub(super) async fn create_embedding(request: Request) -> Result<Json<EmbeddingList>, Error> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     check_json(&parts)?;
     let api = Api::of(&parts)?;
     let embedder: BoxEmbedder = component(&parts)?;
-    let caller = parts.extensions().get::<Arc<Caller>>();
-    let asked = Asked::read(&read_json(&body.collect().await?)?)?;
+    let caller = parts.extensions().get::<Arc<Caller>>().cloned();
+    let body = document::read(&body.collect().await?, &|name| READ.contains(&name))?;
+    let asked = Asked::read(&body)?;
+    drop(body);
     let is_served = api.embedding_model.as_ref().is_none_or(|model| *model == asked.model);
-    if !is_served || caller.is_some_and(|caller| !caller.may_ask(&asked.model)) {
+    if !is_served || caller.as_ref().is_some_and(|caller| !caller.may_ask(&asked.model)) {
         return Err(no_such_model(&asked.model));
     }
+    let failed = |error| of_model(error, Some(&asked.model));
+    let client = client_of(&mut parts)?;
+    let client = match &caller {
+        Some(caller) => caller.limits(client),
+        None => client,
+    };
+    let tokens = asked.texts.iter().map(|text| estimate_tokens(text)).sum();
+    let reserved = client.reserve_embedding(embedder.name(), &asked.model, tokens);
+    let mut reserved = reserved.map_err(|error| match error.kind() {
+        // Its price is not known, and there is a limit in money.
+        ErrorKind::Config => no_such_model(&asked.model).with_source(error),
+        _ => failed(error),
+    })?;
+    // A call that is abandoned has cost what was expected.
+    reserved.used(tokens).map_err(failed)?;
     let embeddings = match asked.dimensions {
         Some(dimensions) => embedder.embed_sized(&asked.texts, dimensions).await,
         None => embedder.embed(&asked.texts).await,
     };
-    Ok(Json(EmbeddingList::of(asked, embeddings.map_err(of_model)?)))
+    let embeddings = match embeddings {
+        Ok(embeddings) => embeddings,
+        Err(error) => {
+            reserved.used(0).map_err(failed)?;
+            return Err(failed(error));
+        }
+    };
+    let used = embeddings.usage.map_or(tokens, |usage| usage.total_input());
+    reserved.used(used).map_err(failed)?;
+    Ok(Json(EmbeddingList::of(asked, embeddings.vectors, used)))
 }
 
 /// `CreateEmbeddingResponse` of OpenAI's API reference.
@@ -115,10 +145,8 @@ struct WireUsage {
 }
 
 impl EmbeddingList {
-    fn of(asked: Asked, embeddings: Embeddings) -> Self {
-        let estimated = || asked.texts.iter().map(|text| estimate_tokens(text)).sum();
-        let tokens = embeddings.usage.map_or_else(estimated, |usage| usage.total_input());
-        let vectors = embeddings.vectors.into_iter().enumerate();
+    fn of(asked: Asked, vectors: Vec<Vec<f32>>, tokens: u64) -> Self {
+        let vectors = vectors.into_iter().enumerate();
         let data = vectors.map(|(index, vector)| WireEmbedding {
             object: "embedding",
             index,

@@ -1,5 +1,5 @@
 use crate::base::{Error, ErrorKind, Location, Problem};
-use crate::llm;
+use crate::llm::{self, Dropped};
 use crate::web::operation::{Content, Operation, Outcome, Status};
 use crate::web::{
     CatchFuture, CatcherDescriptor, Catches, IntoResponse, Json, Reach, RequestParts,
@@ -93,10 +93,16 @@ fn describe(operation: &mut Operation) {
 ///
 /// A gateway's caller has written the request that the provider refuses, so the provider's words
 /// about it are for them. All else is told by its kind alone, as everywhere.
-pub(super) fn of_model(error: llm::Error) -> Error {
+///
+/// `model` is the one that the caller has named.
+pub(super) fn of_model(error: llm::Error, model: Option<&str>) -> Error {
     use llm::ErrorKind as Kind;
     let retry_after = error.retry_after();
     let own_word = error.provider().is_none() && error.status().is_none();
+    // A router's words name all its models.
+    if own_word && error.code() == Some("model_not_found") {
+        return no_such_model(model.unwrap_or_default()).with_source(error);
+    }
     let (kind, code, told) = match error.kind() {
         Kind::InvalidRequest if error.status() == Some(404) => {
             (ErrorKind::NotFound, Some("model_not_found"), Some(words(&error)))
@@ -149,4 +155,16 @@ pub(super) fn no_such_model(model: &str) -> Error {
     let model: String = model.chars().take(200).collect();
     let message = format!("The model `{model}` does not exist or you do not have access to it.");
     Error::not_found(message).with_member("code", "model_not_found").with_member("param", "model")
+}
+
+/// Why a request is refused that a model cannot be told whole: without its form the answer would
+/// be one that nobody asked for.
+pub(super) fn undeliverable(dropped: &Dropped) -> Option<Error> {
+    const NEEDED: [&str; 2] = ["response_format", "tool_choice"];
+    NEEDED.contains(&&*dropped.what).then(|| {
+        let Dropped { what, why, .. } = dropped;
+        let message = format!("The model that answers cannot be told this `{what}`: {why}.");
+        let error = Error::bad_request(message).with_member("code", "unsupported_value");
+        error.with_member("param", what.clone())
+    })
 }

@@ -3,12 +3,14 @@ use crate::ai::AiOptions;
 use crate::ai::extract::limits_of;
 use crate::ai::limiter::{CallerLimit, tightest};
 use crate::base::{Error, random_id};
-use crate::web::middleware::{Middleware, Next};
+use crate::web::middleware::{Middleware, Next, bearer_token};
 use crate::web::operation::{Operation, Security};
 use crate::web::{IntoResponse, Parameter, Principal, Request, RequestParts, Response};
-use http::header::AUTHORIZATION;
+use http::header::{FORWARDED, HOST, VIA};
+use http::uri::Authority;
 use http::{HeaderName, HeaderValue};
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,25 +30,27 @@ impl Gate {
     /// Finds out who asks, counts the request, and tells what is to stand on its answer.
     fn look_at(&self, request: &mut Request) -> (Marks, Result<(), Error>) {
         let id = random_id().ok().and_then(|id| HeaderValue::try_from(format!("req_{id}")).ok());
-        let mut marks = Marks { id, limits: Vec::new(), caller: None };
+        let mut marks = Marks { id, limits: Seen::default(), caller: None };
         let caller = match self.admit(request) {
             Ok(caller) => caller,
             Err(error) => return (marks, Err(error)),
         };
         if let Some(caller) = &caller {
-            request.extensions_mut().insert(Principal::new(caller.name.clone()));
+            // A key is no user, whatever it is called.
+            request.extensions_mut().insert(Principal::new(format!("key:{}", caller.name)));
             request.extensions_mut().insert(caller.clone());
         }
         let options = request.route().and_then(|route| route.extensions.get::<AiOptions>());
         if let Some(options) = options {
-            marks.limits = limits_of(request, &options.limiters);
+            marks.limits.also(limits_of(request, &options.limiters));
         }
+        request.extensions_mut().insert(marks.limits.clone());
         let Some(caller) = caller else { return (marks, Ok(())) };
         let counted = caller.count().map_err(|wait| {
             let message = "Too many requests were made with this API key.";
             Error::too_many_requests(message).with_retry_after(wait)
         });
-        marks.limits.extend(caller.limit.clone());
+        marks.limits.also(caller.limit.clone());
         marks.caller = Some(caller);
         (marks, counted)
     }
@@ -55,15 +59,15 @@ impl Gate {
     fn admit(&self, request: &RequestParts) -> Result<Option<Arc<Caller>>, Error> {
         if self.keys.is_empty() {
             let known = request.extensions().get::<Principal>().is_some();
-            let local = request.remote_addr().is_none_or(|address| address.ip().is_loopback());
-            return match self.open || known || local {
+            return match self.open || known || is_local(request) {
                 true => Ok(None),
                 false => Err(Error::unauthorized(
                     "No API key is configured here, so that only this machine is answered.",
                 )),
             };
         }
-        match bearer(request) {
+        let token = bearer_token(request).map_err(Error::unauthorized)?;
+        match token {
             Some(secret) => match self.keys.find(secret) {
                 Some(caller) => Ok(Some(caller.clone())),
                 None => Err(Error::unauthorized("Incorrect API key provided.")),
@@ -75,14 +79,46 @@ impl Gate {
     }
 }
 
-/// The token of a request (RFC 6750 §2.1).
-fn bearer(request: &RequestParts) -> Option<&str> {
-    let mut values = request.headers().get_all(AUTHORIZATION).iter();
-    // Of two that differ nobody can tell which one counts.
-    let (value, None) = (values.next()?, values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    let token = token.trim_matches(' ');
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+/// Tells whether a request was made by a program on this machine, as far as a request can tell.
+///
+/// Without an address of a peer nobody knows where it comes from: behind a Unix socket or another
+/// framework there can be a proxy. One that passes on what others ask says so in a header. And a
+/// page whose name was made to lead here (DNS rebinding) names its own host, and no other.
+fn is_local(request: &RequestParts) -> bool {
+    const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+    const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+    let is_here = request.remote_addr().is_some_and(|peer| is_loopback(peer.ip()));
+    let is_passed_on = [FORWARDED, VIA, X_FORWARDED_FOR, X_REAL_IP]
+        .iter()
+        .any(|name| request.headers().contains_key(name));
+    is_here && !is_passed_on && names_this_machine(request)
+}
+
+/// Tells whether the host that is asked for is this machine by its own name.
+fn names_this_machine(request: &RequestParts) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    // HTTP/2 has it in the target.
+    let of_target = request.uri().authority().cloned();
+    let of_header = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()),
+        (None, _) => None,
+        // Of two that differ nobody can tell which one counts.
+        (Some(_), Some(_)) => return false,
+    };
+    let has_header = request.headers().contains_key(HOST);
+    let is_local = |authority: &Authority| {
+        let host = authority.host().trim_matches(['[', ']']);
+        host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(is_loopback)
+    };
+    match (of_target, of_header) {
+        (Some(target), Some(header)) => is_local(&target) && is_local(&header),
+        (Some(target), None) => !has_header && is_local(&target),
+        (None, header) => header.is_some_and(|header| is_local(&header)),
+    }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
 }
 
 impl Middleware for Gate {
@@ -115,8 +151,19 @@ impl Middleware for Gate {
 /// What stands on every answer: its id, and what is left of limits.
 struct Marks {
     id: Option<HeaderValue>,
-    limits: Vec<CallerLimit>,
+    limits: Seen,
     caller: Option<Arc<Caller>>,
+}
+
+/// The limits on tokens that hold for a request. Which do is only known once its model is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen(Arc<Mutex<Vec<CallerLimit>>>);
+
+impl Seen {
+    /// These hold as well.
+    pub(super) fn also(&self, limits: impl IntoIterator<Item = CallerLimit>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(limits);
+    }
 }
 
 impl Marks {
@@ -140,7 +187,8 @@ impl Marks {
             let bucket = &requests.bucket;
             write(REQUESTS, requests.limit, bucket.available(), bucket.until_full());
         }
-        if let Some(left) = tightest(&self.limits) {
+        let limits = self.limits.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(left) = tightest(&limits) {
             write(TOKENS, left.capacity(), left.available(), left.until_full());
         }
     }
@@ -168,7 +216,10 @@ fn go_duration(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::keys::{VirtualKey, VirtualKeys};
     use super::*;
+    use crate::base::Env;
+    use http::header::AUTHORIZATION;
 
     #[test]
     fn durations_are_those_of_go() {
@@ -185,18 +236,47 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_one_and_behind_its_scheme() {
-        let token = |values: &[&'static str]| {
-            let mut request = http::Request::new(());
-            for value in values {
-                request.headers_mut().append(AUTHORIZATION, HeaderValue::from_static(value));
+    fn this_machine_has_names_of_its_own() {
+        let is_named = |target: &str, hosts: &[&'static str]| {
+            let mut request = http::Request::builder().uri(target).body(()).unwrap();
+            for host in hosts {
+                request.headers_mut().append(HOST, HeaderValue::from_static(host));
             }
-            bearer(&Request::from(request)).map(str::to_owned)
+            names_this_machine(&Request::from(request))
         };
-        assert_eq!(token(&["Bearer sk-1"]).as_deref(), Some("sk-1"));
-        assert_eq!(token(&["bearer  sk-1 "]).as_deref(), Some("sk-1"));
-        for none in [&["Basic x"][..], &["Bearer "], &["sk-1"], &[], &["Bearer a", "Bearer b"]] {
-            assert_eq!(token(none), None);
+        for host in ["localhost", "LOCALHOST:8000", "127.0.0.1", "127.9.9.9:1", "[::1]:8000"] {
+            assert!(is_named("/", &[host]), "{host}");
         }
+        assert!(is_named("http://localhost:8000/", &[]));
+        assert!(is_named("http://localhost/", &["127.0.0.1"]));
+        for hosts in [
+            &["evil.example"][..],
+            &["localhost.evil.example"],
+            &["192.168.0.7"],
+            &[""],
+            &["localhost", "evil.example"],
+            &["localhost@evil.example"],
+            &["a b"],
+            &[],
+        ] {
+            assert!(!is_named("/", hosts), "{hosts:?}");
+        }
+        assert!(!is_named("http://evil.example/", &["localhost"]));
+        assert!(!is_named("http://localhost/", &["evil.example"]));
+    }
+
+    #[test]
+    fn a_key_is_no_user_of_its_name() {
+        let mut findings = Vec::new();
+        let keys: VirtualKeys = VirtualKey::new("ada", "sk-ada").into();
+        let keys = keys.settle(&Env::of([("X", "y")]), &mut findings);
+        let gate = Gate { keys, open: false };
+        let mut request = http::Request::new(());
+        request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer sk-ada"));
+        let mut request = Request::from(request);
+        let (_, admitted) = gate.look_at(&mut request);
+        assert!(admitted.is_ok() && findings.is_empty());
+        let principal = request.extensions().get::<Principal>().unwrap();
+        assert_eq!(principal.id, "key:ada");
     }
 }

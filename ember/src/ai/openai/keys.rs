@@ -1,8 +1,9 @@
 use crate::ai::TokenLimits;
 use crate::ai::limiter::{CallerLimit, Limiter};
 use crate::base::{Clock, Env, Finding};
-use crate::llm::{Client, SpendLimit};
+use crate::llm::{Client, SpendLimit, Usd};
 use crate::store::TokenBucket;
+use crate::web::middleware::is_token68;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,8 +16,9 @@ pub(super) const VARIABLE: &str = "EMBER_API_KEYS";
 
 /// A key of our own API, with what its owner may do.
 ///
-/// Its secret is kept as a SHA-256 digest. The name is the id of the
-/// [`Principal`](crate::Principal) of every request that is made with it.
+/// Its secret is kept as a SHA-256 digest. The
+/// [`Principal`](crate::Principal) of every request that is made with it has the name of the key
+/// behind `key:` as its id, `key:team-a`, so that it is nobody's who signs in.
 ///
 /// ```
 /// use ember::TokenLimits;
@@ -62,7 +64,7 @@ impl VirtualKey {
     #[must_use]
     pub fn secret(mut self, secret: impl AsRef<str>) -> Self {
         let secret = secret.as_ref();
-        self.has_bad_secret |= !is_secret(secret);
+        self.has_bad_secret |= !is_token68(secret);
         self.secrets.push(Sha256::digest(secret).into());
         self
     }
@@ -89,7 +91,8 @@ impl VirtualKey {
     }
 
     /// Bounds the money that its requests spend. Keys that are given clones of one limit spend from it
-    /// together.
+    /// together, unless it is one [`per_principal`](SpendLimit::per_principal): then each has an account of
+    /// its own.
     #[must_use]
     pub fn spend_limit(mut self, limit: SpendLimit) -> Self {
         self.spend_limit = Some(limit);
@@ -108,12 +111,6 @@ impl fmt::Debug for VirtualKey {
             .field("spend_limit", &self.spend_limit)
             .finish_non_exhaustive()
     }
-}
-
-/// Tells whether a text can stand behind `Bearer `: visible characters of ASCII, of which no comma,
-/// as commas part the keys of the variable.
-fn is_secret(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
 }
 
 /// The keys of our own API: those of the program, and those of `EMBER_API_KEYS`.
@@ -176,8 +173,19 @@ impl VirtualKeys {
             }
             if key.has_bad_secret {
                 findings.push(Finding::new(format!(
-                    "a secret of the API key `{name}` is empty, or has a space, a comma or a character that is not ASCII"
+                    "a secret of the API key `{name}` is empty, or has a character that cannot stand in a bearer token: letters, digits and `-._~+/` can, and `=` at its end"
                 )));
+            }
+            if key.requests_per_minute == Some(0) {
+                findings.push(Finding::new(format!(
+                    "the API key `{name}` may make 0 requests per minute, so that none passes"
+                )));
+            }
+            let tokens = key.token_limits.as_ref().and_then(|limits| limits.check());
+            let money = key.spend_limit.as_ref().filter(|limit| limit.limit() == Usd::ZERO);
+            let money = money.map(|_| "a spend limit of zero lets no request pass");
+            for wrong in tokens.into_iter().chain(money) {
+                findings.push(Finding::new(format!("the API key `{name}`: {wrong}")));
             }
             for secret in &key.secrets {
                 if let Some(other) = owners.insert(*secret, name) {
@@ -225,7 +233,8 @@ pub(super) struct Keyring {
 #[derive(Debug)]
 pub(super) struct Caller {
     pub(super) name: String,
-    models: Vec<String>,
+    /// Those that may be asked; any, where there is none.
+    models: Option<Arc<[String]>>,
     pub(super) limit: Option<CallerLimit>,
     pub(super) spend_limit: Option<SpendLimit>,
     pub(super) requests: Option<Requests>,
@@ -250,7 +259,7 @@ impl Keyring {
             let limit = key.token_limits.map(|limits| Limiter::new(limits.into(), &clock).of(""));
             let caller = Arc::new(Caller {
                 name: key.name,
-                models: key.models,
+                models: (!key.models.is_empty()).then(|| key.models.into()),
                 limit,
                 spend_limit: key.spend_limit,
                 requests,
@@ -258,6 +267,22 @@ impl Keyring {
             secrets.extend(key.secrets.into_iter().map(|secret| (secret, caller.clone())));
         }
         Self { secrets }
+    }
+
+    /// Tells whether some key may only ask some models.
+    pub(super) fn binds_to_models(&self) -> bool {
+        self.secrets.iter().any(|(_, caller)| caller.is_bound_to_models())
+    }
+
+    /// The models of keys that only models of a known price may be asked with, each with the key.
+    pub(super) fn models_for_money(&self) -> impl Iterator<Item = (&str, &str)> {
+        let callers = self.secrets.iter().map(|(_, caller)| caller).filter(|caller| {
+            caller.spend_limit.as_ref().is_some_and(SpendLimit::refuses_unknown_prices)
+        });
+        callers.flat_map(|caller| {
+            let models = caller.models.iter().flat_map(|models| &**models);
+            models.map(|model| (&*caller.name, &**model))
+        })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -282,17 +307,26 @@ impl Caller {
     /// The client with the limits of the key.
     pub(super) fn limits(&self, client: Client) -> Client {
         let client = self.limit.iter().cloned().fold(client, Client::budget);
-        self.spend_limit.iter().cloned().fold(client, Client::budget)
+        match &self.spend_limit {
+            Some(limit) if limit.is_per_principal() => client.budget(limit.account(&self.name)),
+            Some(limit) => client.budget(limit.clone()),
+            None => client,
+        }
     }
 
     /// Tells whether the owner of the key may ask this model.
     pub(super) fn may_ask(&self, model: &str) -> bool {
-        self.models.is_empty() || self.models.iter().any(|known| known == model)
+        self.models.as_ref().is_none_or(|models| models.iter().any(|known| known == model))
     }
 
     /// Tells whether only some models may be asked.
     pub(super) fn is_bound_to_models(&self) -> bool {
-        !self.models.is_empty()
+        self.models.is_some()
+    }
+
+    /// The models that may be asked, where only some may.
+    pub(super) fn models(&self) -> Option<Arc<[String]>> {
+        self.models.clone()
     }
 
     /// Counts a request.
@@ -318,16 +352,16 @@ mod tests {
     fn keys_come_from_the_program_and_the_environment() {
         let keys =
             [VirtualKey::new("a", "sk-1").models(["m"]), VirtualKey::named("b").models(["m"])];
-        let (keyring, findings) = settle(keys.into(), "b:sk-2, a:sk-3 ,c:sk:4,");
+        let (keyring, findings) = settle(keys.into(), "b:sk-2, a:sk-3 ,c:sk/4,");
         assert!(findings.is_empty(), "{findings:?}");
         let name = |secret| keyring.find(secret).map(|caller| caller.name.as_str());
         assert_eq!(
-            [name("sk-1"), name("sk-2"), name("sk-3"), name("sk:4")],
+            [name("sk-1"), name("sk-2"), name("sk-3"), name("sk/4")],
             [Some("a"), Some("b"), Some("a"), Some("c")]
         );
         assert_eq!([name(""), name("sk-"), name("sk-4")], [None; 3]);
         assert!(!keyring.find("sk-3").unwrap().may_ask("other"));
-        assert!(keyring.find("sk:4").unwrap().may_ask("other"));
+        assert!(keyring.find("sk/4").unwrap().may_ask("other"));
     }
 
     #[test]

@@ -21,7 +21,13 @@ pub(super) fn read(messages: &At<'_>) -> Result<Vec<Message>, Error> {
             "system" | "developer" => {
                 read.push(Message::new(Role::System, needed_content(&message, texts)?));
             }
-            "user" => read.push(Message::new(Role::User, needed_content(&message, any_part)?)),
+            "user" => {
+                let content = needed_content(&message, any_part)?;
+                if content.is_empty() {
+                    return Err(message.need("content")?.error("empty_array", "holds no part"));
+                }
+                read.push(Message::new(Role::User, content));
+            }
             "assistant" => read.push(answer(&message, &mut calls)?),
             "tool" => results.push(result(&message, &calls)?),
             "function" => {

@@ -19,15 +19,13 @@
 //!     format!("It is sunny in {city}.")
 //! }
 //!
-//! /// A route of its own, and a model of the API.
-//! #[ai_route("/support", tools = [get_weather], system = "You help.", openai_model = "support-bot")]
-//! async fn support(conversation: ConversationContext, body: String) -> ember::Result<TokenStream> {
-//!     conversation.stream(body).await
-//! }
-//!
 //! fn app() -> Ember {
 //!     let keys = [VirtualKey::new("team-a", "sk-long-and-random").models(["support-bot"])];
-//!     ember::app!().openai_api(OpenAiApi::new("/v1").keys(keys))
+//!     // A model of the application's own, beside those of its provider.
+//!     let api = OpenAiApi::new("/v1").keys(keys).model("support-bot", |options| {
+//!         options.system("You help.").tools([get_weather {}.into()]);
+//!     });
+//!     ember::app!().openai_api(api)
 //! }
 //! # fn main() { app().client(Client::new(FakeProvider::new())).build().unwrap(); }
 //! ```
@@ -38,9 +36,18 @@
 //! ones. A member of another type than OpenAI's is refused with its place in `param`. So are
 //! members that would change the answer and cannot be said to every provider (`n` above 1,
 //! penalties, `logit_bias`, `logprobs`, audio), unless [`OpenAiApi::forward`] sends them on as they
-//! are. `user`, `metadata`, `store`, `service_tier`, `prediction`, what concerns the provider's
-//! cache, and the `detail` of an image have no effect. A request without a temperature gets that
-//! of the application's client.
+//! are. `user`, `safety_identifier`, `metadata`, `store`, `service_tier`, `prediction`, what concerns
+//! the provider's cache (`prompt_cache_key`, `prompt_cache_retention`), `stream_options.include_obfuscation`,
+//! the `name` of a message, and the `detail` of an image have no effect. A negative `seed` is sent as another
+//! that is not. An address of an image is handed to the provider, which fetches it: what it can reach, it shows.
+//!
+//! A request without a temperature gets `EMBER_TEMPERATURE` where that is set, and otherwise none: the model's
+//! own holds, as it would without the gateway. A model that the application defines gets the application's.
+//!
+//! What the model that answers cannot be told is named in the header `x-ember-dropped`. Where that is the
+//! `response_format` or the `tool_choice`, the request is refused instead, as the answer would be another.
+//! A `json_schema` is only enforced where it says `strict: true`, as OpenAI has it; there are models, Anthropic's
+//! among them, that can only be told schemas that are enforced.
 //!
 //! Tools of the request are the caller's: the model's calls of them go back. Those of
 //! [`OpenAiApi::tools`] run here, and the caller sees nothing of them but what the model makes of
@@ -59,11 +66,19 @@
 //! messages of the caller are the conversation, after the instructions of the route; nothing is
 //! remembered here.
 //!
+//! The route itself is still there, and keys of this API are not asked for at its own path: what keeps
+//! strangers from it is the route's own middleware. A model that needs no path has none with
+//! [`OpenAiApi::model`].
+//!
 //! # Keys
 //!
 //! [`VirtualKey`]s come from the program and from `EMBER_API_KEYS` (`team-a:secret,…`). Without
-//! any, only this machine is answered, and an application that listens elsewhere does not start,
-//! unless [`OpenAiApi::open`] says that it shall. A request that other middleware has found a
+//! any, only programs on this machine are answered, and an application that listens elsewhere does not start,
+//! unless [`OpenAiApi::open`] says that it shall. Of this machine is a request that comes from a loopback address,
+//! asks for `localhost` or such an address as its `Host`, and does not say that somebody has passed it on
+//! (`Forwarded`, `X-Forwarded-For`, `X-Real-IP`, `Via`). One that came over a Unix socket, or through another
+//! framework that the application is mounted in, has no address and is none of them. A proxy that says nothing
+//! of what it passes on cannot be told from a program here: behind any proxy, set keys. A request that other middleware has found a
 //! [`Principal`](crate::Principal) for is answered as well.
 //!
 //! # By hand
@@ -99,6 +114,7 @@
 //! # fn main() { ember::app!().client(Client::new(FakeProvider::new())).build().unwrap(); }
 //! ```
 
+mod document;
 mod reader;
 mod error;
 mod keys;

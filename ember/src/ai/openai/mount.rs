@@ -10,7 +10,7 @@ use crate::ai::AiOptions;
 use crate::base::{Env, Finding, Schema};
 use crate::llm::{BoxEmbedder, Client, Tool};
 use crate::web::operation::{Content, Operation, Outcome, Status};
-use crate::web::{Blueprint, Parameter, Route, RouteLimits};
+use crate::web::{Blueprint, Parameter, Route, RouteLimits, RouteOptions};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,10 +38,14 @@ pub struct OpenAiApi {
     tools: Vec<Tool>,
     models: Vec<String>,
     routes: Vec<(String, String)>,
+    own_models: Vec<(String, Arc<Define>)>,
     embedding_model: Option<String>,
     forward: Vec<String>,
     max_body_size: u64,
 }
+
+/// What makes a model out of the application's options.
+type Define = dyn Fn(&mut AiOptions) + Send + Sync;
 
 impl OpenAiApi {
     /// How large a request may be unless [`OpenAiApi::max_body_size`] says otherwise, in bytes:
@@ -57,6 +61,7 @@ impl OpenAiApi {
             tools: Vec::new(),
             models: Vec::new(),
             routes: Vec::new(),
+            own_models: Vec::new(),
             embedding_model: None,
             forward: Vec::new(),
             max_body_size: Self::DEFAULT_MAX_BODY_SIZE,
@@ -94,6 +99,26 @@ impl OpenAiApi {
         self
     }
 
+    /// Serves a model of this name that the application defines, and that is nothing but a model of this
+    /// API: as with a route, its options make it, and what the application says of all routes holds. It has no
+    /// path of its own, at which it could be asked without a key.
+    ///
+    /// ```
+    /// use ember::ai::OpenAiApi;
+    ///
+    /// let api = OpenAiApi::new("/v1").model("translator", |options| {
+    ///     options.system("Translate into French.").model("gpt-5-mini");
+    /// });
+    /// ```
+    #[must_use]
+    pub fn model<F>(mut self, name: impl Into<String>, define: F) -> Self
+    where
+        F: Fn(&mut AiOptions) + Send + Sync + 'static,
+    {
+        self.own_models.push((name.into(), Arc::new(define)));
+        self
+    }
+
     /// Serves what the `#[ai_route]` of a path says of its model as a model of this name, as
     /// `openai_model` in its attribute does.
     #[must_use]
@@ -102,7 +127,8 @@ impl OpenAiApi {
         self
     }
 
-    /// Names the model of the application's embedder. Without it any name is taken for it.
+    /// Names the model of the application's embedder. Without it any name is taken for it, except where a
+    /// key is bound to models: then it has to be named.
     #[must_use]
     pub fn embedding_model(mut self, name: impl Into<String>) -> Self {
         self.embedding_model = Some(name.into());
@@ -130,9 +156,31 @@ impl OpenAiApi {
     }
 
     /// Makes the routes, and says what is wrong with the settings.
-    pub(crate) fn mount(self, around: &Surroundings<'_>, findings: &mut Vec<Finding>) -> Blueprint {
+    pub(crate) fn mount(
+        self,
+        around: &Surroundings<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> (Blueprint, Prices) {
         let routes = self.route_models(around, findings);
         let keys = self.keys.settle(around.env, findings);
+        if around.has_embedder && self.embedding_model.is_none() && keys.binds_to_models() {
+            findings.push(Finding::new(format!(
+                "a key of the API below `{}` is bound to models, and that of the embedder has no name that could be one \
+                 of them; name it by `.embedding_model(…)`",
+                self.prefix
+            )));
+        }
+        let own = |name: &str| routes.iter().find(|route| route.name == name);
+        let prices = Prices {
+            of_keys: keys
+                .models_for_money()
+                .filter(|(_, model)| {
+                    own(model).is_none() && self.embedding_model.as_deref() != Some(model)
+                })
+                .map(|(key, model)| (key.to_owned(), model.to_owned()))
+                .collect(),
+            of_models: routes.clone(),
+        };
         if keys.is_empty() && !self.is_open && !around.is_local {
             findings.push(Finding::new(format!(
                 "the OpenAI-compatible API below `{}` would let anybody spend tokens, as no key is configured and the \
@@ -186,15 +234,15 @@ impl OpenAiApi {
             .route(list)
             .route(retrieve);
         if !around.has_embedder {
-            return blueprint;
+            return (blueprint, prices);
         }
         let embeddings = Route::post("/embeddings", create_embedding)
             .docs("Turns texts into vectors.")
             .describe(|operation| {
-                operation.needs::<BoxEmbedder>();
+                operation.needs::<BoxEmbedder>().needs::<Client>();
                 operation.body(Content::new("application/json", embedding_schema()));
             });
-        blueprint.route(embeddings)
+        (blueprint.route(embeddings), prices)
     }
 
     /// The routes that are models, each of a name of its own.
@@ -217,7 +265,23 @@ impl OpenAiApi {
                 ))),
             }
         }
-        let mut models = Vec::new();
+        let mut models: Vec<RouteModel> = Vec::new();
+        for (name, define) in &self.own_models {
+            let mut options = around.options.clone();
+            define(AiOptions::of(&mut options));
+            let options = options.extension_mut::<AiOptions>().clone();
+            if by_name.contains_key(name.as_str()) || models.iter().any(|model| model.name == *name)
+            {
+                findings.push(Finding::new(format!("the model `{name}` is defined twice")));
+            }
+            if let Err(error) = options.check_system(std::iter::empty()) {
+                findings.push(Finding::new(format!("the model `{name}`: {error}")));
+            }
+            let wrong = options.check().map(|finding| finding.message);
+            findings
+                .extend(wrong.map(|wrong| Finding::new(format!("the model `{name}`: {wrong}"))));
+            models.push(RouteModel { name: name.clone(), options });
+        }
         for (name, routes) in by_name {
             if routes.len() > 1 {
                 let finding = Finding::new(format!("two routes are the model `{name}`"));
@@ -263,12 +327,37 @@ impl fmt::Debug for OpenAiApi {
 /// What the API stands in.
 pub(crate) struct Surroundings<'a> {
     pub(crate) env: &'a Env,
+    /// What holds for all routes.
+    pub(crate) options: &'a RouteOptions,
     /// The other routes that say something of a model.
     pub(crate) routes: Vec<AiRoute<'a>>,
     /// There is a component that embeds.
     pub(crate) has_embedder: bool,
     /// Nobody but this machine reaches the server.
     pub(crate) is_local: bool,
+}
+
+/// The prices that must be known, as there are limits in money.
+pub(crate) struct Prices {
+    /// Names of keys, with models that they may ask.
+    of_keys: Vec<(String, String)>,
+    of_models: Vec<RouteModel>,
+}
+
+impl Prices {
+    /// The models that a limit in money would refuse, as nobody knows their price.
+    pub(crate) fn check(&self, client: &Client) -> Vec<Finding> {
+        let of_keys = self.of_keys.iter().filter(|(_, model)| !client.knows_price(model));
+        let of_keys = of_keys.map(|(key, model)| {
+            Finding::new(format!(
+                "the API key `{key}` has a limit in money, and no price is known of its model `{model}` at `{}`; set one \
+                 by `CostConfig::price`, or let the `SpendLimit` go `.without_unknown_prices()`",
+                client.provider()
+            ))
+        });
+        let of_models = self.of_models.iter().filter_map(|model| model.options.check_price(client));
+        of_keys.chain(of_models).collect()
+    }
 }
 
 /// A route that says something of its model.
@@ -307,7 +396,7 @@ fn chat_schema() -> Schema {
             "top_p": {"type": "number", "minimum": 0, "maximum": 1},
             "max_completion_tokens": {"type": "integer", "minimum": 1},
             "stop": {},
-            "seed": {"type": "integer", "minimum": 0},
+            "seed": {"type": "integer"},
             "reasoning_effort": of("string"),
         },
     }))

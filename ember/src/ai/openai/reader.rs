@@ -86,7 +86,9 @@ impl<'a> At<'a> {
             Value::Object(_) => "an object",
         };
         let found = match (expected, found) {
-            ("a whole number of 0 or more", "a number") => "another number",
+            ("a whole number of 0 or more" | "a whole number of 64 bits", "a number") => {
+                "another number"
+            }
             (_, found) => found,
         };
         self.error("invalid_type", &format!("must be {expected}, and is {found}"))

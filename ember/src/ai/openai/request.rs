@@ -16,6 +16,13 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// Tells whether a member of the body is looked at.
+    pub(super) fn looks_at(name: &str, forward: &[String]) -> bool {
+        READ.contains(&name)
+            || UNSUPPORTED.iter().any(|(known, ..)| *known == name)
+            || forward.iter().any(|known| known == name)
+    }
+
     /// Reads the body of a request. Members in `forward` go to the provider as they are; those
     /// that nobody knows are passed over.
     pub(super) fn read(body: &Value, forward: &[String]) -> Result<Self, Error> {
@@ -31,7 +38,7 @@ impl Asked {
         let max_tokens = get("max_completion_tokens").or_else(|| get("max_tokens"));
         request.max_tokens = max_tokens.map(|at| positive(&at)).transpose()?;
         request.stop = get("stop").map(|at| stop(&at)).transpose()?.unwrap_or_default();
-        request.seed = get("seed").map(|at| at.count()).transpose()?;
+        request.seed = get("seed").map(|at| seed(&at)).transpose()?;
         request.parallel_tool_calls = get("parallel_tool_calls").map(|at| at.flag()).transpose()?;
         let effort = get("reasoning_effort").map(|at| at.text()).transpose()?;
         request.reasoning_effort = effort.map(str::to_owned);
@@ -58,6 +65,25 @@ impl Asked {
         })
     }
 }
+
+/// The members that are read.
+const READ: &[&str] = &[
+    "messages",
+    "model",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "temperature",
+    "top_p",
+    "max_completion_tokens",
+    "max_tokens",
+    "stop",
+    "seed",
+    "reasoning_effort",
+    "response_format",
+    "stream",
+    "stream_options",
+];
 
 /// Members that change the answer and that our vocabulary has no word for, each with the values
 /// that change nothing after all, and what to do instead.
@@ -99,6 +125,15 @@ fn check_unsupported(root: &At<'_>, is_forwarded: &dyn Fn(&str) -> bool) -> Resu
         }
     }
     Ok(())
+}
+
+/// Any whole number of 64 bits. Providers other than OpenAI know no negative ones, so that these become
+/// others, each one of its own.
+fn seed(at: &At<'_>) -> Result<u64, Error> {
+    match at.value.as_i64() {
+        Some(seed) => Ok((seed & i64::MAX).unsigned_abs()),
+        None => Err(at.wrong("a whole number of 64 bits")),
+    }
 }
 
 fn positive(at: &At<'_>) -> Result<u64, Error> {
@@ -190,10 +225,15 @@ fn response_format(format: &At<'_>) -> Result<ResponseFormat, Error> {
                 let wrong = "must be 1 to 64 letters, digits, `_` or `-`";
                 return Err(name.error("invalid_value", wrong));
             }
-            let schema = described.need("schema")?;
+            let strict = described.get("strict").map(|at| at.flag()).transpose()?;
+            // Without a schema any JSON is meant.
+            let Some(schema) = described.get("schema") else { return Ok(ResponseFormat::Json) };
             schema.object()?;
-            let schema = Schema::from(schema.value.clone());
-            Ok(ResponseFormat::Schema { name: text.to_owned(), schema })
+            let (name, schema) = (text.to_owned(), Schema::from(schema.value.clone()));
+            Ok(match strict {
+                Some(true) => ResponseFormat::Schema { name, schema },
+                _ => ResponseFormat::LooseSchema { name, schema },
+            })
         }
         _ => Err(kind.error("invalid_value", "must be `text`, `json_object` or `json_schema`")),
     }
@@ -241,6 +281,47 @@ mod tests {
     }
 
     #[test]
+    fn a_seed_is_any_number_of_64_bits() {
+        let seed = |seed: i64| asked(json!({"seed": seed})).unwrap().request.seed.unwrap();
+        assert_eq!((seed(0), seed(7)), (0, 7));
+        let seeds = [seed(-1), seed(-2), seed(i64::MAX - 1), seed(1)];
+        assert!(seeds.iter().all(|seed| i64::try_from(*seed).is_ok()), "{seeds:?}");
+        assert_ne!(seeds[0], seeds[1]);
+    }
+
+    #[test]
+    fn a_schema_is_strict_where_it_says_so() {
+        let format = |members: Value| {
+            let mut described = json!({"name": "a", "schema": {"type": "object"}});
+            described.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+            let format = json!({"type": "json_schema", "json_schema": described});
+            asked(json!({"response_format": format})).unwrap().request.response_format
+        };
+        assert!(matches!(format(json!({"strict": true})), ResponseFormat::Schema { .. }));
+        for loose in [json!({}), json!({"strict": false}), json!({"strict": null})] {
+            assert!(matches!(format(loose), ResponseFormat::LooseSchema { .. }));
+        }
+        assert_eq!(format(json!({"schema": null})), ResponseFormat::Json);
+    }
+
+    #[test]
+    fn every_member_that_is_read_is_kept() {
+        let forward = ["top_k".to_owned()];
+        for name in ["messages", "n", "top_k", "stream_options", "web_search_options"] {
+            assert!(Asked::looks_at(name, &forward), "{name}");
+        }
+        assert!(!Asked::looks_at("user", &forward));
+        // Whoever reads another member has to name it, too.
+        let source = include_str!("request.rs");
+        let code = source.split("#[cfg(test)]").next().unwrap();
+        for read in code.split("get(\"").skip(1).chain(code.split("root.need(\"").skip(1)) {
+            let name = read.split('"').next().unwrap();
+            let nested = ["include_usage", "description", "parameters", "strict", "schema"];
+            assert!(nested.contains(&name) || Asked::looks_at(name, &[]), "{name}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_said_is_refused_with_its_place() {
         let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
         for (members, param, code) in [
@@ -251,7 +332,12 @@ mod tests {
             (json!({"temperature": 3}), "temperature", "invalid_value"),
             (json!({"temperature": "hot"}), "temperature", "invalid_type"),
             (json!({"max_tokens": 0}), "max_tokens", "invalid_value"),
-            (json!({"seed": -1}), "seed", "invalid_type"),
+            (json!({"seed": 0.5}), "seed", "invalid_type"),
+            (
+                json!({"messages": [{"role": "user", "content": []}]}),
+                "messages[0].content",
+                "empty_array",
+            ),
             (json!({"stop": ["a", 1]}), "stop[1]", "invalid_type"),
             (json!({"stop": ["a", "b", "c", "d", "e"]}), "stop", "invalid_value"),
             (json!({"stream": "yes"}), "stream", "invalid_type"),

@@ -17,19 +17,32 @@ pub(super) struct Head {
     pub(super) created: u64,
     /// The model that answers, as far as it is known.
     pub(super) model: String,
-    /// The name of the model is the caller's own word, whatever is behind it.
-    pub(super) model_is_fixed: bool,
+    /// The name stands, whoever the provider says has answered.
+    is_fixed: bool,
+}
+
+/// What the model is called in an answer.
+#[derive(Debug, Clone)]
+pub(super) enum Named {
+    /// So, whatever is behind it.
+    Fixed(String),
+    /// As the provider says, or else so, as far as it is known.
+    Likely(Option<String>),
 }
 
 impl Head {
-    pub(super) fn new(model: Option<String>, model_is_fixed: bool) -> Result<Self, Error> {
+    pub(super) fn new(named: Named) -> Result<Self, Error> {
         let id = format!("chatcmpl-{}", random_id()?);
-        Ok(Self { id, created: now(), model: model.unwrap_or_default(), model_is_fixed })
+        let (model, is_fixed) = match named {
+            Named::Fixed(name) => (name, true),
+            Named::Likely(name) => (name.unwrap_or_default(), false),
+        };
+        Ok(Self { id, created: now(), model, is_fixed })
     }
 
     /// The provider says which model answers.
     pub(super) fn answered_by(&mut self, model: Option<&str>) {
-        if let Some(model) = model.filter(|model| !self.model_is_fixed && !model.is_empty()) {
+        if let Some(model) = model.filter(|model| !self.is_fixed && !model.is_empty()) {
             model.clone_into(&mut self.model);
         }
     }
@@ -40,13 +53,21 @@ pub(super) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// The tools that run here. The caller knows nothing of them, and sees none of their calls.
+/// Which calls of tools the caller gets to see.
+///
+/// Where tools run here, the caller knows nothing of them, and sees the calls of those alone that it
+/// has declared: one of a name that nobody knows is answered here, too.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Hidden(pub(super) Arc<HashSet<String>>);
+pub(super) struct Hidden(Option<Arc<HashSet<String>>>);
 
 impl Hidden {
+    /// Shows calls of these tools; of any, where none runs here.
+    pub(super) fn of<'a>(declared: impl Iterator<Item = &'a str>, runs_here: bool) -> Self {
+        Self(runs_here.then(|| Arc::new(declared.map(str::to_owned).collect())))
+    }
+
     pub(super) fn contains(&self, name: &str) -> bool {
-        self.0.contains(name)
+        self.0.as_ref().is_some_and(|declared| !declared.contains(name))
     }
 }
 

@@ -1,10 +1,10 @@
 //! A streamed answer: events of ours become chunks of OpenAI's.
 
-use super::error::{ErrorBody, of_model};
+use super::error::{ErrorBody, of_model, undeliverable};
 use super::response::{Head, Hidden, WireUsage, finish_word};
 use crate::base::sse::Event;
 use crate::base::{Error, ErrorKind};
-use crate::llm::{ChatEvent, ChatStream, Finish, Part, Usage};
+use crate::llm::{ChatEvent, ChatStream, Dropped, Finish, Part, Usage};
 use futures_core::Stream;
 use serde::Serialize;
 use std::collections::{HashMap, VecDeque};
@@ -32,12 +32,17 @@ impl Chunks {
     ///
     /// # Errors
     /// What keeps the answer from beginning.
-    pub(super) async fn begin(mut answer: ChatStream, writer: Writer) -> Result<Self, Error> {
-        let mut writer = writer;
+    pub(super) async fn begin(
+        mut answer: ChatStream,
+        mut writer: Writer,
+        model: Option<&str>,
+    ) -> Result<Self, Error> {
         let deadline = Instant::now() + HOLD;
         while writer.ready.is_empty() {
             match timeout_at(deadline, answer.next()).await {
-                Ok(Some(event)) => writer.take(event.map_err(of_model)?)?,
+                Ok(Some(event)) => {
+                    writer.take(event.map_err(|error| of_model(error, model))?)?;
+                }
                 Ok(None) => break,
                 Err(_) => {
                     writer.begin()?;
@@ -46,6 +51,17 @@ impl Chunks {
             }
         }
         Ok(Self { answer: (!writer.ended).then_some(answer), writer })
+    }
+
+    /// What the model could not be told, as far as that is known before its first token.
+    pub(super) fn dropped(&self) -> &[Dropped] {
+        &self.writer.dropped
+    }
+
+    /// The frame that ends a stream when the server stops.
+    pub(super) fn ending() -> Event {
+        let error = Error::unavailable("The server is stopping.");
+        Event::json(&ErrorBody::of(&error)).unwrap_or_default()
     }
 
     /// Tells the caller why nothing more follows.
@@ -68,8 +84,9 @@ impl Stream for Chunks {
             let Some(answer) = &mut this.answer else { return Poll::Ready(None) };
             match ready!(Pin::new(answer).poll_next(context)) {
                 Some(event) => {
-                    if let Err(error) =
-                        event.map_err(of_model).and_then(|event| this.writer.take(event))
+                    if let Err(error) = event
+                        .map_err(|error| of_model(error, None))
+                        .and_then(|event| this.writer.take(event))
                     {
                         this.give_up(&error);
                     }
@@ -101,6 +118,7 @@ pub(super) struct Writer {
     /// How many calls the caller has been told of.
     told_calls: usize,
     usage: Option<Usage>,
+    dropped: Vec<Dropped>,
     /// What was written, in bytes.
     written: u64,
     ended: bool,
@@ -126,6 +144,7 @@ impl Writer {
             calls: HashMap::new(),
             told_calls: 0,
             usage: None,
+            dropped: Vec::new(),
             written: 0,
             ended: false,
         }
@@ -159,6 +178,11 @@ impl Writer {
             }
             ChatEvent::Usage(snapshot) => self.usage.get_or_insert_default().update(&snapshot),
             ChatEvent::StepEnd => self.told = false,
+            // They come before the first token; those of later rounds are the same.
+            ChatEvent::Dropped(dropped) if !self.begun => match undeliverable(&dropped) {
+                Some(refusal) => return Err(refusal),
+                None => self.dropped.push(dropped),
+            },
             ChatEvent::Finish(finish) => self.finish(&finish)?,
             _ => {}
         }

@@ -219,10 +219,19 @@ impl ModelRouter {
     fn plan(&self, request: &ChatRequest) -> Result<Vec<usize>, Error> {
         let Shared { models, turns, origins, clock, .. } = &*self.shared;
         let named = request.model.as_deref().map(|name| self.places_of(name)).transpose()?;
-        let all = match &named {
+        let mut all = match &named {
             Some(named) if self.named_only => named.clone(),
             _ => (0..models.len()).collect(),
         };
+        if let Some(allowed) = &request.allowed_models {
+            all.retain(|place| models[*place].is_one_of(allowed));
+            if all.is_empty() {
+                let message = "none of the models that may answer the request is here";
+                return Err(
+                    Error::new(ErrorKind::InvalidRequest, message).with_code("model_not_found")
+                );
+            }
+        }
         let needs = Needs::of(request);
         let able: Vec<_> =
             all.iter().copied().filter(|place| needs.lacking(&models[*place]).is_empty()).collect();

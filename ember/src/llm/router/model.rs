@@ -94,6 +94,11 @@ impl RoutedModel {
         self.price?.cost(&Usage::new(needs.prompt, answer))
     }
 
+    /// Tells whether one of these names or ids is the model's.
+    pub(super) fn is_one_of(&self, names: &[String]) -> bool {
+        names.iter().any(|name| *name == self.name || *name == self.model)
+    }
+
     /// The request as this model is asked it.
     pub(super) fn request(&self, asked: &ChatRequest, env: &Env, catalog: &Catalog) -> ChatRequest {
         let mut request = asked.clone();

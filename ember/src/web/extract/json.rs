@@ -1,7 +1,7 @@
 use super::FromRequest;
 use crate::base::Error;
 use crate::web::operation::{Content, Operation};
-use crate::web::request::Request;
+use crate::web::request::{Request, RequestParts};
 use crate::web::response::Json;
 use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
@@ -10,17 +10,26 @@ use serde_path_to_error::Segment;
 
 impl<T: DeserializeOwned> FromRequest for Json<T> {
     async fn from_request(request: Request) -> Result<Self, Error> {
-        if !is_json(request.header(CONTENT_TYPE)) {
-            return Err(Error::unsupported_media_type(
-                "The body must have the media type `application/json`.",
-            ));
-        }
+        check_json(&request)?;
         let body = request.into_body().collect().await?;
         serde_json::from_slice(&body).map(Json).map_err(|error| explain::<T>(&body, &error))
     }
 
     fn describe(operation: &mut Operation) {
         operation.body(Content::json::<T>()).problems();
+    }
+}
+
+/// A page of another origin cannot send JSON unasked.
+///
+/// # Errors
+/// Status 415 where the media type of the body is another.
+pub(crate) fn check_json(request: &RequestParts) -> Result<(), Error> {
+    match is_json(request.header(CONTENT_TYPE)) {
+        true => Ok(()),
+        false => Err(Error::unsupported_media_type(
+            "The body must have the media type `application/json`.",
+        )),
     }
 }
 

@@ -20,6 +20,7 @@ mod valid;
 
 pub use extension::Extension;
 pub use form::Form;
+pub(crate) use json::check_json;
 pub(crate) use path::parameter;
 pub use path::{Path, PathParameter};
 pub use query::Query;

@@ -103,7 +103,7 @@ impl BearerAuth {
 
     /// Finds out who asks. `None` where nobody does, and need not.
     async fn authenticate(&self, request: &RequestParts) -> Result<Option<Principal>, Refusal> {
-        let token = match token(request)? {
+        let token = match bearer_token(request).map_err(Refusal::Malformed)? {
             Some(token) => token,
             None if self.optional => return Ok(None),
             None => return Err(Refusal::Missing),
@@ -144,12 +144,15 @@ enum Refusal {
     Failed(Error),
 }
 
-/// The token of a request. Another scheme is no token, and none of our business.
-fn token(request: &RequestParts) -> Result<Option<&str>, Refusal> {
+/// The token of a request (RFC 6750 §2.1). Another scheme is no token, and none of our business.
+///
+/// # Errors
+/// What is wrong with the header, as a sentence. Of two headers nobody can tell which one counts.
+pub(crate) fn bearer_token(request: &RequestParts) -> Result<Option<&str>, &'static str> {
     let mut values = request.headers().get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Refusal::Malformed("The request has more than one `Authorization` header."));
+        return Err("The request has more than one `Authorization` header.");
     }
     let text = value.to_str().unwrap_or_default();
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
@@ -159,12 +162,12 @@ fn token(request: &RequestParts) -> Result<Option<&str>, Refusal> {
     let token = token.trim_matches(' ');
     match is_token68(token) {
         true => Ok(Some(token)),
-        false => Err(Refusal::Malformed("The `Authorization` header holds no bearer token.")),
+        false => Err("The `Authorization` header holds no bearer token."),
     }
 }
 
 /// `token68` of RFC 9110 §11.2, which RFC 6750 calls `b64token`.
-fn is_token68(token: &str) -> bool {
+pub(crate) fn is_token68(token: &str) -> bool {
     let body = token.trim_end_matches('=');
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
     !body.is_empty() && body.bytes().all(allowed)

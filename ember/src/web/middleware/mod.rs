@@ -32,6 +32,7 @@ mod files;
 pub use access_log::AccessLog;
 pub use api_key_auth::ApiKeyAuth;
 pub use bearer_auth::BearerAuth;
+pub(crate) use bearer_auth::{bearer_token, is_token68};
 pub use body_limit::BodyLimit;
 pub use client_address::TrustedProxies;
 #[cfg(feature = "compression")]

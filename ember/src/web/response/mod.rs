@@ -16,6 +16,7 @@ pub use html::Html;
 pub use into_response::{IntoResponse, IntoResponseParts};
 pub use json::Json;
 pub use redirect::Redirect;
+pub(crate) use sse::Ending;
 pub use sse::Sse;
 
 /// A response of the `http` crate with a [`Body`](super::Body).

@@ -36,7 +36,12 @@ use tokio::time::{Instant, Sleep, sleep};
 #[doc(alias = "SSEResponse")]
 pub struct Sse {
     body: Pin<Box<dyn SetKeepAlive>>,
+    ending: Option<Event>,
 }
+
+/// What a stream ends with when the server stops, in the extensions of its response.
+#[derive(Debug, Clone)]
+pub(crate) struct Ending(pub(crate) Event);
 
 /// How long nothing may be sent before a comment is, unless [`Sse::keep_alive`] says otherwise.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -59,6 +64,7 @@ impl Sse {
                 sent: false,
                 ended: false,
             }),
+            ending: None,
         }
     }
 
@@ -66,6 +72,14 @@ impl Sse {
     #[must_use]
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.body.as_mut().set_keep_alive(Some(interval));
+        self
+    }
+
+    /// Sets what the stream ends with when the server stops, in place of an event `error` with a
+    /// problem document: for readers who know another word for it.
+    #[must_use]
+    pub fn ending(mut self, event: Event) -> Self {
+        self.ending = Some(event);
         self
     }
 
@@ -86,6 +100,9 @@ impl fmt::Debug for Sse {
 impl IntoResponse for Sse {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::new(self.body));
+        if let Some(event) = self.ending {
+            response.extensions_mut().insert(Ending(event));
+        }
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

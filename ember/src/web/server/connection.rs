@@ -186,7 +186,7 @@ impl Future for Serving {
         // A stream whose length is known is whole already.
         let last_word = match response.body().size_hint().exact() {
             Some(_) => None,
-            None => self.common.farewell.watch(response.headers()),
+            None => self.common.farewell.watch(&response),
         };
         if last_word.is_some()
             && let Some(in_flight) = &mut in_flight

@@ -2,9 +2,10 @@
 
 use crate::base::Error;
 use crate::base::sse::{Event, SseWriter};
+use crate::web::response::Ending;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderValue, Response};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -30,7 +31,8 @@ impl Farewell {
     }
 
     /// Watches over a response if it is a stream of events that can be read as it stands.
-    pub(super) fn watch(&self, headers: &HeaderMap) -> Option<LastWord> {
+    pub(super) fn watch<B>(&self, response: &Response<B>) -> Option<LastWord> {
+        let headers = response.headers();
         const MEDIA_TYPE: &[u8] = b"text/event-stream";
         let is_events = |value: &HeaderValue| {
             let start = value.as_bytes().get(..MEDIA_TYPE.len());
@@ -40,6 +42,7 @@ impl Farewell {
             && !headers.contains_key(CONTENT_ENCODING);
         watched.then(|| LastWord {
             farewell: self.clone(),
+            word: response.extensions().get().map(|Ending(event)| event.clone()),
             waiting: None,
             tail: [b'\n'; 2],
             over: false,
@@ -47,14 +50,16 @@ impl Farewell {
     }
 }
 
-/// What a stream of events ends with when the server stops: an event named `error` with a
-/// problem document of status 503, and then the end of the body as of one that is complete.
+/// What a stream of events ends with when the server stops: its own [`Ending`], or else an event
+/// named `error` with a problem document of status 503, and then the end of the body as of one that
+/// is complete.
 ///
 /// That is how a stream ends whose own events fail, so clients need not know a second way. It is
 /// said only between two events; a stream that was cut within one cannot be ended well.
 #[derive(Debug)]
 pub(super) struct LastWord {
     farewell: Farewell,
+    word: Option<Event>,
     waiting: Option<Pin<Box<OwnedNotified>>>,
     /// The last two bytes that were sent.
     tail: [u8; 2],
@@ -83,10 +88,13 @@ impl LastWord {
             return None;
         }
         self.over = true;
-        let error = Error::unavailable("The server is stopping.");
-        let problem = serde_json::to_string(&error.problem()).unwrap_or_default();
+        let word = self.word.take().unwrap_or_else(|| {
+            let error = Error::unavailable("The server is stopping.");
+            let problem = serde_json::to_string(&error.problem()).unwrap_or_default();
+            Event::data(problem).event("error")
+        });
         let mut writer = SseWriter::new();
-        writer.event(&Event::data(problem).event("error"));
+        writer.event(&word);
         Some(writer.take())
     }
 
