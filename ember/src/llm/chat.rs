@@ -1,3 +1,4 @@
+use super::billing::Billing;
 use super::error::{Error, ErrorKind};
 use super::message::{Message, Part, Role, ToolCall};
 use super::tool::Tool;
@@ -50,6 +51,8 @@ pub struct ChatRequest {
     pub response_format: ResponseFormat,
     /// Members that are put into the provider's request as they are, in place of ours of that name.
     pub extra: Map<String, Value>,
+    /// What is told to its budgets.
+    pub(in crate::llm) billing: Billing,
 }
 
 macro_rules! setters {

@@ -24,7 +24,10 @@ pub(super) fn fingerprint(provider: &str, request: &ChatRequest, messages: &[Mes
         reasoning_effort,
         response_format,
         extra,
+        billing,
     } = request;
+    // What a budget has left is no part of the question.
+    let max_tokens = billing.asked().unwrap_or(*max_tokens);
     let format = match response_format {
         ResponseFormat::Schema { name, schema } => {
             json!({"name": name, "schema": schema.as_value()})

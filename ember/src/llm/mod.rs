@@ -12,6 +12,7 @@ mod usage;
 mod prompt;
 mod usd;
 pub mod catalog;
+mod billing;
 mod error;
 pub mod tool;
 mod chat;
