@@ -250,6 +250,12 @@ impl Cached {
 }
 
 impl ChatResponse {
+    /// The answer as it is given again to an equal request: it has used nothing, and says what it had.
+    pub(in crate::llm) fn replayed(&self) -> Self {
+        let usage = Some(Usage::new(0, 0));
+        Self { cached: Some(Cached::new(1.0, self.usage)), usage, ..self.clone() }
+    }
+
     /// An answer of plain text, complete.
     pub fn text_answer(text: impl Into<String>) -> Self {
         Self::new(Message::assistant(text), FinishReason::Stop)
