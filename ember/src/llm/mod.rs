@@ -36,6 +36,7 @@ mod fake;
 pub mod layer;
 mod session_store;
 mod budget;
+mod period;
 mod spend;
 pub mod events;
 mod defaults;
