@@ -142,6 +142,25 @@ async fn a_model_without_a_price_is_never_billed_at_that_of_another() {
 }
 
 #[tokio::test]
+async fn prices_of_the_clients_own_bound_whichever_model_of_a_router_answers() {
+    let talker = talker();
+    let models = [spec("a", &down(), cheap()), spec("b", &talker, cheap())];
+    let prices = CostConfig::new().price("a", cheap()).price("b", dear());
+    let limit = SpendLimit::per_day(usd("105"));
+    let router = router().models(models).build().unwrap();
+    let client = Client::builder().router(router.clone()).cost(prices).build().unwrap();
+    let client = client.budget(limit.clone());
+    client.complete(ChatRequest::from("Hi").model("a")).await.unwrap();
+    assert_eq!((talker.requests()[0].max_tokens, limit.spent()), (Some(50), usd("105")));
+    // One without a price is let through, and the others are set aside nevertheless.
+    let unpriced = CostConfig::new().price("b", dear());
+    let limit = SpendLimit::per_day(usd("105")).allow_unpriced();
+    let client = Client::builder().router(router).cost(unpriced).build().unwrap();
+    client.budget(limit).complete(ChatRequest::from("Hi").model("a")).await.unwrap();
+    assert_eq!(talker.requests()[1].max_tokens, Some(50));
+}
+
+#[tokio::test]
 async fn what_failed_models_have_used_reaches_the_budget() {
     for streamed in [false, true] {
         let used = ChatEvent::Usage(Usage::new(100, 50));

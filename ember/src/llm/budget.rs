@@ -104,6 +104,11 @@ impl<'a> Plan<'a> {
         self.prices.highest_price(self.provider, self.model())
     }
 
+    /// As [`price`](Self::price), with models left out whose price is unknown.
+    pub(super) fn known_price(&self) -> Option<Price> {
+        self.prices.highest_known_price(self.provider, self.model())
+    }
+
     /// A model that may answer and has no known price, if there is one.
     pub fn unpriced_model(&self) -> Option<&str> {
         self.prices.without_price(self.provider, self.model())
@@ -251,7 +256,7 @@ impl Meter {
         match told.route {
             // The router has told of all that its models have used.
             Some(route) if !route.answers => spent,
-            Some(route) if self.account.prices.routed.is_some() => {
+            Some(route) if self.account.prices.are_of_router() => {
                 spent.and(round.tally.usage(), route.price)
             }
             _ => spent.and(round.tally.usage(), round.price),

@@ -19,7 +19,9 @@ use std::time::{Duration, UNIX_EPOCH};
 ///
 /// Before a call the most that it can cost is set aside: its prompt, and the longest answer that it
 /// may get, at the price of the model that is asked. Where less than that is left, the answer is bounded
-/// to what the rest affords. What was billed is settled, by the same tally as [`Client::usage`](super::Client::usage) and by the
+/// to what the rest affords; where it is not known how long an answer the model gives, it is bounded to
+/// 4,096 tokens. Of the models of a [`ModelRouter`](super::ModelRouter) the dearest counts that may answer.
+/// What was billed is settled, by the same tally as [`Client::usage`](super::Client::usage) and by the
 /// price of the model that answered. A call for which nothing is left is refused with [`ErrorKind::BudgetExceeded`], and
 /// so are the next rounds of tools and the rest of an answer that turns out dearer: a stream ends in that
 /// error where the money does.
@@ -228,8 +230,11 @@ impl SpendLimit {
 
     fn price(&self, plan: &Plan<'_>) -> Result<Option<Price>, Error> {
         let price = plan.price().filter(Price::is_whole);
-        if price.is_some() || !self.refuses_unpriced {
+        if price.is_some() {
             return Ok(price);
+        }
+        if !self.refuses_unpriced {
+            return Ok(plan.known_price());
         }
         let model = plan.unpriced_model().or(plan.model()).unwrap_or("(not named)");
         let message = format!(

@@ -40,6 +40,8 @@ pub(in crate::llm) struct Routed {
     pub(in crate::llm) names: Vec<String>,
     /// Whether a request that names one is answered by that or by none.
     pub(in crate::llm) named_only: bool,
+    /// Whether the prices are those that the router has of its models.
+    pub(in crate::llm) own_prices: bool,
 }
 
 impl CostConfig {
@@ -97,6 +99,11 @@ impl CostConfig {
         known.filter(|known| *known != Price::default()).or(self.unknown_price)
     }
 
+    /// Tells whether a router's models cost what the router says.
+    pub(in crate::llm) fn are_of_router(&self) -> bool {
+        self.routed.as_ref().is_some_and(|routed| routed.own_prices)
+    }
+
     /// The models that may answer a request which names this one; `None` stands for the default.
     fn may_answer<'a>(&'a self, named: Option<&'a str>) -> Vec<Option<&'a str>> {
         match &self.routed {
@@ -116,6 +123,17 @@ impl CostConfig {
         let models = self.may_answer(named);
         let prices = models.into_iter().map(|model| self.price_of(provider, None, model));
         prices.reduce(|one, other| one?.is_whole().then_some(one?.or_higher(&other?))).flatten()
+    }
+
+    /// The most that an answer may cost, whoever gives it, of those whose price is known.
+    pub(in crate::llm) fn highest_known_price(
+        &self,
+        provider: &str,
+        named: Option<&str>,
+    ) -> Option<Price> {
+        let models = self.may_answer(named).into_iter();
+        let prices = models.filter_map(|model| self.price_of(provider, None, model));
+        prices.filter(Price::is_whole).reduce(|one, other| one.or_higher(&other))
     }
 
     /// How long an answer may be, whoever gives it; `None` if that is not known of each.

@@ -34,7 +34,7 @@ impl ModelRouter {
         let mut prices = CostConfig::new().catalog(catalog);
         prices.default_model = models.last().map(|dearest| dearest.name.clone());
         let names = self.names().map(str::to_owned).collect();
-        prices.routed = Some(Routed { names, named_only: self.named_only });
+        prices.routed = Some(Routed { names, named_only: self.named_only, own_prices: true });
         prices
     }
 }
