@@ -496,18 +496,22 @@ mod money {
     async fn a_running_stream_is_stopped_at_the_cap_and_billed() {
         // It takes no notice of how long its answer may be.
         let fake = FakeProvider::new().text("word ".repeat(50));
-        let limit = SpendLimit::per_day(usd("25"));
+        let limit = SpendLimit::per_day(usd("45"));
         let client = priced(fake.clone());
         let app: Ember = ember::app!().client(client.clone()).spend_limit(limit.clone());
         let app = TestClient::new(app.build().unwrap());
         let events = post(&app, "/stream", "").await.events().await;
-        assert_eq!(fake.requests()[0].max_tokens, Some(10), "five for the prompt, ten times two");
+        assert_eq!(
+            fake.requests()[0].max_tokens,
+            Some(20),
+            "five for the prompt, twenty times two"
+        );
         let (last, tokens) = events.split_last().unwrap();
         assert_eq!(last.event, "error");
         assert!(last.data.contains("429") && last.data.contains("used up"), "{}", last.data);
-        assert_eq!(tokens.len(), 11, "what was sent when the money was gone");
-        assert_eq!(limit.spent(), usd("27"));
-        assert_eq!(client.usage().total_cost_usd(), Some(usd("27")), "the bill says the same");
+        assert_eq!(tokens.len(), 21, "what was sent when the money was gone");
+        assert_eq!(limit.spent(), usd("47"));
+        assert_eq!(client.usage().total_cost_usd(), Some(usd("47")), "the bill says the same");
         let refused = post(&app, "/stream", "").await;
         assert_eq!(refused.status(), 429);
         assert!(number(&refused, "retry-after") >= 1);
@@ -516,33 +520,48 @@ mod money {
 
     #[tokio::test]
     async fn a_whole_answer_that_is_too_dear_is_withheld_and_billed() {
-        let limit = SpendLimit::per_day(usd("25"));
+        let limit = SpendLimit::per_day(usd("45"));
         let client = priced(FakeProvider::new().text("word ".repeat(50)));
         let app: Ember = ember::app!().client(client.clone()).spend_limit(limit.clone());
         let app = TestClient::new(app.build().unwrap());
         let refused = post(&app, "/ask", "").await;
         assert_eq!(refused.status(), 429);
         let problem = refused.text().await;
-        assert!(!problem.contains("25") && !problem.contains("fake"), "{problem}");
+        assert!(!problem.contains("45") && !problem.contains("fake"), "{problem}");
         assert_eq!(limit.spent(), client.usage().total_cost_usd().unwrap());
-        assert!(limit.spent() > usd("25"));
+        assert!(limit.spent() > usd("45"));
     }
 
-    #[tokio::test]
-    async fn a_crowd_never_spends_more_than_there_is() {
-        let limit = SpendLimit::per_day(usd("1000"));
-        let provider = FakeProvider::new().respond(|request| {
-            let most = request.max_tokens.unwrap_or(0).min(30);
-            FakeReply::new().text("x").usage(Usage::new(5, most))
-        });
-        let client = priced(provider).budget(limit.clone());
-        let asked = (0..500).map(|_| client.complete(ChatRequest::from("Hi").max_tokens(40)));
-        let served = join_all(asked).await.into_iter().filter(Result::is_ok).count();
-        assert!(served >= 10, "{served}");
-        assert!(limit.spent() <= usd("1000"), "{}", limit.spent());
-        assert_eq!(Some(limit.spent()), client.usage().total_cost_usd());
-        while client.ask("Hi").await.is_ok() {}
-        assert!(limit.spent() <= usd("1000") && limit.spent() > usd("980"), "{}", limit.spent());
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_never_spends_more_than_there_is_beyond_what_models_exceed_their_bound_by() {
+        for (streamed, exceeds) in [(false, 0), (false, 3), (true, 0), (true, 3)] {
+            let limit = SpendLimit::per_day(usd("1000"));
+            let provider = FakeProvider::new().respond(move |request| {
+                let tokens = request.max_tokens.unwrap() + exceeds;
+                // All are under way at the same time.
+                FakeReply::new().text("x").usage(Usage::new(5, tokens)).delay(secs(1))
+            });
+            let client = priced(provider.clone()).budget(limit.clone());
+            let asked = (0..500).map(|_| async {
+                let request = ChatRequest::from("Hi").max_tokens(40);
+                match streamed {
+                    false => client.complete(request).await,
+                    true => client.stream(request).await?.collect().await,
+                }
+            });
+            let outcomes = join_all(asked).await;
+            // Eleven times five and forty times two; of what is left, five and thirty times two.
+            assert_eq!(provider.requests().len(), 12);
+            let bounds: Vec<_> = provider.requests().iter().map(|one| one.max_tokens).collect();
+            assert_eq!((bounds[0], bounds[11]), (Some(40), Some(30)));
+            let served = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+            assert!(if exceeds == 0 { served == 12 } else { served < 12 }, "{served}");
+            let beyond = usd("2").times(12 * exceeds);
+            assert_eq!(limit.spent(), usd("1000") + beyond, "streamed: {streamed}");
+            assert_eq!(Some(limit.spent()), client.usage().total_cost_usd());
+            assert_eq!(client.ask("Hi").await.unwrap_err().kind(), ErrorKind::BudgetExceeded);
+            assert_eq!(limit.account("").left(), Usd::ZERO);
+        }
     }
 
     /// Adds two numbers.

@@ -56,6 +56,7 @@ mod llm_sessions;
 mod plugins;
 mod openapi;
 mod limits;
+mod spending;
 #[cfg(feature = "tiktoken")]
 mod token_counting;
 mod openai_api;

@@ -108,14 +108,14 @@ impl AiOptions {
     /// What keeps a client from being asked under a limit in money: a model that nobody knows the
     /// price of.
     pub(crate) fn check_price(&self, client: &Client) -> Option<Finding> {
-        self.spend_limits.iter().find(|limit| limit.refuses_unknown_prices())?;
-        let model = self.model.as_deref().or(client.default_model())?;
+        self.spend_limits.iter().find(|limit| limit.refuses_unpriced())?;
+        let model = client.unpriced_model(self.model.as_deref())?;
         let message = format!(
             "there is a limit in money, and no price is known of the model `{model}` at `{}`; set one by \
-             `CostConfig::price`, or let the `SpendLimit` go `.without_unknown_prices()`",
+             `CostConfig::price`, or let the `SpendLimit` go `.allow_unpriced()`",
             client.provider()
         );
-        (!client.knows_price(model)).then(|| Finding::new(message))
+        Some(Finding::new(message))
     }
 
     /// What is wrong with the options.

@@ -1,3 +1,4 @@
+use super::billing::Billing;
 use super::catalog::Price;
 use super::chat::{ChatRequest, ChatResponse};
 use super::error::Error;
@@ -97,16 +98,27 @@ impl<'a> Plan<'a> {
         self.request.model.as_deref().or(self.model)
     }
 
-    /// What the model costs, if that is known.
+    /// What the model costs, if that is known. Where a [`ModelRouter`](super::ModelRouter) may ask several, it is
+    /// what the dearest of them costs, and unknown if it is of one.
     pub fn price(&self) -> Option<Price> {
-        self.prices.price_of(self.provider, None, self.model())
+        self.prices.highest_price(self.provider, self.model())
+    }
+
+    /// As [`price`](Self::price), with models left out whose price is unknown.
+    pub(super) fn known_price(&self) -> Option<Price> {
+        self.prices.highest_known_price(self.provider, self.model())
+    }
+
+    /// A model that may answer and has no known price, if there is one.
+    pub fn unpriced_model(&self) -> Option<&str> {
+        self.prices.without_price(self.provider, self.model())
     }
 
     /// How many tokens an answer can have at most: what the request says, or else what is known
-    /// of the model.
+    /// of the model, or of the models that may answer.
     pub fn max_answer_tokens(&self) -> Option<u64> {
-        let model = || self.prices.catalog.find(self.provider, self.model()?)?.max_output;
-        self.request.max_tokens.or_else(model)
+        let longest = || self.prices.longest_answer(self.provider, self.model());
+        self.request.max_tokens.or_else(longest)
     }
 }
 
@@ -158,6 +170,7 @@ pub(super) struct Account {
     pub(super) provider: Arc<str>,
     pub(super) prices: Arc<CostConfig>,
     pub(super) counter: Arc<dyn TokenCounter>,
+    pub(super) billing: Billing,
 }
 
 /// The present round.
@@ -182,8 +195,11 @@ impl Meter {
             return Ok(());
         }
         self.before = self.spent();
-        let tally = Tally::new(request, request.count_tokens(&*self.account.counter));
-        let price = self.price_of(&tally);
+        let input = request.count_tokens(&*self.account.counter);
+        self.account.billing.begin(input);
+        let tally = Tally::new(request, input);
+        let Account { provider, prices, .. } = &self.account;
+        let price = prices.highest_price(provider, tally.named());
         self.round = Some(Round { tally, price });
         let told = self.tell();
         if told.is_err() {
@@ -201,19 +217,24 @@ impl Meter {
 
     /// The whole answer has arrived.
     pub(super) fn response(&mut self, response: &ChatResponse) -> Result<(), Error> {
-        self.change(|tally| tally.response(response))
+        self.change(|tally| {
+            tally.response(response);
+            true
+        })
     }
 
     /// The round has failed, which is worse than anything a budget has to say.
     pub(super) fn failed(&mut self, error: &Error) {
-        let _ = self.change(|tally| tally.failed(error));
+        let _ = self.change(|tally| {
+            tally.failed(error);
+            false
+        });
     }
 
-    fn change(&mut self, change: impl FnOnce(&mut Tally)) -> Result<(), Error> {
+    /// Changes the tally; the change tells whether another model may have been named.
+    fn change(&mut self, change: impl FnOnce(&mut Tally) -> bool) -> Result<(), Error> {
         let Some(mut round) = self.round.take() else { return Ok(()) };
-        let model = round.tally.model().map(str::to_owned);
-        change(&mut round.tally);
-        if round.tally.model() != model.as_deref() {
+        if change(&mut round.tally) {
             round.price = self.price_of(&round.tally);
         }
         self.round = Some(round);
@@ -226,9 +247,19 @@ impl Meter {
     }
 
     fn spent(&self) -> Spent {
-        match &self.round {
-            Some(round) => self.before.and(round.tally.usage(), round.price),
-            None => self.before,
+        let Some(round) = &self.round else { return self.before };
+        let told = self.account.billing.told();
+        let mut spent = self.before;
+        spent.usage += told.failed.usage;
+        spent.cost += told.failed.cost;
+        spent.unpriced += told.failed.unpriced;
+        match told.route {
+            // The router has told of all that its models have used.
+            Some(route) if !route.answers => spent,
+            Some(route) if self.account.prices.are_of_router() => {
+                spent.and(round.tally.usage(), route.price)
+            }
+            _ => spent.and(round.tally.usage(), round.price),
         }
     }
 
@@ -242,6 +273,15 @@ impl Meter {
             }
         }
         outcome
+    }
+}
+
+impl Drop for Meter {
+    /// What a router's models have used that nobody waits for any more is known by now.
+    fn drop(&mut self) {
+        if self.round.is_some() {
+            let _ = self.tell();
+        }
     }
 }
 
@@ -277,6 +317,7 @@ mod tests {
             provider: "fake".into(),
             prices: Arc::new(prices.default_model("small")),
             counter: Arc::new(Estimate),
+            billing: Billing::open(),
         };
         let meter = Meter::new(vec![Box::new(Noted(told.clone()))], account);
         let request = ChatRequest::from("x".repeat(24));

@@ -2,7 +2,7 @@ use super::client::{Client, Parts};
 use super::error::{Error, ErrorKind};
 use super::events::EventBus;
 use super::layer::{
-    CacheConfig, CircuitBreakerConfig, CostConfig, Ledger, RetryConfig, StackConfig,
+    CacheConfig, CircuitBreakerConfig, CostConfig, Ledger, RetryConfig, Routed, StackConfig,
 };
 use super::provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor};
 use super::router::ModelRouter;
@@ -270,7 +270,14 @@ impl ClientBuilder {
             _ => cost,
         });
         let fills = routed.is_none();
-        let prices = stack.cost.clone().or(routed).unwrap_or_default();
+        let prices = match (stack.cost.clone(), routed) {
+            (Some(mut cost), Some(routed)) => {
+                // Whichever of the models answers, at prices that are set here.
+                cost.routed = routed.routed.map(|routed| Routed { own_prices: false, ..routed });
+                cost
+            }
+            (cost, routed) => cost.or(routed).unwrap_or_default(),
+        };
         stack.cache = cache;
         stack.ledger = ledger.clone();
         stack.clock = clock;

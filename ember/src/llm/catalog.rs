@@ -58,6 +58,23 @@ impl Price {
         Ok(self)
     }
 
+    /// Tells whether there is a price of all that a call may use.
+    pub(in crate::llm) fn is_whole(&self) -> bool {
+        self.input.is_some() && self.output.is_some()
+    }
+
+    /// What no call of either price exceeds, if both are whole.
+    pub(in crate::llm) fn or_higher(&self, other: &Self) -> Self {
+        let cached = |price: &Self| price.cache_read.or(price.input);
+        let written = |price: &Self| price.cache_write.or(price.input);
+        Self {
+            input: self.input.max(other.input).filter(|_| other.is_whole()),
+            output: self.output.max(other.output).filter(|_| other.is_whole()),
+            cache_read: cached(self).max(cached(other)),
+            cache_write: written(self).max(written(other)),
+        }
+    }
+
     /// What a call costs; `None` where it used something whose price is unknown.
     pub fn cost(&self, usage: &Usage) -> Option<Usd> {
         let parts = [

@@ -1,3 +1,4 @@
+use super::billing::Billing;
 use super::error::{Error, ErrorKind};
 use super::message::{Message, Part, Role, ToolCall};
 use super::tool::Tool;
@@ -55,6 +56,8 @@ pub struct ChatRequest {
     pub(crate) relayed: bool,
     /// The only models of a router that may answer, by their names or ids; any, where there is none.
     pub(crate) allowed_models: Option<Arc<[String]>>,
+    /// What is told to its budgets.
+    pub(in crate::llm) billing: Billing,
 }
 
 macro_rules! setters {
@@ -252,6 +255,12 @@ impl Cached {
 }
 
 impl ChatResponse {
+    /// The answer as it is given again to an equal request: it has used nothing, and says what it had.
+    pub(in crate::llm) fn replayed(&self) -> Self {
+        let usage = Some(Usage::new(0, 0));
+        Self { cached: Some(Cached::new(1.0, self.usage)), usage, ..self.clone() }
+    }
+
     /// An answer of plain text, complete.
     pub fn text_answer(text: impl Into<String>) -> Self {
         Self::new(Message::assistant(text), FinishReason::Stop)

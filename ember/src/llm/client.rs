@@ -1,3 +1,4 @@
+use super::billing::Billing;
 use super::budget::{Account, Budget, Meter, Plan, Reservation, Spent};
 use super::catalog::{Catalog, Price};
 use super::chat::{ChatRequest, ChatResponse};
@@ -353,6 +354,12 @@ impl Client {
         self.0.prices.price_of(self.provider(), None, Some(model)).is_some()
     }
 
+    /// A model that has no known price and may answer a request which names this one, or else the default.
+    pub(crate) fn unpriced_model<'a>(&'a self, named: Option<&'a str>) -> Option<&'a str> {
+        let named = named.or(self.default_model());
+        self.0.prices.without_price(self.provider(), named)
+    }
+
     /// What is known of models.
     pub(super) fn catalog(&self) -> &Catalog {
         &self.0.prices.catalog
@@ -429,8 +436,11 @@ impl Client {
     /// Sets aside what a request is expected to use.
     fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
         let Inner { provider, env, model, context, budgets, prices, counter, .. } = &*self.0;
+        request.billing = Billing::default();
         let mut reservations = Vec::with_capacity(budgets.len());
         if !budgets.is_empty() {
+            request.billing = Billing::open();
+            let asked = request.max_tokens;
             let prompt = request.count_tokens(&**counter);
             let name = provider.name();
             let model = request.model.clone().or_else(|| model.clone());
@@ -438,11 +448,15 @@ impl Client {
             for budget in budgets {
                 reservations.push(budget.reserve(&mut plan)?);
             }
+            if request.max_tokens != asked {
+                request.billing.bounded(asked);
+            }
         }
         let account = Account {
             provider: provider.name().into(),
             prices: prices.clone(),
             counter: counter.clone(),
+            billing: request.billing.clone(),
         };
         let max_turns = request.max_turns.filter(|turns| *turns > 0);
         Ok(Call {

@@ -26,7 +26,10 @@ pub(super) fn fingerprint(provider: &str, request: &ChatRequest, messages: &[Mes
         extra,
         relayed,
         allowed_models,
+        billing,
     } = request;
+    // What a budget has left is no part of the question.
+    let max_tokens = billing.asked().unwrap_or(*max_tokens);
     let format = match response_format {
         ResponseFormat::Schema { name, schema } => {
             json!({"name": name, "schema": schema.as_value()})

@@ -1,6 +1,7 @@
 use super::budget::{Budget, Plan, Reservation, Spent};
 use super::catalog::Price;
 use super::error::{Error, ErrorKind};
+use super::period::Period;
 use super::usage::Usage;
 use super::usd::Usd;
 use crate::base::Clock;
@@ -18,7 +19,9 @@ use std::time::{Duration, UNIX_EPOCH};
 ///
 /// Before a call the most that it can cost is set aside: its prompt, and the longest answer that it
 /// may get, at the price of the model that is asked. Where less than that is left, the answer is bounded
-/// to what the rest affords. What was billed is settled, by the same tally as [`Client::usage`](super::Client::usage) and by the
+/// to what the rest affords; where it is not known how long an answer the model gives, it is bounded to
+/// 4,096 tokens. Of the models of a [`ModelRouter`](super::ModelRouter) the dearest counts that may answer.
+/// What was billed is settled, by the same tally as [`Client::usage`](super::Client::usage) and by the
 /// price of the model that answered. A call for which nothing is left is refused with [`ErrorKind::BudgetExceeded`], and
 /// so are the next rounds of tools and the rest of an answer that turns out dearer: a stream ends in that
 /// error where the money does.
@@ -28,7 +31,7 @@ use std::time::{Duration, UNIX_EPOCH};
 /// use ember::llm::{Client, ErrorKind, FakeProvider, Price, SpendLimit};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let limit = SpendLimit::per_day("0.0001".parse()?);
+/// let limit = SpendLimit::per_day("0.0003".parse()?);
 /// let client = Client::builder()
 ///     .provider(FakeProvider::new().text("Hello"))
 ///     .cost(CostConfig::new().price("fake", Price::per_million("10", "10")?))
@@ -51,17 +54,10 @@ pub struct SpendLimit {
     limit: Usd,
     period: Period,
     per_principal: bool,
-    counts_unknown: bool,
+    refuses_unpriced: bool,
     max_accounts: usize,
     clock: Clock,
     accounts: Arc<Mutex<Accounts>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Period {
-    Hour,
-    Day,
-    Month,
 }
 
 #[derive(Default)]
@@ -78,17 +74,37 @@ struct Account {
     held: Usd,
 }
 
+impl Accounts {
+    /// The account that a caller is on.
+    fn key_of<'a>(&self, key: &'a str, max_accounts: usize) -> &'a str {
+        match self.by_key.contains_key(key) || self.by_key.len() < max_accounts {
+            true => key,
+            false => SHARED,
+        }
+    }
+
+    fn of(&self, key: &str, max_accounts: usize) -> Account {
+        self.by_key.get(self.key_of(key, max_accounts)).copied().unwrap_or_default()
+    }
+}
+
+impl Account {
+    fn is_empty(&self) -> bool {
+        self.spent == Usd::ZERO && self.held == Usd::ZERO
+    }
+}
+
 /// How many callers have an account of their own, unless it is said otherwise.
 const MAX_ACCOUNTS: usize = 10_000;
 
 /// The account of all together, and of those for whom there is no room.
 const SHARED: &str = "";
 
-/// How long an answer may be of a model of which nothing is known.
+/// How long an answer may be of a model of which nothing is known. It is asked for no longer one.
 const LONG_ANSWER: u64 = 4_096;
 
-/// The shortest answer that is worth a call.
-const SHORT_ANSWER: u64 = 1;
+/// The shortest answer that is worth a call, and that every provider lets be asked for.
+const SHORT_ANSWER: u64 = 16;
 
 /// How long to wait for money that is set aside and may come back.
 const SOON: Duration = Duration::from_secs(1);
@@ -114,7 +130,7 @@ impl SpendLimit {
             limit,
             period,
             per_principal: false,
-            counts_unknown: true,
+            refuses_unpriced: true,
             max_accounts: MAX_ACCOUNTS,
             clock: Clock::system(),
             accounts: Arc::default(),
@@ -129,12 +145,12 @@ impl SpendLimit {
         self
     }
 
-    /// Lets models be asked whose price is unknown, and does not count them. Otherwise they are
+    /// Lets models be asked whose price is unknown, and does not count what they use. Otherwise they are
     /// refused, unless [`CostConfig::unknown_price`](super::layer::CostConfig::unknown_price) says
     /// what to take for it.
     #[must_use]
-    pub fn without_unknown_prices(mut self) -> Self {
-        self.counts_unknown = false;
+    pub fn allow_unpriced(mut self) -> Self {
+        self.refuses_unpriced = false;
         self
     }
 
@@ -159,8 +175,8 @@ impl SpendLimit {
     }
 
     /// Tells whether models are refused whose price is unknown.
-    pub fn refuses_unknown_prices(&self) -> bool {
-        self.counts_unknown
+    pub fn refuses_unpriced(&self) -> bool {
+        self.refuses_unpriced
     }
 
     /// How much may be spent.
@@ -182,7 +198,8 @@ impl SpendLimit {
     fn lock(&self) -> MutexGuard<'_, Accounts> {
         let (began, _) = self.period.around(seconds(&self.clock));
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        if accounts.began != began {
+        // A clock that steps back does not give the money back.
+        if began > accounts.began {
             accounts.began = began;
             // What is still under way is billed when it ends, and belongs to the period it ends in.
             accounts.by_key.retain(|_, account| {
@@ -212,15 +229,17 @@ impl SpendLimit {
     }
 
     fn price(&self, plan: &Plan<'_>) -> Result<Option<Price>, Error> {
-        let priced = |price: &Price| price.input.is_some() && price.output.is_some();
-        let price = plan.price().filter(priced);
-        if price.is_some() || !self.counts_unknown {
+        let price = plan.price().filter(Price::is_whole);
+        if price.is_some() {
             return Ok(price);
         }
-        let model = plan.model().unwrap_or("(not named)");
+        if !self.refuses_unpriced {
+            return Ok(plan.known_price());
+        }
+        let model = plan.unpriced_model().or(plan.model()).unwrap_or("(not named)");
         let message = format!(
             "no price is known of the model `{model}` at `{}`, and there is a limit in money: set one by \
-             `CostConfig::price`, or let the `SpendLimit` go without",
+             `CostConfig::price`, or let the `SpendLimit` go `.allow_unpriced()`",
             plan.provider()
         );
         Err(Error::new(ErrorKind::Config, message))
@@ -232,20 +251,20 @@ impl SpendLimit {
             let usage = Usage::new(plan.prompt_tokens, output);
             price.and_then(|price| price.cost(&usage)).unwrap_or_default()
         };
-        let longest = plan.max_answer_tokens().unwrap_or(LONG_ANSWER);
+        let known = plan.max_answer_tokens();
+        let longest = known.unwrap_or(LONG_ANSWER);
+        if known.is_none() && price.is_some() {
+            plan.request.max_tokens = Some(longest);
+        }
         let mut accounts = self.lock();
-        let key =
-            match accounts.by_key.contains_key(key) || accounts.by_key.len() < self.max_accounts {
-                true => key,
-                false => SHARED,
-            };
-        let account = accounts.by_key.entry(key.to_owned()).or_default();
+        let key = accounts.key_of(key, self.max_accounts);
+        let account = accounts.by_key.get(key).copied().unwrap_or_default();
         let left = minus(self.limit, account.spent + account.held);
         let mut wanted = cost(longest);
         if wanted > left {
             let least = cost(SHORT_ANSWER.min(longest));
             if least > left {
-                return Err(self.refusal(*account, least));
+                return Err(self.refusal(account, least));
             }
             let each = minus(cost(1), cost(0)).picos().max(1);
             let affordable = minus(left, cost(0)).picos() / each;
@@ -253,7 +272,8 @@ impl SpendLimit {
             plan.request.max_tokens = Some(affordable);
             wanted = cost(affordable);
         }
-        account.held += wanted;
+        // Whoever is refused takes no place.
+        accounts.by_key.entry(key.to_owned()).or_default().held += wanted;
         let (limit, key) = (self.clone(), key.to_owned());
         Ok(Box::new(Held { limit, key, held: wanted, billed: Usd::ZERO }))
     }
@@ -284,15 +304,15 @@ pub struct SpendAccount {
 }
 
 impl SpendAccount {
-    /// How much the caller has spent in the present period.
+    /// How much the caller has spent in the present period, or all of those who share its account.
     pub fn spent(&self) -> Usd {
-        self.limit.lock().by_key.get(&self.key).map(|account| account.spent).unwrap_or_default()
+        self.limit.lock().of(&self.key, self.limit.max_accounts).spent
     }
 
     /// How much the caller may still spend in the present period, beside what is set aside for calls that
     /// are under way.
     pub fn left(&self) -> Usd {
-        let account = self.limit.lock().by_key.get(&self.key).copied().unwrap_or_default();
+        let account = self.limit.lock().of(&self.key, self.limit.max_accounts);
         minus(self.limit.limit, account.spent + account.held)
     }
 }
@@ -333,9 +353,14 @@ impl Reservation for Held {
 impl Drop for Held {
     fn drop(&mut self) {
         let mut accounts = self.limit.lock();
-        let account = accounts.by_key.entry(std::mem::take(&mut self.key)).or_default();
+        let key = std::mem::take(&mut self.key);
+        let account = accounts.by_key.entry(key.clone()).or_default();
         account.held = minus(account.held, self.held);
         account.spent += self.billed;
+        // Whoever has spent nothing leaves the place to another.
+        if account.is_empty() {
+            accounts.by_key.remove(&key);
+        }
     }
 }
 
@@ -345,46 +370,6 @@ fn minus(amount: Usd, other: Usd) -> Usd {
 
 fn seconds(clock: &Clock) -> u64 {
     clock.date().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-const HOUR: u64 = 60 * 60;
-const DAY: u64 = 24 * HOUR;
-
-impl Period {
-    /// When the period around a moment begins and ends, all in seconds since 1970.
-    fn around(self, now: u64) -> (u64, u64) {
-        let of = |length: u64| (now - now % length, now - now % length + length);
-        match self {
-            Self::Hour => of(HOUR),
-            Self::Day => of(DAY),
-            Self::Month => {
-                let (year, month) = month_of(now / DAY);
-                let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-                (first_day(year, month) * DAY, first_day(next.0, next.1) * DAY)
-            }
-        }
-    }
-}
-
-/// The year and month of a day since 1970, in the proleptic Gregorian calendar (H. Hinnant,
-/// "chrono-compatible low-level date algorithms", `civil_from_days`).
-fn month_of(day: u64) -> (u64, u64) {
-    let shifted = day + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (year + era * 400 + u64::from(month <= 2), month)
-}
-
-/// The first day of a month, in days since 1970 (`days_from_civil` of the same).
-fn first_day(year: u64, month: u64) -> u64 {
-    let year = year - u64::from(month <= 2);
-    let (era, of_era) = (year / 400, year % 400);
-    let from_march = if month > 2 { month - 3 } else { month + 9 };
-    let of_year = (153 * from_march + 2) / 5;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
 #[cfg(test)]
@@ -441,8 +426,9 @@ mod tests {
         assert_eq!(refused.kind(), ErrorKind::BudgetExceeded);
         assert_eq!(refused.retry_after(), Some(SOON), "it may come back");
         drop(held);
-        assert_eq!(reserve(&limit, 98, None).unwrap().1, Some(1));
-        let refused = reserve(&limit, 99, None).err().unwrap();
+        assert_eq!(reserve(&limit, 68, None).unwrap().1, Some(16));
+        assert_eq!(reserve(&limit, 98, Some(1)).unwrap().1, Some(1), "the caller wants no more");
+        let refused = reserve(&limit, 69, None).err().unwrap();
         assert!(refused.retry_after().unwrap() > SOON);
     }
 
@@ -473,7 +459,7 @@ mod tests {
         assert!(refused.to_string().contains("`unheard-of`"), "{refused}");
         assert!(!crate::base::Error::from(refused).message().contains("unheard"));
         let used = Spent { unpriced: Usage::new(500_000, 0), ..Spent::default() };
-        let mut held = ask(&limit.clone().without_unknown_prices()).unwrap();
+        let mut held = ask(&limit.clone().allow_unpriced()).unwrap();
         assert!(held.used(&used).is_continue());
         drop(held);
         assert_eq!(limit.spent(), Usd::ZERO);
@@ -500,17 +486,48 @@ mod tests {
     }
 
     #[test]
-    fn a_period_ends_with_the_calendar() {
-        for (period, now, began, ends) in [
-            (Period::Hour, 7_199, 3_600, 7_200),
-            (Period::Day, 86_400, 86_400, 172_800),
-            // 29 February 2024, and a moment in December 2025.
-            (Period::Month, 1_709_164_800, 1_706_745_600, 1_709_251_200),
-            (Period::Month, 1_765_000_000, 1_764_547_200, 1_767_225_600),
-            (Period::Month, 0, 0, 2_678_400),
-        ] {
-            assert_eq!(period.around(now), (began, ends), "{period:?} {now}");
+    fn whoever_is_refused_or_spends_nothing_takes_no_place() {
+        let limit = SpendLimit::per_day(usd("100")).max_accounts(2);
+        for key in 0..9 {
+            let account = limit.account(format!("refused {key}"));
+            assert!(reserve(&account, 1_000, Some(1)).is_err());
+            drop(reserve(&limit.account(format!("failed {key}")), 10, Some(20)).unwrap());
         }
+        let spend = |key: &str| {
+            let (mut held, _) = reserve(&limit.account(key), 10, Some(20)).unwrap();
+            assert!(held.used(&spent("30")).is_continue());
+        };
+        for key in ["a", "b"] {
+            spend(key);
+            assert_eq!(limit.account(key).spent(), usd("30"), "{key} has a place");
+        }
+        spend("c");
+        let late = limit.account("d");
+        assert_eq!((late.spent(), late.left()), (usd("30"), usd("70")), "with all who share it");
+    }
+
+    #[test]
+    fn an_answer_is_asked_for_no_longer_than_was_set_aside() {
+        let limit = SpendLimit::per_day(usd("100000"));
+        let (_held, bound) = reserve(&limit, 10, None).unwrap();
+        assert_eq!(bound, Some(LONG_ANSWER));
+        assert_eq!(limit.account(SHARED).left(), usd("91798"));
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_gives_no_money_back() {
+        let (early, late) = (ManualClock::new(), ManualClock::new());
+        late.advance(Duration::from_secs(2 * 86_400));
+        let limit = SpendLimit::per_day(usd("100")).clock(late.clock());
+        let (mut held, _) = reserve(&limit, 10, Some(10)).unwrap();
+        assert!(held.used(&spent("30")).is_continue());
+        drop(held);
+        let behind = limit.clone().clock(early.clock());
+        assert_eq!((behind.spent(), limit.spent()), (usd("30"), usd("30")));
+    }
+
+    #[test]
+    fn a_period_ends_and_what_is_under_way_belongs_to_the_next() {
         let hands = ManualClock::new();
         let limit = SpendLimit::per_hour(usd("50")).clock(hands.clock());
         let (mut early, _) = reserve(&limit, 10, Some(10)).unwrap();
@@ -521,7 +538,7 @@ mod tests {
         assert_eq!(limit.account(SHARED).left(), usd("20"), "it is still under way");
         drop(early);
         assert_eq!((limit.spent(), limit.account(SHARED).left()), (usd("30"), usd("20")));
-        hands.advance(Duration::from_secs(HOUR));
+        hands.advance(Duration::from_secs(3_600));
         assert_eq!(limit.account(SHARED).left(), usd("50"));
     }
 }

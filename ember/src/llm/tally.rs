@@ -30,7 +30,7 @@ enum State {
     Open,
     /// The end of the answer has arrived.
     Answered,
-    /// It ended without an answer, and costs nothing.
+    /// It ended without an answer, or with one that was given before, and costs nothing.
     Refused,
 }
 
@@ -69,17 +69,26 @@ impl Tally {
     }
 
     /// Something of the answer has arrived.
-    pub(super) fn event(&mut self, event: &ChatEvent) {
+    /// Tells whether the provider has named another model with it.
+    pub(super) fn event(&mut self, event: &ChatEvent) -> bool {
         match event {
-            ChatEvent::Start { model, .. } if model.is_some() => self.model.clone_from(model),
+            ChatEvent::Start { model, .. } if model.is_some() => {
+                let changed = self.model != *model;
+                self.model.clone_from(model);
+                return changed;
+            }
+            // It was billed when it was given for the first time.
+            ChatEvent::Cached(_) => self.state = State::Refused,
+
             ChatEvent::Text(piece) | ChatEvent::Refusal(piece) => self.output.push(piece),
             ChatEvent::Reasoning(piece) => self.reasoning.push(piece),
             ChatEvent::ToolCallStart { name, .. } => self.output.push(name),
             ChatEvent::ToolCallDelta { arguments, .. } => self.output.push(arguments),
             ChatEvent::Usage(usage) => self.reported.get_or_insert_default().update(usage),
-            ChatEvent::Finish(_) => self.state = State::Answered,
+            ChatEvent::Finish(_) if !self.is_refused() => self.state = State::Answered,
             _ => {}
         }
+        false
     }
 
     /// The whole answer has arrived.
@@ -97,7 +106,9 @@ impl Tally {
                 _ => {}
             }
         }
-        self.state = State::Answered;
+        // What is given again was billed when it was given for the first time.
+        let is_replayed = response.cached.is_some();
+        self.state = if is_replayed { State::Refused } else { State::Answered };
     }
 
     /// Tells whether anything of an answer has arrived.
@@ -109,8 +120,7 @@ impl Tally {
     /// answer, and it was not we who stopped waiting for one or could not read it.
     pub(super) fn failed(&mut self, error: &Error) {
         use ErrorKind::{Cancelled, Decode, Timeout, Truncated};
-        let begun = self.output.tokens() + self.reasoning.tokens() > 0 || self.reported.is_some();
-        if !begun && !matches!(error.kind(), Cancelled | Decode | Timeout | Truncated) {
+        if !self.has_begun() && !matches!(error.kind(), Cancelled | Decode | Timeout | Truncated) {
             self.state = State::Refused;
         }
     }

@@ -33,6 +33,36 @@ fn the_estimate_is_within_its_margin_for_every_kind_of_text() {
     assert!((-0.02..0.10).contains(&error_of(&whole)), "all together: {}", error_of(&whole));
 }
 
+/// What somebody would send who knows what an estimate takes for nothing.
+#[test]
+fn no_run_of_one_thing_is_much_longer_than_its_estimate() {
+    let base64: String = (0..10_000_u64)
+        .map(|n| {
+            char::from(
+                b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+                    [(n * n * 7_919 % 1_000_003 * 31 % 64) as usize],
+            )
+        })
+        .collect();
+    let units = [
+        " ", "  \n", " \n", "\n", "\r\n", "\n\n ", "\t", "\n\t", "\u{a0}", "a", "z", "A", "Ab",
+        "0", "🙂", "é", "ж", "字", "[", "]}", "()", "-", "=", ".", "\"", "\\", "\u{0}", "\u{200b}",
+        "a ", "1 ",
+    ];
+    let runs = units.iter().map(|unit| (*unit, unit.repeat(5_000))).chain([("base64", base64)]);
+    let low: Vec<_> = runs
+        .map(|(unit, text)| (unit, Tiktoken.count(MODEL, &text), estimate_tokens(&text)))
+        .filter(|(unit, exact, estimate)| match unit.trim().is_empty() {
+            true => estimate * 10 < exact * 9,
+            false => estimate * 2 < *exact,
+        })
+        .collect();
+    assert!(low.is_empty(), "{low:?}");
+    for unit in [" ", "\n", "\t", "[", "a"] {
+        assert!(estimate_tokens(&unit.repeat(1 << 20)) > 10_000, "{unit:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn the_estimate_of_a_mixture_is_within_the_margin(

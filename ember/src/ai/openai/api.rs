@@ -78,7 +78,7 @@ impl Api {
         }
         let of_caller = caller.iter().flat_map(|caller| &caller.spend_limit);
         let mut spend_limits = options.spend_limits.iter().chain(of_caller);
-        let needs_price = spend_limits.any(SpendLimit::refuses_unknown_prices);
+        let needs_price = spend_limits.any(SpendLimit::refuses_unpriced);
         let client = client_with(parts, options)?;
         let is_declared = |name: &str| request.tools.iter().any(|own| own.name() == name);
         let runs_here = client.tools_of_all().map(Tool::name).any(|name| !is_declared(name));

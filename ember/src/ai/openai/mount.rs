@@ -351,7 +351,7 @@ impl Prices {
         let of_keys = of_keys.map(|(key, model)| {
             Finding::new(format!(
                 "the API key `{key}` has a limit in money, and no price is known of its model `{model}` at `{}`; set one \
-                 by `CostConfig::price`, or let the `SpendLimit` go `.without_unknown_prices()`",
+                 by `CostConfig::price`, or let the `SpendLimit` go `.allow_unpriced()`",
                 client.provider()
             ))
         });

@@ -3,6 +3,7 @@
 use super::error::{ErrorBody, of_model, undeliverable};
 use super::response::{Head, Hidden, WireUsage, finish_word};
 use crate::base::sse::Event;
+use crate::base::tokens::Estimator;
 use crate::base::{Error, ErrorKind};
 use crate::llm::{ChatEvent, ChatStream, Dropped, Finish, Part, Usage};
 use futures_core::Stream;
@@ -119,8 +120,8 @@ pub(super) struct Writer {
     told_calls: usize,
     usage: Option<Usage>,
     dropped: Vec<Dropped>,
-    /// What was written, in bytes.
-    written: u64,
+    /// What was written, of each kind.
+    written: Written,
     ended: bool,
 }
 
@@ -128,6 +129,15 @@ pub(super) struct Writer {
 struct Call {
     index: usize,
     has_arguments: bool,
+    written: Estimator,
+}
+
+/// What the caller was told beside calls, each kind as the one text that it is in a whole answer.
+#[derive(Default)]
+struct Written {
+    content: Estimator,
+    reasoning: Estimator,
+    refusal: Estimator,
 }
 
 impl Writer {
@@ -145,7 +155,7 @@ impl Writer {
             told_calls: 0,
             usage: None,
             dropped: Vec::new(),
-            written: 0,
+            written: Written::default(),
             ended: false,
         }
     }
@@ -155,9 +165,11 @@ impl Writer {
         match event {
             ChatEvent::Start { model, .. } => self.head.answered_by(model.as_deref()),
             ChatEvent::Text(text) => {
+                self.written.content.push(&text);
                 self.piece(&text, |text| Delta { content: Some(text), ..Delta::default() })?
             }
             ChatEvent::Reasoning(text) => {
+                self.written.reasoning.push(&text);
                 self.piece(&text, |text| Delta {
                     reasoning_content: Some(text),
                     ..Delta::default()
@@ -165,6 +177,7 @@ impl Writer {
             }
             ChatEvent::Refusal(text) => {
                 self.refused = true;
+                self.written.refusal.push(&text);
                 self.piece(&text, |text| Delta { refusal: Some(text), ..Delta::default() })?;
             }
             ChatEvent::ToolCallStart { index, id, name, .. } => self.call(index, &id, &name)?,
@@ -203,7 +216,6 @@ impl Writer {
         if text.is_empty() {
             return Ok(());
         }
-        self.written += text.len() as u64;
         self.delta(delta(text))
     }
 
@@ -224,7 +236,10 @@ impl Writer {
         }
         let index = self.told_calls;
         self.told_calls += 1;
-        self.calls.insert(number, Some(Call { index, has_arguments: false }));
+        self.calls.insert(
+            number,
+            Some(Call { index, has_arguments: false, written: Estimator::default() }),
+        );
         let function = FunctionDelta { name: Some(name), arguments: "" };
         let call = CallDelta { index, id: Some(id), r#type: Some("function"), function };
         self.delta(Delta { tool_calls: Some([call]), ..Delta::default() })
@@ -235,10 +250,10 @@ impl Writer {
         if arguments.is_empty() {
             return Ok(());
         }
+        call.written.push(arguments);
         call.has_arguments |= !arguments.trim().is_empty();
         let function = FunctionDelta { name: None, arguments };
         let call = CallDelta { index: call.index, id: None, r#type: None, function };
-        self.written += arguments.len() as u64;
         self.delta(Delta { tool_calls: Some([call]), ..Delta::default() })
     }
 
@@ -273,8 +288,12 @@ impl Writer {
         let choice = Choice { index: 0, delta: Delta::default(), finish_reason: Some(word) };
         self.chunk(&[choice], None)?;
         if self.include_usage {
-            // Four bytes a token, as `estimate_tokens` counts them.
-            let estimated = || WireUsage::estimated(self.prompt_tokens, self.written.div_ceil(4));
+            let estimated = || {
+                let Written { content, reasoning, refusal } = &self.written;
+                let calls = self.calls.values().flatten().map(|call| &call.written);
+                let tokens = calls.chain([content, reasoning, refusal]).map(Estimator::tokens);
+                WireUsage::estimated(self.prompt_tokens, tokens.fold(0, u64::saturating_add))
+            };
             let usage = self.usage.as_ref().map_or_else(estimated, WireUsage::of);
             self.chunk(&[], Some(usage))?;
         }

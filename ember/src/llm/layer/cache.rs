@@ -16,14 +16,15 @@ use std::time::Duration;
 /// Answers a request that was answered before as it was answered then.
 ///
 /// Two requests are the same if all of each is: model, messages, tools, and every setting. An answer
-/// that arrived whole can be replayed as a stream and the other way round, with the usage it had.
-/// Only complete answers are kept.
+/// that arrived whole can be replayed as a stream and the other way round. Its usage is zero then, as no
+/// model was asked; [`ChatResponse::cached`] says what it had. Only complete answers are kept. A bound that
+/// a [`Budget`](crate::llm::Budget) has put on the answer makes no other request of it.
 ///
 /// Of equal requests at the same time, one is asked and the others wait for its outcome, be it an
 /// answer or an error. If the one that is asked is abandoned, or keeps the others waiting for longer than
 /// [`CacheConfig::patience`], as a stream does that nobody reads, another one is asked.
 ///
-/// A cache goes around [`Cost`](super::Cost), because what it replays was billed before.
+/// A cache goes around [`Cost`](super::Cost): what it replays was billed before, and budgets are not told of it again.
 ///
 /// ```
 /// use ember::llm::layer::{Cache, CacheConfig};
@@ -48,7 +49,7 @@ pub struct Cache<P> {
 pub struct CacheConfig {
     /// How many answers are kept; the oldest make room. 1,000.
     pub max_entries: usize,
-    /// How large an answer may be to be kept, in bytes of text. 256 KiB.
+    /// How large an answer may be to be kept, in bytes of its JSON. 256 KiB.
     pub max_answer: usize,
     /// How long an answer is kept. 5 minutes.
     pub ttl: Duration,
@@ -80,7 +81,7 @@ impl CacheConfig {
         self
     }
 
-    /// Sets how large an answer may be to be kept, in bytes of text.
+    /// Sets how large an answer may be to be kept, in bytes of its JSON.
     #[must_use]
     pub fn max_answer(mut self, bytes: usize) -> Self {
         self.max_answer = bytes;
@@ -126,8 +127,8 @@ impl<P: Provider> Provider for Cache<P> {
     }
 
     async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
-        match self.shelf.look(fingerprint(self.inner.name(), request, &request.messages)).await? {
-            Found::Answer(answer) => Ok(ChatResponse::clone(&answer)),
+        match self.shelf.look(self.inner.name(), request).await? {
+            Found::Answer(answer) => Ok(answer.replayed()),
             Found::Nothing(turn) => {
                 let outcome = self.inner.chat(request).await;
                 match &outcome {
@@ -140,11 +141,11 @@ impl<P: Provider> Provider for Cache<P> {
     }
 
     async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
-        match self.shelf.look(fingerprint(self.inner.name(), request, &request.messages)).await? {
-            Found::Answer(answer) => Ok(ChatResponse::clone(&answer).into_stream()),
+        match self.shelf.look(self.inner.name(), request).await? {
+            Found::Answer(answer) => Ok(answer.replayed().into_stream()),
             Found::Nothing(turn) => match self.inner.stream(request).await {
                 Ok(stream) => {
-                    let taken = Some((turn, Accumulator::new()));
+                    let taken = Some((turn, Accumulator::new(), 0));
                     Ok(ChatStream::new(Taken { stream, taken }))
                 }
                 Err(error) => {
@@ -192,7 +193,8 @@ impl Shelf {
     }
 
     /// Finds the answer, waits for that of an equal request, or says that it is to be asked for.
-    async fn look(self: &Arc<Self>, key: String) -> Result<Found, Error> {
+    async fn look(self: &Arc<Self>, provider: &str, request: &ChatRequest) -> Result<Found, Error> {
+        let key = fingerprint(provider, request, &request.messages);
         if let Some(answer) = self.answer(&key) {
             return Ok(Found::Answer(answer));
         }
@@ -205,7 +207,10 @@ impl Shelf {
                     flight.land(Ok(answer.clone()));
                     Found::Answer(answer)
                 }
-                None => Found::Nothing(Turn { shelf: self.clone(), flight }),
+                None => {
+                    let is_bounded = request.billing.asked().is_some();
+                    Found::Nothing(Turn { shelf: self.clone(), flight, is_bounded })
+                }
             }),
         }
     }
@@ -219,10 +224,16 @@ impl Shelf {
 struct Turn {
     shelf: Arc<Shelf>,
     flight: Flight<Outcome>,
+    /// Whether a budget has bounded the answer.
+    is_bounded: bool,
 }
 
 impl Turn {
     fn answered(&self, answer: &ChatResponse) {
+        if self.is_bounded && answer.finish.reason == FinishReason::Length {
+            // Others may have more to spend.
+            return;
+        }
         let answer = Arc::new(answer.clone());
         let Shelf { config, clock, .. } = &*self.shelf;
         let complete = matches!(answer.finish.reason, FinishReason::Stop | FinishReason::ToolCalls);
@@ -239,17 +250,29 @@ impl Turn {
     }
 }
 
-/// How much an answer takes, about, in bytes.
+/// How much an answer takes, in bytes of its JSON.
 fn size(answer: &ChatResponse) -> usize {
-    let tokens = answer.message.estimate_tokens();
-    usize::try_from(tokens).unwrap_or(usize::MAX).saturating_mul(4)
+    serde_json::to_vec(&answer.message).map_or(usize::MAX, |json| json.len())
+}
+
+/// How much of an answer arrives, in bytes. It takes no less as JSON.
+fn size_of(event: &ChatEvent) -> usize {
+    match event {
+        ChatEvent::Text(piece) | ChatEvent::Reasoning(piece) | ChatEvent::Refusal(piece) => {
+            piece.len()
+        }
+        ChatEvent::ToolCallStart { name, .. } => name.len(),
+        ChatEvent::ToolCallDelta { arguments, .. } => arguments.len(),
+        ChatEvent::Part(part) => serde_json::to_vec(part).map_or(usize::MAX, |json| json.len()),
+        _ => 0,
+    }
 }
 
 /// A stream whose answer is kept when it is complete.
 struct Taken {
     stream: ChatStream,
-    /// Until the end.
-    taken: Option<(Turn, Accumulator)>,
+    /// Until the end, or until the answer is too large; with how large it is.
+    taken: Option<(Turn, Accumulator, usize)>,
 }
 
 impl Stream for Taken {
@@ -259,18 +282,24 @@ impl Stream for Taken {
         let item = ready!(Pin::new(&mut self.stream).poll_next(context));
         match &item {
             Some(Ok(event)) => {
-                if let Some((_, accumulator)) = &mut self.taken {
-                    accumulator.push(event);
+                if let Some((turn, accumulator, size)) = &mut self.taken {
+                    *size = size.saturating_add(size_of(event));
+                    if *size > turn.shelf.config.max_answer {
+                        // Whoever waits for it asks anew.
+                        self.taken = None;
+                    } else {
+                        accumulator.push(event);
+                    }
                 }
                 if matches!(event, ChatEvent::Finish(_))
-                    && let Some((turn, accumulator)) = self.taken.take()
+                    && let Some((turn, accumulator, _)) = self.taken.take()
                     && let Ok(answer) = accumulator.finish()
                 {
                     turn.answered(&answer);
                 }
             }
             Some(Err(error)) => {
-                if let Some((turn, _)) = self.taken.take() {
+                if let Some((turn, ..)) = self.taken.take() {
                     turn.failed(error);
                 }
             }
@@ -308,7 +337,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_replayed_in_both_forms_with_its_usage_until_it_expires() {
+    async fn an_answer_is_replayed_in_both_forms_and_uses_nothing_until_it_expires() {
         for (first, second) in [(false, false), (false, true), (true, false), (true, true)] {
             let reply = FakeReply::new()
                 .text("a b")
@@ -318,8 +347,10 @@ mod tests {
             let (cache, hands) = cache(&fake, CacheConfig::new());
             let original = ask(&cache, "x", first).await.unwrap();
             let replayed = ask(&cache, "x", second).await.unwrap();
-            assert_eq!(original, replayed);
-            assert_eq!((replayed.usage, fake.requests().len()), (Some(Usage::new(7, 8)), 1));
+            assert_eq!((original.usage, original.cached), (Some(Usage::new(7, 8)), None));
+            assert_eq!(replayed, original.replayed());
+            assert_eq!((replayed.usage, fake.requests().len()), (Some(Usage::new(0, 0)), 1));
+            assert_eq!(replayed.cached.unwrap().saved, original.usage);
             hands.advance(secs(300));
             ask(&cache, "x", second).await.unwrap();
             assert_eq!(fake.requests().len(), 2);
@@ -400,10 +431,10 @@ mod tests {
         let fake = FakeProvider::new()
             .reply(cut.clone())
             .reply(cut)
-            .respond(|_| FakeReply::new().text("x".repeat(100)));
-        let (small, _) = cache(&fake, CacheConfig::new().max_answer(100));
-        for asked in 1..=3 {
-            ask(&small, "x", asked == 2).await.unwrap();
+            .respond(|_| FakeReply::new().text(" ".repeat(1_000)));
+        let (small, _) = cache(&fake, CacheConfig::new().max_answer(999));
+        for asked in 1..=6 {
+            ask(&small, "x", asked % 2 == 0).await.unwrap();
             assert_eq!(fake.requests().len(), asked);
         }
         let fake = FakeProvider::new().text("a");

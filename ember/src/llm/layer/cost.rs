@@ -107,10 +107,12 @@ struct Counting {
 
 impl Counting {
     fn new(account: &Account, provider: &str, request: &ChatRequest) -> Self {
+        // By the same count as the budgets of the request, if it has some.
+        let input = request.billing.input().unwrap_or_else(|| request.estimate_tokens());
         Self {
             account: account.clone(),
             provider: provider.to_owned(),
-            tally: Tally::new(request, request.estimate_tokens()),
+            tally: Tally::new(request, input),
             counted: false,
         }
     }

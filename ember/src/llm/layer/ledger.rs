@@ -30,6 +30,18 @@ pub struct CostConfig {
     pub default_model: Option<String>,
     /// The price of models that neither the program nor the catalogue has one for; unknown unless it is set.
     pub unknown_price: Option<Price>,
+    /// The models of a router, if it is one that is asked.
+    pub(in crate::llm) routed: Option<Routed>,
+}
+
+/// Models that answer in each other's place.
+#[derive(Debug, Clone)]
+pub(in crate::llm) struct Routed {
+    pub(in crate::llm) names: Vec<String>,
+    /// Whether a request that names one is answered by that or by none.
+    pub(in crate::llm) named_only: bool,
+    /// Whether the prices are those that the router has of its models.
+    pub(in crate::llm) own_prices: bool,
 }
 
 impl CostConfig {
@@ -84,7 +96,68 @@ impl CostConfig {
         let named = named.or(self.default_model.as_deref());
         let name = model.or(named).unwrap_or(provider);
         let known = self.find(provider, name).or_else(|| self.find(provider, named?));
-        known.or(self.unknown_price)
+        known.filter(|known| *known != Price::default()).or(self.unknown_price)
+    }
+
+    /// Tells whether a router's models cost what the router says.
+    pub(in crate::llm) fn are_of_router(&self) -> bool {
+        self.routed.as_ref().is_some_and(|routed| routed.own_prices)
+    }
+
+    /// The models that may answer a request which names this one; `None` stands for the default.
+    fn may_answer<'a>(&'a self, named: Option<&'a str>) -> Vec<Option<&'a str>> {
+        match &self.routed {
+            Some(routed) if !routed.named_only || named.is_none() => {
+                routed.names.iter().map(|name| Some(name.as_str())).collect()
+            }
+            _ => vec![named],
+        }
+    }
+
+    /// The most that an answer may cost, whoever gives it; `None` if that is not known of each.
+    pub(in crate::llm) fn highest_price(
+        &self,
+        provider: &str,
+        named: Option<&str>,
+    ) -> Option<Price> {
+        let models = self.may_answer(named);
+        let prices = models.into_iter().map(|model| self.price_of(provider, None, model));
+        prices.reduce(|one, other| one?.is_whole().then_some(one?.or_higher(&other?))).flatten()
+    }
+
+    /// The most that an answer may cost, whoever gives it, of those whose price is known.
+    pub(in crate::llm) fn highest_known_price(
+        &self,
+        provider: &str,
+        named: Option<&str>,
+    ) -> Option<Price> {
+        let models = self.may_answer(named).into_iter();
+        let prices = models.filter_map(|model| self.price_of(provider, None, model));
+        prices.filter(Price::is_whole).reduce(|one, other| one.or_higher(&other))
+    }
+
+    /// How long an answer may be, whoever gives it; `None` if that is not known of each.
+    pub(in crate::llm) fn longest_answer(
+        &self,
+        provider: &str,
+        named: Option<&str>,
+    ) -> Option<u64> {
+        let models = self.may_answer(named).into_iter();
+        let longest: Option<Vec<_>> =
+            models.map(|model| self.catalog.find(provider, model?)?.max_output).collect();
+        longest?.into_iter().max()
+    }
+
+    /// A model that may answer and has no price, as far as it is known which that are.
+    pub(in crate::llm) fn without_price<'a>(
+        &'a self,
+        provider: &str,
+        named: Option<&'a str>,
+    ) -> Option<&'a str> {
+        let mut models = self.may_answer(named).into_iter().flatten();
+        models.find(|model| {
+            !self.price_of(provider, None, Some(model)).is_some_and(|price| price.is_whole())
+        })
     }
 
     /// The price of a model, if it is known.

@@ -1,6 +1,7 @@
 //! The router as a provider: the call itself moves on.
 
 use super::ModelRouter;
+use super::billed::Billed;
 use super::origins::Calls;
 use super::strategy::RoutingStrategy;
 use super::walk::{Attempt, Walk};
@@ -25,6 +26,7 @@ impl Provider for ModelRouter {
         let mut walk = Walk::new(self, request)?;
         loop {
             let (attempt, request) = walk.next()?;
+            let mut billed = walk.billed(attempt);
             let model = walk.model(attempt);
             let folds = model.folds || self.strategy == RoutingStrategy::Fastest;
             let (provider, name) = (model.provider.clone(), model.model.clone());
@@ -36,12 +38,14 @@ impl Provider for ModelRouter {
                         let time = now.saturating_duration_since(attempt.started());
                         shared.models[attempt.place()].gauge.begun(time);
                     };
-                    walk.within(attempt, folded(&provider, &request, begun)).await?
+                    let note = |event: &ChatEvent| billed.event(event);
+                    walk.within(attempt, folded(&provider, &request, begun, note)).await?
                 }
                 false => walk.within(attempt, provider.chat(&request)).await?,
             };
             match outcome {
                 Ok(mut response) => {
+                    billed.answers();
                     if !folds {
                         walk.model(attempt).gauge.answered(walk.elapsed(attempt));
                     }
@@ -51,32 +55,37 @@ impl Provider for ModelRouter {
                     walk.called(attempt, &calls);
                     return Ok(response);
                 }
-                Err(error) => walk.failed(attempt, error).await?,
+                Err(error) => {
+                    billed.failed(&error);
+                    walk.failed(attempt, error).await?;
+                }
             }
         }
     }
 
     async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
         let mut walk = Walk::new(self, request)?;
-        let (attempt, stream) = open(&mut walk).await?;
+        let (attempt, stream, billed) = open(&mut walk).await?;
         let (held, calls) = (VecDeque::new(), Calls::default());
-        let moving = Moving { walk, attempt, stream, held, begun: false, calls };
+        let moving = Moving { walk, attempt, stream, billed, held, begun: false, calls };
         Ok(ChatStream::new(unfold(moving, |mut moving| async {
             moving.next().await.map(|item| (item, moving))
         })))
     }
 }
 
-/// Asks for a whole answer as a stream; tells when it has begun.
+/// Asks for a whole answer as a stream; tells what arrives, and when it has begun.
 async fn folded(
     provider: &impl Provider,
     request: &ChatRequest,
     begun: impl FnOnce(),
+    mut note: impl FnMut(&ChatEvent),
 ) -> Result<ChatResponse, Error> {
     let mut stream = provider.stream(request).await?;
     let (mut accumulator, mut begun) = (Accumulator::new(), Some(begun));
     while let Some(event) = stream.next().await {
         let event = event?;
+        note(&event);
         if !is_preliminary(&event)
             && let Some(begun) = begun.take()
         {
@@ -88,13 +97,17 @@ async fn folded(
 }
 
 /// Asks for a stream until a model accepts.
-async fn open(walk: &mut Walk) -> Result<(Attempt, ChatStream), Error> {
+async fn open(walk: &mut Walk) -> Result<(Attempt, ChatStream, Billed), Error> {
     loop {
         let (attempt, request) = walk.next()?;
+        let billed = walk.billed(attempt);
         let provider = walk.model(attempt).provider.clone();
         match walk.within(attempt, provider.stream(&request)).await? {
-            Ok(stream) => return Ok((attempt, stream)),
-            Err(error) => walk.failed(attempt, error).await?,
+            Ok(stream) => return Ok((attempt, stream, billed)),
+            Err(error) => {
+                billed.failed(&error);
+                walk.failed(attempt, error).await?;
+            }
         }
     }
 }
@@ -104,6 +117,7 @@ struct Moving {
     walk: Walk,
     attempt: Attempt,
     stream: ChatStream,
+    billed: Billed,
     /// What has arrived and tells nothing of the answer; what is seen, once it has begun.
     held: VecDeque<ChatEvent>,
     begun: bool,
@@ -114,6 +128,8 @@ impl Moving {
     async fn next(&mut self) -> Option<Result<ChatEvent, Error>> {
         while !self.begun {
             if let Err(error) = self.hold().await {
+                // Before whoever asked is told.
+                drop(std::mem::take(&mut self.billed));
                 return Some(Err(error));
             }
         }
@@ -143,9 +159,11 @@ impl Moving {
         let item = self.walk.within(self.attempt, self.stream.next()).await?;
         match item {
             Some(Ok(event)) => {
+                self.billed.event(&event);
                 self.begun = !is_preliminary(&event) || self.held.len() >= HELD;
                 self.held.push_back(event);
                 if self.begun {
+                    self.billed.answers();
                     self.name();
                     let (walk, attempt) = (&self.walk, self.attempt);
                     walk.model(attempt).gauge.begun(walk.elapsed(attempt));
@@ -153,11 +171,15 @@ impl Moving {
             }
             Some(Err(error)) => {
                 self.held.clear();
+                std::mem::take(&mut self.billed).failed(&error);
                 self.walk.failed(self.attempt, error).await?;
-                (self.attempt, self.stream) = open(&mut self.walk).await?;
+                (self.attempt, self.stream, self.billed) = open(&mut self.walk).await?;
             }
             // Every stream ends in an event or an error of its own.
-            None => self.begun = true,
+            None => {
+                self.begun = true;
+                self.billed.answers();
+            }
         }
         Ok(())
     }

@@ -51,6 +51,7 @@ mod first_token;
 mod health;
 mod needs;
 mod model;
+mod billed;
 mod fit;
 mod strategy;
 mod origins;

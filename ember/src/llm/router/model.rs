@@ -103,6 +103,7 @@ impl RoutedModel {
     pub(super) fn request(&self, asked: &ChatRequest, env: &Env, catalog: &Catalog) -> ChatRequest {
         let mut request = asked.clone();
         request.model = Some(self.model.clone());
+        request.billing = asked.billing.inside();
         defaults::fill(&mut request, env, catalog, &self.provider_name, Some(&self.model));
         if let (Some(tokens), Some(limit)) = (request.max_tokens, self.max_output) {
             request.max_tokens = Some(tokens.min(limit));

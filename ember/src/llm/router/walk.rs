@@ -1,5 +1,6 @@
 //! One call on its way from model to model.
 
+use super::billed::Billed;
 use super::failover::{Failures, Verdict};
 use super::model::RoutedModel;
 use super::origins::Calls;
@@ -46,6 +47,9 @@ impl Walk {
         let shared = router.shared.clone();
         let deadline = Deadline::now().checked_add(shared.deadline);
         let asked = Arc::new(request.clone());
+        if asked.billing.is_open() {
+            asked.billing.routed();
+        }
         Ok(Self { shared, asked, places, failures: Failures::default(), deadline })
     }
 
@@ -60,6 +64,11 @@ impl Walk {
             }
         }
         Err(std::mem::take(&mut self.failures).into_error())
+    }
+
+    /// Counts what a model uses, for as long as its answer is not the one that is told.
+    pub(super) fn billed(&self, attempt: Attempt) -> Billed {
+        Billed::new(self.model(attempt), &self.asked)
     }
 
     pub(super) fn model(&self, attempt: Attempt) -> &RoutedModel {
