@@ -36,11 +36,11 @@ impl Provider for ModelRouter {
                         let time = now.saturating_duration_since(attempt.started());
                         shared.models[attempt.place()].gauge.begun(time);
                     };
-                    walk.within(attempt, folded(&provider, &request, begun)).await?
+                    walk.within(attempt, folded(&provider, &request, begun)).await
                 }
-                false => walk.within(attempt, provider.chat(&request)).await?,
+                false => walk.within(attempt, provider.chat(&request)).await,
             };
-            match outcome {
+            match outcome.flatten() {
                 Ok(mut response) => {
                     if !folds {
                         walk.model(attempt).gauge.answered(walk.elapsed(attempt));
@@ -92,7 +92,7 @@ async fn open(walk: &mut Walk) -> Result<(Attempt, ChatStream), Error> {
     loop {
         let (attempt, request) = walk.next()?;
         let provider = walk.model(attempt).provider.clone();
-        match walk.within(attempt, provider.stream(&request)).await? {
+        match walk.within(attempt, provider.stream(&request)).await.flatten() {
             Ok(stream) => return Ok((attempt, stream)),
             Err(error) => walk.failed(attempt, error).await?,
         }
@@ -140,8 +140,8 @@ impl Moving {
 
     /// Takes in the next event of an answer of which nothing was seen, or moves on to another model.
     async fn hold(&mut self) -> Result<(), Error> {
-        let item = self.walk.within(self.attempt, self.stream.next()).await?;
-        match item {
+        let item = self.walk.within(self.attempt, self.stream.next()).await;
+        match item.map_or_else(|error| Some(Err(error)), |item| item) {
             Some(Ok(event)) => {
                 self.begun = !is_preliminary(&event) || self.held.len() >= HELD;
                 self.held.push_back(event);
