@@ -408,7 +408,7 @@ mod tests {
         let values = [("name", "Ada"), ("mood", "Glad")];
         assert_eq!(template.render(values).unwrap(), "Glad: Hello, Ada.");
         let error = template.render([("signed", true)]).unwrap_err();
-        assert_eq!(error.reasons(), ["line 1, column 108: the variable `signature` has no value"]);
+        assert_eq!(error.reasons(), ["line 1, column 102: the variable `signature` has no value"]);
         let declared = template.var(TemplateVar::new("name").description("who is greeted"));
         let error = declared.render(PromptTemplate::NO_VALUES).unwrap_err();
         assert_eq!(error.reasons(), ["the variable `name` (who is greeted) has no value"]);

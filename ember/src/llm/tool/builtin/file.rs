@@ -142,7 +142,8 @@ mod tests {
 
     #[test]
     fn what_takes_the_place_of_a_file_keeps_nobody_waiting_and_leads_nowhere() {
-        let folder = std::env::temp_dir().join(format!("ember-{}", crate::base::random_id()));
+        let folder =
+            std::env::temp_dir().join(format!("ember-{}", crate::base::random_id().unwrap()));
         fs::create_dir(&folder).unwrap();
         let (pipe, link) = (folder.join("pipe"), folder.join("link"));
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
