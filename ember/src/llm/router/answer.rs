@@ -141,7 +141,7 @@ impl Moving {
     /// Takes in the next event of an answer of which nothing was seen, or moves on to another model.
     async fn hold(&mut self) -> Result<(), Error> {
         let item = self.walk.within(self.attempt, self.stream.next()).await;
-        match item.map_or_else(|error| Some(Err(error)), |item| item) {
+        match item.unwrap_or_else(|error| Some(Err(error))) {
             Some(Ok(event)) => {
                 self.begun = !is_preliminary(&event) || self.held.len() >= HELD;
                 self.held.push_back(event);

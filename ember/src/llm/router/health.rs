@@ -208,7 +208,7 @@ impl Gauge {
     /// Leaves the model alone for a while because it has kept a call for as long as that may be kept.
     pub(super) fn rest(&self) {
         let mut state = self.lock();
-        if !state.rest.is_some_and(|(_, probes)| !probes) {
+        if state.rest.is_none_or(|(_, probes)| probes) {
             state.rest = Some((self.clock.after(REST), true));
         }
     }
