@@ -182,6 +182,12 @@ async fn what_is_not_public_is_not_reached() {
         assert!(failed && told.contains("is not on the public internet"), "{host}: {told}");
     }
     assert_eq!(upstream.seen().len(), 0);
+    // With the allowance the same name is reached: it is the guard that has refused it.
+    let (told, failed) = call(getter(), json!({"url": format!("http://localhost:{port}/")})).await;
+    let by_both = told.contains("`localhost` is not on the public internet");
+    assert!(failed && by_both || told.contains("secret"), "{told}");
+    let (told, failed) = call(getter(), json!({"url": format!("http://127.0.0.1:{port}/")})).await;
+    assert!(!failed && told.contains("secret"), "{told}");
 }
 
 #[tokio::test]
@@ -190,7 +196,7 @@ async fn a_redirect_is_followed_and_checked() {
         "GET /start" => Reply::status(302).header("location", "/end"),
         "GET /end" => Reply::status(200).send("There"),
         "GET /inside" => Reply::status(302).header("location", "http://169.254.169.254/latest"),
-        "GET /name" => Reply::status(307).header("location", "http://localhost:1/"),
+        "GET /other" => Reply::status(307).header("location", "http://[::1]:1/"),
         "GET /file" => Reply::status(301).header("location", "file:///etc/passwd"),
         _ => Reply::status(302).header("location", "/round"),
     })
@@ -201,8 +207,9 @@ async fn a_redirect_is_followed_and_checked() {
     let (text, failed) = get("/start").await;
     assert!(!failed && text.contains("/end\n\nThere"), "{text}");
     assert!(get("/inside").await.0.contains("`169.254.169.254` is not on the public internet"));
-    // A name that leads to the machine itself, by one address or by two.
-    assert!(get("/name").await.1);
+    // The allowance is for one address of this machine, and for no other.
+    let (told, failed) = get("/other").await;
+    assert!(failed && told.contains("`[::1]` is not on the public internet"), "{told}");
     assert!(get("/file").await.0.contains("only http and https"));
     assert!(get("/round").await.0.contains("more than 5 times"));
 }

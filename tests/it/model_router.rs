@@ -6,14 +6,16 @@ use ember::llm::catalog::{Capability, Catalog, Model};
 use ember::llm::events::{ModelFailed, RequestComplete, RequestError};
 use ember::llm::layer::{CircuitBreakerConfig, RetryConfig};
 use ember::llm::router::{ModelRouterBuilder, ModelState};
+use ember::llm::tool::ParameterSchema;
 use ember::llm::{
     ChatEvent, ChatRequest, ChatResponse, Error, ErrorKind, FakeProvider, FakeReply, Message, Part,
-    Price, ResponseFormat, Usage,
+    Price, ResponseFormat, Tool, Usage,
 };
 use ember::prelude::*;
 use ember::testing::TestClient;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Adds two numbers.
 #[tool]
@@ -335,9 +337,8 @@ async fn a_name_is_asked_first_and_an_unknown_one_is_told() {
     let fakes = [FakeProvider::new().text("a"), FakeProvider::new().text("b")];
     let served =
         |index: usize, name| ModelSpec::served_by(name, fakes[index].clone()).model("large-1");
-    let build =
-        |only| builder().models([served(0, "a"), served(1, "b")]).named_only(only).build().unwrap();
-    let router = build(false);
+    let build = || builder().models([served(0, "a"), served(1, "b")]);
+    let router = build().build().unwrap();
     for streamed in [false, true] {
         let answer = ask(&router, ChatRequest::from("Hi").model("b"), streamed).await.unwrap();
         assert_eq!(answer.text(), "b");
@@ -350,7 +351,7 @@ async fn a_name_is_asked_first_and_an_unknown_one_is_told() {
     );
     router.mark_unavailable("b", secs(60));
     assert_eq!(selected(&router, ChatRequest::from("Hi").model("b")), "a");
-    let strict = build(true);
+    let strict = build().named_only().build().unwrap();
     strict.mark_unavailable("b", secs(60));
     let error = strict.select(&ChatRequest::from("Hi").model("b")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CircuitOpen);
@@ -382,14 +383,100 @@ async fn all_models_together_have_a_deadline() {
     for streamed in [false, true] {
         let hanging = |name| spec(name, [FakeReply::new().hang_after(0)]).first_token(secs(6));
         let router = builder()
-            .models([hanging("a"), hanging("b"), spec("c", [])])
+            .models([hanging("a"), hanging("b"), hanging("c")])
             .deadline(secs(10))
             .build()
             .unwrap();
+        let log = failures(&router);
         let started = tokio::time::Instant::now();
         let error = ask(&router, "Hi", streamed).await.unwrap_err();
         assert_eq!((error.kind(), started.elapsed()), (ErrorKind::Timeout, secs(10)));
-        assert!(error.message().contains("10 seconds together"), "{error}");
+        assert!(error.message().contains("10 seconds together, which have passed"), "{error}");
+        assert_eq!(
+            *log.lock().unwrap(),
+            ["a: Timeout after 5", "b: Timeout after 2.5", "c: Timeout after 2.5"]
+        );
+        let [a, b, c] = &router.health()[..] else { unreachable!() };
+        for model in [a, b, c] {
+            assert_eq!((model.failures, model.last_error), (1, Some(ErrorKind::Timeout)));
+        }
+        assert!(matches!(
+            (a.state, b.state),
+            (ModelState::Unavailable(_), ModelState::Unavailable(_))
+        ));
+        assert_eq!(c.state, ModelState::Available, "there is none in its place");
+        assert_eq!(ask(&router, "Hi", streamed).await.unwrap().text(), "c");
+    }
+}
+
+/// How models fail from now on, and after how many seconds.
+fn failures(router: &ModelRouter) -> Arc<Mutex<Vec<String>>> {
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let (told, last) = (log.clone(), Mutex::new(tokio::time::Instant::now()));
+    let _ = router.events().on(move |event: &ModelFailed| {
+        let mut last = last.lock().unwrap();
+        let seconds = last.elapsed().as_secs_f64();
+        *last = tokio::time::Instant::now();
+        let line = format!("{}: {:?} after {seconds}", event.model, event.error.kind());
+        told.lock().unwrap().push(line);
+    });
+    log
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_that_hangs_leaves_time_for_the_next_and_is_left_alone() {
+    for streamed in [false, true] {
+        for strategy in [RoutingStrategy::Fallback, RoutingStrategy::Fastest] {
+            let hanging = FakeProvider::new().respond(|_| FakeReply::new().hang_after(0));
+            let router = builder()
+                .models([ModelSpec::served_by("a", hanging.clone()), spec("b", [])])
+                .strategy(strategy)
+                .deadline(secs(20))
+                .build()
+                .unwrap();
+            let log = failures(&router);
+            let started = tokio::time::Instant::now();
+            for _ in 0..8 {
+                assert_eq!(ask(&router, "Hi", streamed).await.unwrap().text(), "b");
+            }
+            assert_eq!((hanging.requests().len(), started.elapsed()), (1, secs(10)));
+            assert_eq!(*log.lock().unwrap(), ["a: Timeout after 10"]);
+            let health = &router.health()[0];
+            assert_eq!((health.failures, health.last_error), (1, Some(ErrorKind::Timeout)));
+            assert!(matches!(health.state, ModelState::Unavailable(_)), "{health:?}");
+        }
+    }
+}
+
+#[test]
+fn the_tools_of_a_request_are_counted_once_against_a_window() {
+    let large = |length: usize| {
+        let parameters =
+            ParameterSchema::object([ParameterSchema::new("n", "integer", &*"x".repeat(length))]);
+        let tool =
+            Tool::new("large", "For tests.", parameters, |_| async { Ok(json!(1)) }).unwrap();
+        ChatRequest::from("Hi").tool(tool)
+    };
+    let request = large(32_000);
+    assert!((7_900..8_500).contains(&request.estimate_tokens()), "{}", request.estimate_tokens());
+    let router = builder().model(spec("a", []).context_window(10_000)).build().unwrap();
+    assert_eq!(selected(&router, request), "a");
+    let error = router.select(&large(60_000)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ContextLength);
+}
+
+#[tokio::test]
+async fn a_circuit_that_stays_open_for_good_is_told_as_one() {
+    let router = builder()
+        .circuit_breaker(CircuitBreakerConfig::new().failures(1).recovery(Duration::MAX))
+        .models([down("a", ErrorKind::Server), spec("b", [])])
+        .build()
+        .unwrap();
+    for streamed in [false, true] {
+        assert_eq!(ask(&router, "Hi", streamed).await.unwrap().text(), "b");
+        assert!(
+            matches!(router.health()[0].state, ModelState::Unavailable(left) if left > secs(1_000_000))
+        );
     }
 }
 

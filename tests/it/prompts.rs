@@ -37,6 +37,28 @@ mod unread {
     }
 }
 
+mod polite {
+    use super::*;
+
+    #[ai_route("/polite/{name}", system = PromptTemplate::jinja("Greet {{ name }} {{ way | default('kindly') }}."))]
+    async fn polite(
+        name: String,
+        mut conversation: ConversationContext,
+        question: String,
+    ) -> ember::Result<String> {
+        conversation.ask(format!("{question} ({name})")).await
+    }
+}
+
+mod impolite {
+    use super::*;
+
+    #[ai_route("/impolite", system = PromptTemplate::jinja("Greet {{ name }} {{ way | default('kindly') }}."))]
+    async fn impolite(conversation: ConversationContext) -> String {
+        conversation.id().to_owned()
+    }
+}
+
 fn client() -> Client {
     Client::new(FakeProvider::new().text("Yes."))
 }
@@ -53,11 +75,21 @@ async fn a_path_and_defaults_fill_the_prompt_of_a_route() {
     assert_eq!(texts, ["You help with ships, in English.", "Why {topic}? (ships)"]);
 }
 
+#[tokio::test]
+async fn a_prompt_of_a_route_needs_what_it_uses_and_no_more() {
+    let fake = FakeProvider::new().text("Yes.");
+    let app = Ember::in_module("it::prompts::polite").client(Client::new(fake.clone()));
+    let app = TestClient::new(app.build().unwrap());
+    assert_eq!(app.post("/polite/Ada").body("Why?").send().await.text().await, "Yes.");
+    assert_eq!(fake.requests()[0].messages[0].text(), "Greet Ada kindly.");
+}
+
 #[test]
 fn a_prompt_that_nothing_fills_is_found_at_the_start() {
     for (module, reason) in [
         ("unfilled", "the variable `mood` has no value"),
         ("unread", "line 1, column 9: a `{` that is never closed"),
+        ("impolite", "line 1, column 10: the variable `name` has no value"),
     ] {
         let module = format!("it::prompts::{module}");
         let error = Ember::in_module(module).client(client()).build().unwrap_err().to_string();

@@ -2,12 +2,13 @@
 //! questions are told apart.
 
 use self::routes::app;
-use ember::base::clock::ManualClock;
+use ember::base::clock::{Clock, ManualClock};
 use ember::llm::events::{CacheHit, EventBus, RequestStart, StreamStart};
+use ember::llm::layer::CostConfig;
 use ember::llm::{
     Budget, ChatEvent, ChatRequest, ChatResponse, Client, Embedder, Embeddings, Error, ErrorKind,
-    FakeProvider, FakeReply, FinishReason, Message, Part, Plan, Reservation, Role, SemanticCache,
-    Spent, Usage,
+    FakeProvider, FakeReply, FinishReason, Message, Part, Plan, Price, Reservation, Role,
+    SemanticCache, SpendLimit, Spent, Usage,
 };
 use ember::prelude::{millis, secs, tool};
 use ember::testing::{NgramEmbedder, TestClient, TestResponse};
@@ -271,6 +272,107 @@ async fn equal_questions_at_the_same_time_are_one_call() {
                 .all(|failure| failure.as_ref().unwrap_err().kind() == ErrorKind::Overloaded)
         );
         assert_eq!(fake.requests().len(), 2);
+    }
+}
+
+/// Embeds as the other, takes its time, and counts how often.
+struct Slow(Arc<AtomicUsize>, Clock);
+
+impl Embedder for Slow {
+    fn name(&self) -> &str {
+        "slow"
+    }
+
+    async fn embed<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Embeddings, Error> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        self.1.sleep(millis(500)).await;
+        NgramEmbedder::new().embed(texts).await
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_near_answer_is_told_how_near_it_is() {
+    for streamed in [false, true] {
+        let hands = ManualClock::new();
+        let cache = SemanticCache::new(Slow(Arc::default(), hands.clock()));
+        let cache = cache.threshold(0.6).clock(hands.clock());
+        let client = Client::new(counting()).semantic_cache(cache.clone());
+        in_no_time(&hands, client.ask(RESET)).await.0.unwrap();
+        let all = join_all((0..4).map(|_| ask(&client, RESET_AGAIN, streamed)));
+        for answer in in_no_time(&hands, all).await.0 {
+            let similarity = answer.unwrap().cached.unwrap().similarity;
+            assert!((0.6..0.999).contains(&similarity), "{similarity}");
+        }
+        let stats = cache.stats();
+        assert_eq!((stats.exact_hits, stats.semantic_hits, stats.misses), (0, 4, 1));
+    }
+}
+
+/// Fails in the middle of an answer, as one does that turns out dearer than what is left.
+struct Poor(ErrorKind);
+
+impl Budget for Poor {
+    fn reserve(&self, _plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
+        Ok(Box::new(Poor(self.0)))
+    }
+}
+
+impl Reservation for Poor {
+    fn used(&mut self, spent: &Spent) -> ControlFlow<Error> {
+        match spent.usage.total_output() {
+            0 => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(Error::new(self.0, "this caller's own")),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_one_caller_is_not_told_to_others() {
+    use ErrorKind::{BudgetExceeded, Cancelled, Session, ToolLimit};
+    for (kind, streamed) in [BudgetExceeded, Cancelled, Session, ToolLimit]
+        .into_iter()
+        .flat_map(|kind| [(kind, false), (kind, true)])
+    {
+        let hands = ManualClock::new();
+        let slow = |text: &str| FakeReply::new().text(text).delay(secs(1)).clock(hands.clock());
+        let fake = FakeProvider::new().reply(slow("one two")).reply(slow("three four"));
+        let rich = Client::new(fake.clone()).semantic_cache(cache().clock(hands.clock()));
+        let poor = rich.clone().budget(Poor(kind));
+        let both = async {
+            let rich = join_all((0..3).map(|_| ask(&rich, RESET, streamed)));
+            tokio::join!(ask(&poor, RESET, streamed), rich)
+        };
+        let ((poor, rich), _) = in_no_time(&hands, both).await;
+        assert_eq!(poor.unwrap_err().kind(), kind);
+        assert!(rich.iter().all(|answer| answer.as_ref().unwrap().text() == "three four"));
+        assert_eq!(fake.requests().len(), 2, "one of the others asks for all of them");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_embedded_for_whoever_has_no_money_left() {
+    for streamed in [false, true] {
+        let embedded = Arc::new(AtomicUsize::new(0));
+        let cache = SemanticCache::new(Slow(embedded.clone(), Clock::default())).threshold(0.6);
+        let limit = SpendLimit::per_day("0.001".parse().unwrap());
+        let client = Client::builder()
+            .provider(
+                FakeProvider::new()
+                    .reply(FakeReply::new().text("At settings.").usage(Usage::new(60, 40))),
+            )
+            .cost(CostConfig::new().price("fake", Price::per_million("10", "10").unwrap()))
+            .build()
+            .unwrap();
+        let client = client.semantic_cache(cache).budget(limit.account("key"));
+        ask(&client, RESET, streamed).await.unwrap();
+        assert_eq!(limit.spent().to_string(), "0.001");
+        assert_eq!(embedded.load(Ordering::SeqCst), 1);
+        for question in ["Why is the sky blue?", "Where is Paris?", RESET_AGAIN] {
+            let error = ask(&client, question, streamed).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BudgetExceeded);
+        }
+        assert_eq!(embedded.load(Ordering::SeqCst), 1);
+        assert!(ask(&client, RESET, streamed).await.unwrap().cached.is_some(), "costs nothing");
     }
 }
 

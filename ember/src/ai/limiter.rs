@@ -193,6 +193,10 @@ impl Budget for CallerLimit {
     fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
         Ok(Box::new(self.hold(plan)?))
     }
+
+    fn check(&self) -> Result<(), Error> {
+        self.buckets.iter().try_for_each(|bucket| bucket.reserve(1).map(drop).map_err(refusal))
+    }
 }
 
 /// Tokens that are set aside for a call, and settled when this is dropped.

@@ -14,6 +14,7 @@ mod finding;
 pub mod schema;
 pub mod sse;
 mod id;
+mod nearest;
 pub mod tokens;
 
 pub use clock::Clock;
@@ -21,6 +22,7 @@ pub use config::Env;
 pub use error::{Error, ErrorKind, Problem, Result};
 pub use finding::Finding;
 pub(crate) use id::random_id;
+pub(crate) use nearest::nearest;
 pub use plugin::{PluginDescriptor, PluginError};
 pub(crate) use registry::is_below;
 pub use registry::{Descriptor, Location, Registry, Scope};

@@ -53,6 +53,15 @@ pub trait Budget: Send + Sync + 'static {
     /// # Errors
     /// When there is not so much left, or the request is larger than any may be.
     fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error>;
+
+    /// Tells whether anything is left, before little things are paid for such as the embedding of a
+    /// question. Unless it is implemented, there always is.
+    ///
+    /// # Errors
+    /// When nothing is left.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// What is set aside for a request. Dropping it settles what was used in truth.

@@ -189,7 +189,7 @@ impl Client {
     }
 
     /// Answers from earlier questions that mean the same, in place of the cache there was. It stands before
-    /// budgets, tools and the provider.
+    /// budgets, tools and the provider; a budget is only asked before whether anything is left of it.
     ///
     /// Whoever asks through this client shares its answers; for one caller among many there is
     /// [`SemanticCache::for_caller`].
@@ -398,12 +398,12 @@ impl Client {
         request
     }
 
-    /// Looks for an earlier answer. What is found asks no budget, and no model.
+    /// Looks for an earlier answer. What is found takes nothing of a budget, and asks no model.
     async fn earlier(&self, request: &ChatRequest) -> Result<Found, Error> {
-        let Inner { provider, model, semantic_cache, .. } = &*self.0;
+        let Inner { provider, model, semantic_cache, budgets, .. } = &*self.0;
         let Some(cache) = semantic_cache else { return Ok(Found::Nothing(None)) };
         let model = request.model.as_deref().or(model.as_deref());
-        let found = cache.look(provider.name(), model, request).await?;
+        let found = cache.look(provider.name(), model, request, budgets).await?;
         if let Found::Answer(answer) = &found {
             self.observer().cached(request, answer).await;
         }

@@ -45,7 +45,7 @@ pub enum ErrorKind {
     InvalidRequest,
     /// The conversation is longer than the model can read.
     ContextLength,
-    /// The provider refuses this content.
+    /// The provider refuses this content. Clients are told its reason, up to 500 characters in one line.
     ContentFilter,
     /// The answer ended before it was complete.
     Truncated,
@@ -269,10 +269,10 @@ fn public(error: &Error) -> base::Error {
         ErrorKind::ContextLength => {
             (Public::PayloadTooLarge, "The conversation is longer than the model can read.")
         }
-        // The reason is meant for whoever has written the content.
+        // The reason is meant for whoever has written the content: one line of it, and not too long.
         ErrorKind::ContentFilter if error.status().is_some() && error.0.public.is_none() => {
-            let sentence =
-                format!("The model's provider refuses this content: {}", error.message());
+            let reason = one_line(error.message());
+            let sentence = format!("The model's provider refuses this content: {reason}");
             return base::Error::new(Public::Unprocessable, sentence);
         }
         ErrorKind::ContentFilter => {
@@ -303,9 +303,36 @@ fn public(error: &Error) -> base::Error {
     }
 }
 
+/// How many characters of a provider's reason a client is told.
+const REASON: usize = 500;
+
+/// The beginning of a text in one line, without control characters.
+fn one_line(text: &str) -> String {
+    let words: Vec<_> =
+        text.split(|char: char| char.is_whitespace() || char.is_control()).collect();
+    let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(REASON) {
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+        None => line,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_is_told_why_its_content_was_refused_in_one_line_of_500_characters_at_most() {
+        let told = |message: String| {
+            let error = Error::new(ErrorKind::ContentFilter, message).with_status(400);
+            base::Error::from(error).message().to_owned()
+        };
+        let start = "The model's provider refuses this content: ";
+        assert_eq!(told("It is\r\n\u{1b}[1m rude.".to_owned()), format!("{start}It is [1m rude."));
+        let clipped = told("ü".repeat(501));
+        assert_eq!(clipped, format!("{start}{}…", "ü".repeat(500)));
+        assert_eq!(told("x".repeat(500)), format!("{start}{}", "x".repeat(500)));
+    }
 
     #[test]
     fn a_client_is_told_the_kind_and_not_the_words() {

@@ -75,7 +75,7 @@ pub use prompt::{PromptError, PromptTemplate, TemplateVar};
 pub use provider::{BoxProvider, Provider, ProviderConfig, ProviderDescriptor, Timeouts};
 pub use router::{ModelRouter, ModelSpec, RoutingStrategy};
 pub(crate) use semantic_cache::CacheOutcome;
-pub use semantic_cache::{Guard, SemanticCache, SemanticCacheStats, Sharing};
+pub use semantic_cache::{SemanticCache, SemanticCacheStats, Sharing};
 pub use session::Session;
 pub use session_store::{
     History, MemorySessionStore, SessionChange, SessionMetadata, SessionQuery, SessionStore,

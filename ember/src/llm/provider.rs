@@ -1,6 +1,7 @@
 use super::chat::{ChatRequest, ChatResponse};
 use super::error::{Error, ErrorKind};
 use super::stream::ChatStream;
+use crate::base::nearest;
 use crate::base::registry::collected;
 use crate::base::{Env, Location, Registry, Scope, Secret};
 use std::fmt;
@@ -373,10 +374,8 @@ impl ProviderDescriptor {
         registry.get(name).ok_or_else(|| {
             let mut known: Vec<_> = registry.iter().map(|provider| provider.name).collect();
             known.sort_unstable();
-            let near = |known: &str| strsim::jaro_winkler(known, name);
-            let nearest = known.iter().max_by(|a, b| near(a).total_cmp(&near(b)));
-            let meant = nearest.filter(|nearest| near(nearest) > 0.75);
-            let meant = meant.map(|meant| format!("; did you mean `{meant}`?"));
+            let meant = nearest(known.iter().copied(), name)
+                .map(|meant| format!("; did you mean `{meant}`?"));
             let message = format!(
                 "there is no provider `{name}`{} LLM_PROVIDER can be {}",
                 meant.as_deref().unwrap_or(";"),

@@ -2,19 +2,20 @@
 
 use crate::base::Clock;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Who is asked at the moment, each under the key of the question.
 pub(super) struct SingleFlight<T>(Arc<Mutex<Asked<T>>>);
 
 struct Asked<T> {
-    /// Which flight it is, and where its outcome will be told.
-    flights: HashMap<String, (u64, watch::Receiver<Option<T>>)>,
+    flights: HashMap<String, UnderWay<T>>,
     next: u64,
 }
+
+/// Which flight it is, and where its outcome will be told.
+type UnderWay<T> = (u64, watch::Receiver<Option<T>>);
 
 /// What became of asking.
 pub(super) enum Joined<T> {
@@ -37,20 +38,28 @@ impl<T> Clone for SingleFlight<T> {
 }
 
 impl<T: Clone> SingleFlight<T> {
-    /// Asks, or waits for whoever does, until a moment at most.
+    /// Asks, or waits for whoever does.
+    ///
+    /// Of those who have waited for one flight for longer than their patience, the first takes its
+    /// place, and the others wait for that one, with patience anew.
     ///
     /// Whoever is first should look once more for an answer: one may have come in between.
-    pub(super) async fn join(&self, key: &str, clock: &Clock, until: Instant) -> Joined<T> {
+    pub(super) async fn join(&self, key: &str, clock: &Clock, patience: Duration) -> Joined<T> {
+        let mut too_late = None;
         loop {
-            let mut outcome = match self.take_off(key, clock.now() >= until) {
+            let (number, mut outcome) = match self.take_off(key, too_late) {
                 Ok(flight) => return Joined::First(flight),
-                Err(outcome) => outcome,
+                Err(under_way) => under_way,
             };
-            let left = until.saturating_duration_since(clock.now());
             let told = outcome.wait_for(Option::is_some);
             let told = tokio::select! {
+                // What is told in the last moment is not asked for again.
+                biased;
                 told = told => told,
-                () = clock.sleep(left) => continue,
+                () = clock.sleep(patience) => {
+                    too_late = Some(number);
+                    continue;
+                }
             };
             // An error here is a flight that was abandoned.
             if let Some(outcome) = told.ok().and_then(|outcome| outcome.clone()) {
@@ -59,26 +68,20 @@ impl<T: Clone> SingleFlight<T> {
         }
     }
 
-    /// A flight; or where to wait for the one under way, as long as there is patience.
-    fn take_off(
-        &self,
-        key: &str,
-        impatient: bool,
-    ) -> Result<Flight<T>, watch::Receiver<Option<T>>> {
+    /// A flight; or the one under way, unless it is that for which nobody waits any longer.
+    fn take_off(&self, key: &str, too_late: Option<u64>) -> Result<Flight<T>, UnderWay<T>> {
         let mut asked = self.lock();
+        if let Some((number, outcome)) = asked.flights.get(key)
+            && too_late != Some(*number)
+            // One that was abandoned cannot tell any more.
+            && outcome.has_changed().is_ok()
+        {
+            return Err((*number, outcome.clone()));
+        }
         let number = asked.next;
         asked.next += 1;
         let (tell, outcome) = watch::channel(None);
-        match asked.flights.entry(key.to_owned()) {
-            // One that was abandoned cannot tell any more.
-            Entry::Occupied(flight) if !impatient && flight.get().1.has_changed().is_ok() => {
-                return Err(flight.get().1.clone());
-            }
-            Entry::Occupied(mut flight) => *flight.get_mut() = (number, outcome),
-            Entry::Vacant(place) => {
-                place.insert((number, outcome));
-            }
-        }
+        asked.flights.insert(key.to_owned(), (number, outcome));
         drop(asked);
         Ok(Flight { flights: self.clone(), key: key.to_owned(), number, tell })
     }

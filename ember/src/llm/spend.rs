@@ -284,6 +284,10 @@ impl Budget for SpendLimit {
     fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
         self.reserve(SHARED, plan)
     }
+
+    fn check(&self) -> Result<(), Error> {
+        self.account(SHARED).check()
+    }
 }
 
 impl fmt::Debug for SpendLimit {
@@ -320,6 +324,13 @@ impl SpendAccount {
 impl Budget for SpendAccount {
     fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
         self.limit.reserve(&self.key, plan)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let least = Usd::from_picos(1);
+        let account = self.limit.lock().by_key.get(&self.key).copied().unwrap_or_default();
+        let goes = account.spent + account.held + least <= self.limit.limit;
+        if goes { Ok(()) } else { Err(self.limit.refusal(account, least)) }
     }
 }
 

@@ -1,7 +1,7 @@
 use super::extract::FromRequestParts;
 use super::request::RequestParts;
 use super::state::{AppState, RouteEntry};
-use crate::base::Error;
+use crate::base::{Error, nearest};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::{Display, Write as _};
 use std::sync::Arc;
@@ -78,9 +78,9 @@ impl Urls {
             ))),
             (None, _) => {
                 let names = self.0.routes.iter().map(|route| route.name.as_str());
-                let near =
-                    names.max_by(|a, b| strsim::jaro(name, a).total_cmp(&strsim::jaro(name, b)));
-                let hint = near.map(|near| format!("; is `{near}` meant?")).unwrap_or_default();
+                let hint = nearest(names, name)
+                    .map(|near| format!("; is `{near}` meant?"))
+                    .unwrap_or_default();
                 Err(Error::internal(format!("no route has the name `{name}`{hint}")))
             }
         }

@@ -276,9 +276,10 @@ impl Keyring {
 
     /// The models of keys that only models of a known price may be asked with, each with the key.
     pub(super) fn models_for_money(&self) -> impl Iterator<Item = (&str, &str)> {
-        let callers = self.secrets.iter().map(|(_, caller)| caller).filter(|caller| {
-            caller.spend_limit.as_ref().is_some_and(SpendLimit::refuses_unpriced)
-        });
+        let callers =
+            self.secrets.iter().map(|(_, caller)| caller).filter(|caller| {
+                caller.spend_limit.as_ref().is_some_and(SpendLimit::refuses_unpriced)
+            });
         callers.flat_map(|caller| {
             let models = caller.models.iter().flat_map(|models| &**models);
             models.map(|model| (&*caller.name, &**model))

@@ -1,6 +1,6 @@
 //! What happens in a client, told to whoever wants to know.
 //!
-//! Eleven moments, each with a type of its own, so that a subscriber gets the fields of that moment
+//! Each moment has a type of its own, so that a subscriber gets the fields of that moment
 //! and the compiler knows them. Subscribers are called in the order of their registration; an
 //! async one is awaited. None can break a request: a panic, an error, or an async subscriber that
 //! takes too long is logged, and the next one is called. Where nobody listens to a moment, nothing

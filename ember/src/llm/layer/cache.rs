@@ -53,7 +53,7 @@ pub struct CacheConfig {
     pub max_answer: usize,
     /// How long an answer is kept. 5 minutes.
     pub ttl: Duration,
-    /// How long a request waits for an equal one. 30 s.
+    /// How long a request waits for an equal one, before one of those that wait is asked in its place. 30 s.
     pub patience: Duration,
 }
 
@@ -198,8 +198,7 @@ impl Shelf {
         if let Some(answer) = self.answer(&key) {
             return Ok(Found::Answer(answer));
         }
-        let until = self.clock.after(self.config.patience);
-        match self.asked.join(&key, &self.clock, until).await {
+        match self.asked.join(&key, &self.clock, self.config.patience).await {
             Joined::Outcome(Ok(answer)) => Ok(Found::Answer(answer)),
             Joined::Outcome(Err(error)) => Err(error.duplicate()),
             Joined::First(flight) => Ok(match self.answer(&key) {
@@ -423,6 +422,38 @@ mod tests {
         assert_eq!(fake.requests().len(), 2);
         assert_eq!(unread.collect().await.unwrap().text(), "a b");
         assert!(cache.shelf.asked.is_empty());
+    }
+
+    #[tokio::test]
+    async fn of_all_whose_patience_ends_one_is_asked_and_the_others_wait_for_it() {
+        for streamed in [false, true] {
+            let stalled = FakeReply::new().text("a b").hang_after(1);
+            let slow = || FakeReply::new().text("c").delay(secs(5));
+            let hands = ManualClock::new();
+            let fake = FakeProvider::new()
+                .reply(stalled)
+                .reply(slow().clock(hands.clock()))
+                .respond(|_| FakeReply::error(ErrorKind::Overloaded, "asked too often"));
+            let cache = Cache::new(fake.clone(), CacheConfig::new()).clock(hands.clock());
+            let mut first = Box::pin(ask(&cache, "x", streamed));
+            assert!(first.as_mut().now_or_never().is_none());
+            let waiting = (0..20).map(|index| ask(&cache, "x", streamed ^ (index % 3 == 0)));
+            let mut waiting = Box::pin(join_all(waiting));
+            assert!(waiting.as_mut().now_or_never().is_none());
+            hands.advance(secs(30));
+            assert!(waiting.as_mut().now_or_never().is_none());
+            assert_eq!(fake.requests().len(), 2);
+            let answers = loop {
+                hands.advance(secs(1));
+                if let Some(answers) = waiting.as_mut().now_or_never() {
+                    break answers;
+                }
+            };
+            assert!(answers.iter().all(|answer| answer.as_ref().unwrap().text() == "c"));
+            assert_eq!(fake.requests().len(), 2);
+            drop(first);
+            assert!(cache.shelf.asked.is_empty());
+        }
     }
 
     #[tokio::test]

@@ -186,6 +186,8 @@ struct Circuit {
     /// How many in a row.
     failures: u32,
     last_failure: Instant,
+    /// Until when it is open, if it is.
+    open_until: Instant,
     /// Counts the times it has opened. What a call of an earlier time finds out is old news.
     epoch: u64,
     open: bool,
@@ -200,12 +202,10 @@ impl Circuits {
     fn state(&self, model: &str) -> CircuitState {
         let now = self.0.clock.now();
         match self.lock().get(model) {
-            Some(circuit) if circuit.open => {
-                match now < circuit.last_failure + self.0.config.recovery {
-                    true => CircuitState::Open,
-                    false => CircuitState::HalfOpen,
-                }
-            }
+            Some(circuit) if circuit.open => match now < circuit.open_until {
+                true => CircuitState::Open,
+                false => CircuitState::HalfOpen,
+            },
             _ => CircuitState::Closed,
         }
     }
@@ -215,7 +215,7 @@ impl Circuits {
         let now = self.0.clock.now();
         let circuits = self.lock();
         let circuit = circuits.get(model).filter(|circuit| circuit.open);
-        let until = circuit.map(|circuit| circuit.last_failure + self.0.config.recovery);
+        let until = circuit.map(|circuit| circuit.open_until);
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
@@ -229,8 +229,7 @@ impl Circuits {
         if !circuit.open {
             return Ok(call(circuit.epoch, false));
         }
-        let until = circuit.last_failure + self.0.config.recovery;
-        let wait = until.saturating_duration_since(self.0.clock.now());
+        let wait = circuit.open_until.saturating_duration_since(self.0.clock.now());
         if !wait.is_zero() || circuit.probing {
             let message = "it has failed too often lately and is left alone for a while";
             let error = Error::new(ErrorKind::CircuitOpen, message).with_provider(provider);
@@ -291,6 +290,7 @@ impl Call {
         let circuit = circuits.entry(self.model.clone()).or_insert(Circuit {
             failures: 0,
             last_failure: now,
+            open_until: now,
             epoch: self.epoch,
             open: false,
             probing: false,
@@ -302,6 +302,7 @@ impl Call {
         circuit.failures = circuit.failures.saturating_add(1);
         if probe || circuit.failures >= limit {
             circuit.open = true;
+            circuit.open_until = self.circuits.0.clock.after(self.circuits.0.config.recovery);
             circuit.probing = false;
             circuit.epoch += 1;
             tracing::warn!(model = self.model, %error, "the provider keeps failing and is left alone");
@@ -430,6 +431,28 @@ mod tests {
                 (CircuitState::Closed, Ok(()))
             );
             assert!(breaker.circuits.lock().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_recovery_without_end_leaves_the_provider_alone_for_good() {
+        for streamed in [false, true] {
+            let hands = ManualClock::new();
+            let config = CircuitBreakerConfig::new().failures(1).recovery(Duration::MAX);
+            let fake = FakeProvider::new().reply(down());
+            let breaker = CircuitBreaker::new(fake, config).clock(hands.clock());
+            let left = breaker.watch("m".to_owned());
+            let request = ChatRequest::from("x").model("m");
+            assert!(breaker.chat(&request).await.is_err());
+            hands.advance(secs(1_000_000));
+            assert_eq!(breaker.state(Some("m")), CircuitState::Open);
+            let (state, left) = left();
+            assert!(state == CircuitState::Open && left > secs(1_000_000), "{left:?}");
+            let error = match streamed {
+                true => breaker.stream(&request).await.map(drop).unwrap_err(),
+                false => breaker.chat(&request).await.map(drop).unwrap_err(),
+            };
+            assert_eq!(error.kind(), ErrorKind::CircuitOpen);
         }
     }
 

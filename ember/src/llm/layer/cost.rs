@@ -22,7 +22,7 @@ use std::task::{Context, Poll, ready};
 /// - a call that was abandoned while the provider was at work counts as its input, estimated;
 /// - a call that failed before anything of an answer came does not count.
 ///
-/// Estimates are marked as such. (Aether counted nothing for an aborted stream; its bill said otherwise.)
+/// Estimates are marked as such.
 #[doc(alias = "CostTrackingProvider")]
 pub struct Cost<P> {
     inner: P,

@@ -1,3 +1,4 @@
+use crate::base::nearest;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -40,12 +41,6 @@ impl StdError for PromptError {}
 
 /// ` (did you mean …?)`, if a known name is near.
 pub(super) fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let distance = |other: &str| strsim::damerau_levenshtein(name, other);
-    match known.min_by_key(|other| distance(other)) {
-        // Two slips in a short name leave nothing of it.
-        Some(near) if distance(near) <= (near.len() / 3).clamp(1, 3) => {
-            format!(" (did you mean `{near}`?)")
-        }
-        _ => String::new(),
-    }
+    let near = nearest(known, name);
+    near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default()
 }

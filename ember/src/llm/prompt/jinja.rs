@@ -1,7 +1,7 @@
 //! Templates with loops and conditions.
 
 use super::error::PromptError;
-use minijinja::{Environment, Error, UndefinedBehavior};
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -29,7 +29,24 @@ pub(super) fn variables(source: &str) -> Result<BTreeSet<String>, PromptError> {
 
 /// Fills a template.
 pub(super) fn render(source: &str, values: &Map<String, Value>) -> Result<String, PromptError> {
-    environment().render_str(source, values).map_err(|error| explain(source, &error))
+    environment().render_str(source, values).map_err(|error| {
+        let missing = match error.kind() {
+            ErrorKind::UndefinedError => missing(source, values, &error),
+            _ => None,
+        };
+        missing.unwrap_or_else(|| explain(source, &error))
+    })
+}
+
+/// Which variable had no value where one was needed, if it was one of the template's.
+fn missing(source: &str, values: &Map<String, Value>, error: &Error) -> Option<PromptError> {
+    let range = error.range()?;
+    let place = source.get(range.clone())?;
+    let is_part = |char: char| char.is_alphanumeric() || char == '_';
+    let mut words = place.split(|char| !is_part(char));
+    let known = variables(source).ok()?;
+    let name = words.find(|word| known.contains(*word) && !values.contains_key(*word))?;
+    Some(PromptError::at(source, range.start, &format!("the variable `{name}` has no value")))
 }
 
 fn explain(source: &str, error: &Error) -> PromptError {

@@ -5,7 +5,7 @@ use crate::base::tokens::estimate_tokens;
 use crate::llm::message::{Message, Role};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A text with variables in braces, for what a model is told.
 ///
@@ -31,6 +31,8 @@ pub struct PromptTemplate {
     variables: Vec<TemplateVar>,
     /// Other texts, for the models whose names begin so.
     variants: Vec<(String, Source)>,
+    /// Which of them stands in the place of the text.
+    chosen: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +56,8 @@ impl PromptTemplate {
 
     /// A template in the language of Jinja, with loops and conditions.
     ///
-    /// Nothing can be included, and a template that runs for too long fails.
+    /// Nothing can be included, and a template that runs for too long fails. A value that may be missing is
+    /// asked for with `{{ name | default('you') }}` or `{% if name is defined %}`.
     ///
     /// ```
     /// use ember::llm::PromptTemplate;
@@ -70,7 +73,7 @@ impl PromptTemplate {
     }
 
     fn of(text: Source) -> Self {
-        Self { text, system: None, variables: Vec::new(), variants: Vec::new() }
+        Self { text, system: None, variables: Vec::new(), variants: Vec::new(), chosen: None }
     }
 
     /// Says more of a variable: a default, or what it is for.
@@ -100,21 +103,24 @@ impl PromptTemplate {
         self
     }
 
-    /// The template as it is for a model: with the text that names it most exactly.
+    /// The template as it is for a model: with the text that names it most exactly, or else its first one,
+    /// whatever model it was for before.
     #[must_use]
     pub fn of_model(&self, model: &str) -> Self {
-        let fitting = self.variants.iter().filter(|(pattern, _)| match pattern.strip_suffix('*') {
+        let fits = |pattern: &str| match pattern.strip_suffix('*') {
             Some(prefix) => model.starts_with(prefix),
             None => pattern == model,
-        });
+        };
         let exact = |pattern: &str| (!pattern.ends_with('*'), pattern.len());
-        let mut template = self.clone();
-        if let Some((_, text)) = fitting.max_by_key(|(pattern, _)| exact(pattern)) {
-            // The text that it takes the place of stays, so that its variables are known.
-            let text = std::mem::replace(&mut template.text, text.clone());
-            template.variants.push((String::new(), text));
-        }
-        template
+        let variants = self.variants.iter().enumerate();
+        let fitting = variants.filter(|(_, (pattern, _))| fits(pattern));
+        let chosen = fitting.max_by_key(|(_, (pattern, _))| exact(pattern)).map(|(place, _)| place);
+        Self { chosen, ..self.clone() }
+    }
+
+    /// The text that is filled.
+    fn present(&self) -> &Source {
+        self.chosen.and_then(|place| self.variants.get(place)).map_or(&self.text, |(_, text)| text)
     }
 
     /// The names of the variables of all texts.
@@ -149,7 +155,9 @@ impl PromptTemplate {
     ///
     /// # Errors
     /// When the text cannot be read, a variable without a default has no value, or a value has
-    /// no variable; all names are told.
+    /// no variable; all names are told. A variable of a Jinja template of which nothing is
+    /// [said](Self::var) needs a value where the text comes to use it, and not where it asks whether
+    /// there is one; of those that are missing, the first is told.
     pub fn render<K, V>(
         &self,
         values: impl IntoIterator<Item = (K, V)>,
@@ -158,7 +166,8 @@ impl PromptTemplate {
         K: Into<String>,
         V: Into<Value>,
     {
-        self.text.render(&self.filled(collected(values), &[&self.text])?)
+        let text = self.present();
+        text.render(&self.filled(collected(values), &[text])?)
     }
 
     /// The conversation that a model is asked with: the instructions, what was said before, and
@@ -175,7 +184,7 @@ impl PromptTemplate {
         K: Into<String>,
         V: Into<Value>,
     {
-        let texts: Vec<_> = [&self.text].into_iter().chain(&self.system).collect();
+        let texts: Vec<_> = [self.present()].into_iter().chain(&self.system).collect();
         let values = self.filled(collected(values), &texts)?;
         let mut messages = Vec::with_capacity(history.len() + 2);
         if let Some(system) = &self.system {
@@ -183,7 +192,7 @@ impl PromptTemplate {
         }
         let stays = |message: &&Message| self.system.is_none() || message.role != Role::System;
         messages.extend(history.iter().filter(stays).cloned());
-        messages.push(Message::user(self.text.render(&values)?));
+        messages.push(Message::user(self.present().render(&values)?));
         Ok(messages)
     }
 
@@ -209,16 +218,19 @@ impl PromptTemplate {
         texts: &[&Source],
     ) -> Result<Map<String, Value>, PromptError> {
         let known = self.variables()?;
-        let mut needed = BTreeSet::new();
+        // Whether a value is needed for sure, by the name of its variable.
+        let mut needed = BTreeMap::<_, bool>::new();
         for text in texts {
-            needed.extend(text.variables()?);
+            for name in text.variables()? {
+                *needed.entry(name).or_default() |= text.needs_all();
+            }
         }
         let unknown = values.keys().filter(|name| !known.contains(*name)).map(|name| {
             let hint = hint(name, known.iter().map(String::as_str));
             format!("there is no variable `{name}`{hint}")
         });
         let mut reasons: Vec<_> = unknown.collect();
-        for name in needed {
+        for (name, is_needed) in needed {
             if values.contains_key(&name) {
                 continue;
             }
@@ -227,6 +239,7 @@ impl PromptTemplate {
                 Some(default) => {
                     values.insert(name, default);
                 }
+                None if !is_needed && variable.is_none() => {}
                 None => {
                     let about = variable.map_or("", |variable| &*variable.description);
                     let about =
@@ -254,6 +267,11 @@ impl Source {
             #[cfg(feature = "minijinja")]
             Self::Jinja(_) => Self::Jinja(text),
         }
+    }
+
+    /// Tells whether each of its variables needs a value, and not only those that it comes to use.
+    fn needs_all(&self) -> bool {
+        matches!(self, Self::Plain(_))
     }
 
     fn variables(&self) -> Result<BTreeSet<String>, PromptError> {
@@ -368,9 +386,32 @@ mod tests {
             ("claude-small-2", "small 1 2"),
             ("claude-smallest", "smallest"),
         ] {
-            let text = template.of_model(model).render([("a", "1"), ("b", "2")]).unwrap();
-            assert_eq!(text, expected);
+            let values = [("a", "1"), ("b", "2")];
+            assert_eq!(template.of_model(model).render(values).unwrap(), expected);
+            for before in ["gpt", "claude-large", "claude-smallest"] {
+                let template = template.of_model(before).of_model(model);
+                assert_eq!(template.render(values).unwrap(), expected, "{before}");
+                let messages = template.render_messages(&[], values).unwrap();
+                assert_eq!(messages, [Message::user(expected)]);
+            }
         }
+    }
+
+    #[cfg(feature = "minijinja")]
+    #[test]
+    fn jinja_needs_the_values_that_it_comes_to_use() {
+        let text = "{% if mood is defined %}{{ mood }}: {% endif %}Hello, {{ name | default('you') }}.\
+                    {% if signed %} {{ signature }}{% endif %}";
+        let template = PromptTemplate::jinja(text).var(TemplateVar::new("signed").default(false));
+        template.check().unwrap();
+        assert_eq!(template.render(PromptTemplate::NO_VALUES).unwrap(), "Hello, you.");
+        let values = [("name", "Ada"), ("mood", "Glad")];
+        assert_eq!(template.render(values).unwrap(), "Glad: Hello, Ada.");
+        let error = template.render([("signed", true)]).unwrap_err();
+        assert_eq!(error.reasons(), ["line 1, column 102: the variable `signature` has no value"]);
+        let declared = template.var(TemplateVar::new("name").description("who is greeted"));
+        let error = declared.render(PromptTemplate::NO_VALUES).unwrap_err();
+        assert_eq!(error.reasons(), ["the variable `name` (who is greeted) has no value"]);
     }
 
     #[cfg(feature = "minijinja")]
@@ -380,13 +421,7 @@ mod tests {
             .var(TemplateVar::new("kind").default(true));
         assert_eq!(template.render([("name", "<Ada>")]).unwrap(), "Be kind. <Ada>");
         let error = template.render([("nme", "x")]).unwrap_err();
-        assert_eq!(
-            error.reasons(),
-            [
-                "there is no variable `nme` (did you mean `name`?)",
-                "the variable `name` has no value",
-            ]
-        );
+        assert_eq!(error.reasons(), ["there is no variable `nme` (did you mean `name`?)"]);
         let broken = PromptTemplate::jinja("a\n{% if %}").check().unwrap_err().to_string();
         assert!(broken.contains("line 2"), "{broken}");
         let endless =

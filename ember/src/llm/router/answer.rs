@@ -39,11 +39,11 @@ impl Provider for ModelRouter {
                         shared.models[attempt.place()].gauge.begun(time);
                     };
                     let note = |event: &ChatEvent| billed.event(event);
-                    walk.within(attempt, folded(&provider, &request, begun, note)).await?
+                    walk.within(attempt, folded(&provider, &request, begun, note)).await
                 }
-                false => walk.within(attempt, provider.chat(&request)).await?,
+                false => walk.within(attempt, provider.chat(&request)).await,
             };
-            match outcome {
+            match outcome.flatten() {
                 Ok(mut response) => {
                     billed.answers();
                     if !folds {
@@ -102,7 +102,7 @@ async fn open(walk: &mut Walk) -> Result<(Attempt, ChatStream, Billed), Error> {
         let (attempt, request) = walk.next()?;
         let billed = walk.billed(attempt);
         let provider = walk.model(attempt).provider.clone();
-        match walk.within(attempt, provider.stream(&request)).await? {
+        match walk.within(attempt, provider.stream(&request)).await.flatten() {
             Ok(stream) => return Ok((attempt, stream, billed)),
             Err(error) => {
                 billed.failed(&error);
@@ -156,8 +156,8 @@ impl Moving {
 
     /// Takes in the next event of an answer of which nothing was seen, or moves on to another model.
     async fn hold(&mut self) -> Result<(), Error> {
-        let item = self.walk.within(self.attempt, self.stream.next()).await?;
-        match item {
+        let item = self.walk.within(self.attempt, self.stream.next()).await;
+        match item.unwrap_or_else(|error| Some(Err(error))) {
             Some(Ok(event)) => {
                 self.billed.event(&event);
                 self.begun = !is_preliminary(&event) || self.held.len() >= HELD;

@@ -137,15 +137,16 @@ impl ModelRouterBuilder {
         self
     }
 
-    /// Sets whether a request that names a model is answered by that one or by none; otherwise the
-    /// others take its place when it fails.
-    pub fn named_only(mut self, only: bool) -> Self {
-        self.named_only = only;
+    /// Lets a request that names a model be answered by that one or by none; otherwise the others take
+    /// its place when it fails.
+    pub fn named_only(mut self) -> Self {
+        self.named_only = true;
         self
     }
 
     /// Sets how long a call may take, all models together: until a whole answer is there, or until the
-    /// first of a streamed one. 600 s.
+    /// first of a streamed one. A model that has another after it gets half of what is left of that time, so
+    /// that the next can still answer. 600 s.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self

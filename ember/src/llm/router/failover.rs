@@ -1,15 +1,6 @@
-//! What becomes of a call when a model fails.
+//! What becomes of a call when a model fails, as the table of [`router`](super) says.
 //!
-//! | the model | then |
-//! |---|---|
-//! | is overloaded, limits the rate, is too slow, cannot be reached, fails, has been left alone | the next |
-//! | broke off, or said what cannot be understood, before anything of it was seen | the next |
-//! | has no quota left, refuses the key, is not configured as it must be, is not there (404) | the next, and an error in the log: somebody must see to it |
-//! | cannot read so long a conversation | the next whose window is larger |
-//! | finds the request wrong, or refuses its content | the end: another model would be asked the same |
-//! | whatever, once something of its answer was seen | the end: what was seen cannot be taken back |
-//!
-//! So a bad key of ours is no fault of whoever asked, and a bad request is never multiplied.
+//! A bad key of ours is no fault of whoever asked, and a bad request is never multiplied.
 
 use super::model::RoutedModel;
 use crate::llm::error::{Error, ErrorKind};
@@ -66,6 +57,10 @@ impl Failures {
             self.too_small = self.too_small.max(model.window);
         }
         self.all.push((model.name.clone(), error));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
     }
 
     /// Tells whether a model may do better than those before it.

@@ -185,21 +185,31 @@ impl Gauge {
     /// The model has failed.
     pub(super) fn failed(&self, error: &Error) {
         use ErrorKind::{Auth, Config, Overloaded, Quota, RateLimit};
+        let asked_for = error.retry_after().map(|wait| wait.min(REST));
         let rest = match error.kind() {
             Auth | Config | Quota => Some(REST),
-            RateLimit | Overloaded => error.retry_after().map(|wait| wait.min(REST)),
+            RateLimit | Overloaded => asked_for,
             _ => None,
         };
         let mut state = self.lock();
         state.failures += 1;
         state.last_error = Some(error.kind());
         let until = rest.map(|rest| self.clock.after(rest));
-        match (state.rest, until) {
+        match (&mut state.rest, until) {
             (Some((_, false)), _) => {}
             (_, Some(until)) => state.rest = Some((until, true)),
             // It has answered in some way, which is all that was to be found out.
-            (Some((_, true)), None) => state.rest = None,
+            (Some((_, true)), None) if shows_an_answer(error) => state.rest = None,
+            (Some((until, true)), None) => *until = self.clock.after(asked_for.unwrap_or(REST)),
             (None, None) => {}
+        }
+    }
+
+    /// Leaves the model alone for a while because it has kept a call for as long as that may be kept.
+    pub(super) fn rest(&self) {
+        let mut state = self.lock();
+        if state.rest.is_none_or(|(_, probes)| probes) {
+            state.rest = Some((self.clock.after(REST), true));
         }
     }
 
@@ -232,6 +242,12 @@ impl Gauge {
             last_error: state.last_error,
         }
     }
+}
+
+/// Tells whether a failure is something that the model has said; silence and broken connections are not.
+fn shows_an_answer(error: &Error) -> bool {
+    use ErrorKind::{Decode, Overloaded, RateLimit, Server};
+    error.status().is_some() || matches!(error.kind(), Decode | Overloaded | RateLimit | Server)
 }
 
 #[cfg(test)]
@@ -283,6 +299,29 @@ mod tests {
         assert_eq!(gauge.state(), ModelState::Unavailable(REST));
         gauge.mark_available();
         gauge.failed(&Error::new(ErrorKind::RateLimit, "slow"));
+        assert_eq!(gauge.state(), ModelState::Available);
+    }
+
+    #[test]
+    fn a_probe_that_meets_with_silence_does_not_end_the_rest() {
+        use ErrorKind::{CircuitOpen, Server, Timeout, Transport};
+        for (error, ends) in [
+            (Error::new(Timeout, "nothing came"), false),
+            (Error::new(Transport, "refused"), false),
+            (Error::new(CircuitOpen, "left alone"), false),
+            (Error::new(Server, "it has a fault"), true),
+            (Error::new(Timeout, "504").with_status(504), true),
+        ] {
+            let (gauge, hands) = gauge();
+            gauge.failed(&Error::new(ErrorKind::Auth, "no"));
+            hands.advance(REST);
+            assert!(gauge.enter());
+            gauge.failed(&error);
+            let expected = if ends { ModelState::Available } else { ModelState::Unavailable(REST) };
+            assert_eq!((gauge.state(), gauge.enter()), (expected, ends), "{error}");
+        }
+        let (gauge, _) = gauge();
+        gauge.failed(&Error::new(Timeout, "of a model that was in use"));
         assert_eq!(gauge.state(), ModelState::Available);
     }
 

@@ -34,7 +34,7 @@
 //! |---|---|
 //! | is overloaded, limits the rate, is too slow, cannot be reached, fails, is being left alone | the next |
 //! | breaks off, or says what cannot be understood, before anything of it was seen | the next |
-//! | has no quota left, refuses the key, is not there (404) | the next, and an error in the log |
+//! | has no quota left, refuses the key, is not configured as it must be, is not there (404) | the next, and an error in the log |
 //! | cannot read so long a conversation | the next whose window is larger |
 //! | finds the request wrong, or refuses its content | the end |
 //! | whatever, once something of its answer was seen | the end: the stream ends in an error |
@@ -42,8 +42,12 @@
 //! Of a streamed answer, text, refusals, reasoning and calls of tools can be seen; what comes before them is held back.
 //! Nothing of a whole answer is seen before it is complete.
 //!
+//! All models together have the [deadline](ModelRouterBuilder::deadline) of the router; each has half of what is left
+//! of it as long as there is another one to ask.
+//!
 //! A model is left alone while its circuit is open, for as long as its provider asks for (30 s at most), and for
-//! 30 s after it has refused the key or has no quota left; then one request finds out whether it is back. Each
+//! 30 s after it has refused the key, has no quota left or has not answered within its time; then one request finds out
+//! whether it is back. Each
 //! failure is told as [`ModelFailed`](super::events::ModelFailed), and in the log.
 
 mod spec;
@@ -75,7 +79,7 @@ use super::chat::ChatRequest;
 use super::error::{Error, ErrorKind};
 use super::events::EventBus;
 use super::layer::Ledger;
-use crate::base::{Clock, Env};
+use crate::base::{Clock, Env, nearest};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -283,11 +287,4 @@ impl fmt::Debug for ModelRouter {
             .field("strategy", &self.strategy)
             .finish_non_exhaustive()
     }
-}
-
-/// The name that was probably meant, if one is near enough.
-fn nearest<'a>(names: impl IntoIterator<Item = &'a str>, meant: &str) -> Option<&'a str> {
-    let near = |name: &str| strsim::jaro_winkler(name, meant);
-    let nearest = names.into_iter().max_by(|a, b| near(a).total_cmp(&near(b)));
-    nearest.filter(|nearest| near(nearest) > 0.75)
 }

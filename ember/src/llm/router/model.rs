@@ -154,7 +154,8 @@ fn identify(spec: &ModelSpec, catalog: &Catalog) -> Result<(String, String), Err
         [model] => Ok((model.provider.to_string(), id.to_owned())),
         [] => {
             let known = models.iter().filter(|model| !model.embeds()).map(|model| &*model.id);
-            let meant = super::nearest(known, id).map(|near| format!("; did you mean `{near}`?"));
+            let meant =
+                crate::base::nearest(known, id).map(|near| format!("; did you mean `{near}`?"));
             Err(config(format!(
                 "`{id}` is no model of the catalogue{} A model that is not in it is named with its provider: `openai/{id}`",
                 meant.as_deref().unwrap_or("."),

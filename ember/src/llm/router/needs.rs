@@ -1,13 +1,12 @@
 use crate::llm::catalog::Capability;
 use crate::llm::chat::{ChatRequest, ResponseFormat, ToolChoice};
-use crate::llm::estimate_tokens;
 use crate::llm::message::Part;
 
 /// What a request asks of a model, as far as it can be read from the request.
 #[derive(Debug, Clone)]
 pub(super) struct Needs {
     pub(super) capabilities: Vec<Capability>,
-    /// The conversation and the tools, by estimate, in tokens.
+    /// All that the model reads, tools and schema included, by estimate, in tokens.
     pub(super) prompt: u64,
     /// The answer: the request's limit, where it has one.
     pub(super) answer: Option<u64>,
@@ -31,12 +30,7 @@ impl Needs {
         if request.reasoning_effort.as_deref().is_some_and(|effort| effort != "none") {
             capabilities.push(Capability::Reasoning);
         }
-        let tools = request.tools.iter().map(|tool| {
-            let schema = tool.parameters().as_value().to_string();
-            let texts = [tool.name(), tool.description(), &schema];
-            texts.into_iter().map(estimate_tokens).fold(0, u64::saturating_add)
-        });
-        let prompt = tools.fold(request.estimate_tokens(), u64::saturating_add);
+        let prompt = request.estimate_tokens();
         let forces_tool = matches!(request.tool_choice, ToolChoice::Required | ToolChoice::Tool(_));
         Self { capabilities, prompt, answer: request.max_tokens, forces_tool }
     }

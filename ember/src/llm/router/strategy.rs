@@ -54,7 +54,7 @@ impl fmt::Display for ParseStrategyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = NAMES.map(|(name, _)| name);
         write!(f, "`{}` is no way of routing", self.0)?;
-        match super::nearest(names, &self.0) {
+        match crate::base::nearest(names, &self.0) {
             Some(near) => write!(f, "; did you mean `{near}`? It can be {}", names.join(", ")),
             None => write!(f, "; it can be {}", names.join(", ")),
         }

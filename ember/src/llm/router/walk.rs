@@ -28,6 +28,8 @@ pub(super) struct Walk {
 pub(super) struct Attempt {
     place: usize,
     started: Instant,
+    /// When the next model has its turn; `None` if there is none, or that is further away than time goes.
+    turn_ends: Option<Deadline>,
 }
 
 impl Attempt {
@@ -54,13 +56,21 @@ impl Walk {
     }
 
     /// The next model to ask, and what it is asked.
+    ///
+    /// # Errors
+    /// When there is none, or no time is left for it: the error of the call.
     pub(super) fn next(&mut self) -> Result<(Attempt, ChatRequest), Error> {
+        let is_over = self.deadline.is_some_and(|deadline| deadline <= Deadline::now());
+        if is_over && !self.failures.is_empty() {
+            self.places.clear();
+        }
         while let Some(place) = self.places.pop_front() {
             let model = &self.shared.models[place];
             if self.failures.admits(model) && model.gauge.enter() {
                 let Shared { env, catalog, clock, .. } = &*self.shared;
                 let request = model.request(&self.asked, env, catalog);
-                return Ok((Attempt { place, started: clock.now() }, request));
+                let turn_ends = self.upcoming().and(self.halfway());
+                return Ok((Attempt { place, started: clock.now(), turn_ends }, request));
             }
         }
         Err(std::mem::take(&mut self.failures).into_error())
@@ -86,24 +96,44 @@ impl Walk {
         self.shared.clock.now().saturating_duration_since(attempt.started)
     }
 
-    /// Does something within the time that the whole call has; the error is that of the call.
+    /// The next model that may be asked.
+    fn upcoming(&self) -> Option<&RoutedModel> {
+        let models = self.places.iter().map(|place| &self.shared.models[*place]);
+        models.into_iter().find(|model| self.failures.admits(model))
+    }
+
+    /// The moment in the middle of the time that is left for the call.
+    fn halfway(&self) -> Option<Deadline> {
+        let now = Deadline::now();
+        self.deadline.map(|deadline| now + deadline.saturating_duration_since(now) / 2)
+    }
+
+    /// Does something within the time that a model has: half of what is left for the call where there is
+    /// another one to ask, or else all of it.
+    ///
+    /// # Errors
+    /// When the time has passed: the model has failed.
     pub(super) async fn within<T>(
-        &mut self,
+        &self,
         attempt: Attempt,
         work: impl Future<Output = T>,
     ) -> Result<T, Error> {
-        let Some(deadline) = self.deadline else { return Ok(work.await) };
-        match timeout_at(deadline, work).await {
-            Ok(outcome) => Ok(outcome),
-            Err(_) => {
-                let seconds = self.shared.deadline.as_secs_f64();
-                let message =
-                    format!("the models had {seconds} seconds together, which have passed");
-                let model = &self.shared.models[attempt.place];
-                self.failures.push(model, Error::new(ErrorKind::Timeout, message));
-                Err(std::mem::take(&mut self.failures).into_error())
-            }
+        let Some(until) = attempt.turn_ends.or(self.deadline) else { return Ok(work.await) };
+        if let Ok(outcome) = timeout_at(until, work).await {
+            return Ok(outcome);
         }
+        let seconds = self.shared.deadline.as_secs_f64();
+        let message = match attempt.turn_ends {
+            Some(_) => {
+                // There is another one in its place: the next calls need not wait for this one.
+                self.model(attempt).gauge.rest();
+                format!(
+                    "it took half of what was left of the {seconds} seconds that the models have together"
+                )
+            }
+            None => format!("the models had {seconds} seconds together, which have passed"),
+        };
+        Err(Error::new(ErrorKind::Timeout, message))
     }
 
     /// A model has failed before anything of its answer was seen.
@@ -121,11 +151,8 @@ impl Walk {
         self.failures.push(model, error);
         let next = match verdict {
             Verdict::Stop => None,
-            _ => {
-                self.places.iter().find(|place| self.failures.admits(&self.shared.models[**place]))
-            }
+            _ => self.upcoming().map(|model| model.name.as_str()),
         };
-        let next = next.map(|place| self.shared.models[*place].name.as_str());
         let (name, error) = (model.name.as_str(), &told);
         match verdict {
             Verdict::NextAndAlarm => {

@@ -13,9 +13,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 /// What keeps two questions apart that are near each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Guard {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guard {
     /// They are of two languages.
     Language,
     /// Their numbers differ, or the order of them.

@@ -12,7 +12,6 @@ mod shelf;
 mod settings;
 mod replay;
 
-pub use guard::Guard;
 pub use settings::{SemanticCache, SemanticCacheStats, Sharing};
 
 pub(crate) use settings::CacheOutcome;
@@ -22,8 +21,10 @@ use self::index::{Match, normalised};
 use self::key::Key;
 use self::replay::replayed;
 use self::shelf::Kept;
+use super::budget::Budget;
 use super::chat::{ChatRequest, ChatResponse, FinishReason};
-use super::error::Error;
+use super::embed::Embedder as _;
+use super::error::{Error, ErrorKind};
 use super::message::Part;
 use super::single_flight::{Flight, Joined};
 use std::sync::Arc;
@@ -38,7 +39,8 @@ const SEARCHED_IN_PLACE: usize = 4_096;
 /// How a question has ended that others wait for.
 #[derive(Clone)]
 pub(super) enum Outcome {
-    Answer(Arc<ChatResponse>),
+    /// The answer; and how near its question was, unless it was an equal one.
+    Answer(Arc<ChatResponse>, Option<f32>),
     Failed(Arc<Error>),
     /// The answer is for nobody else: each asks for itself.
     Alone,
@@ -55,13 +57,16 @@ pub(super) enum Found {
 impl SemanticCache {
     /// Finds an answer, waits for that of an equal request, or says that the model is to be asked.
     ///
+    /// An embedding is billed, too: it is made for those only who have something left in their budgets.
+    ///
     /// # Errors
-    /// The failure of an equal request that was waited for.
+    /// The failure of an equal request that was waited for; or that of a budget that is used up.
     pub(super) async fn look(
         &self,
         provider: &str,
         model: Option<&str>,
         request: &ChatRequest,
+        budgets: &[Arc<dyn Budget>],
     ) -> Result<Found, Error> {
         let Some(tenant) = &self.tenant else {
             return Ok(self.skipped("anonymous"));
@@ -72,10 +77,12 @@ impl SemanticCache {
         if let Some(answer) = self.shared.shelf.exact(&key, self.clock.now()) {
             return Ok(self.hit(&answer, None));
         }
-        let until = self.clock.after(self.patience);
-        let flight = match self.shared.flights.join(&key.exact, &self.clock, until).await {
+        let joined = self.shared.flights.join(&key.exact, &self.clock, self.patience);
+        let flight = match joined.await {
             Joined::First(flight) => flight,
-            Joined::Outcome(Outcome::Answer(answer)) => return Ok(self.hit(&answer, None)),
+            Joined::Outcome(Outcome::Answer(answer, similarity)) => {
+                return Ok(self.hit(&answer, similarity));
+            }
             Joined::Outcome(Outcome::Failed(error)) => return Err(error.duplicate()),
             Joined::Outcome(Outcome::Alone) => {
                 self.missed();
@@ -84,12 +91,13 @@ impl SemanticCache {
         };
         // One may have come while the flight was taken.
         if let Some(answer) = self.shared.shelf.exact(&key, self.clock.now()) {
-            flight.land(Outcome::Answer(answer.clone()));
+            flight.land(Outcome::Answer(answer.clone(), None));
             return Ok(self.hit(&answer, None));
         }
+        budgets.iter().try_for_each(|budget| budget.check())?;
         let mut ticket = Ticket { cache: self.clone(), flight, key, vector: None, marks: None };
         if let Some((answer, similarity)) = ticket.nearest().await {
-            ticket.flight.land(Outcome::Answer(answer.clone()));
+            ticket.flight.land(Outcome::Answer(answer.clone(), Some(similarity)));
             return Ok(self.hit(&answer, Some(similarity)));
         }
         self.missed();
@@ -109,7 +117,8 @@ impl SemanticCache {
 
     /// The vector of a question. Without one, the model is asked: a cache must not be what fails.
     async fn embed(&self, question: &str) -> Option<Vec<f32>> {
-        let work = self.shared.embedder.embed_one(question);
+        let question = [question];
+        let work = self.shared.embedder.embed(&question);
         let embedded = tokio::select! {
             embedded = work => embedded,
             () = self.clock.sleep(self.embed_timeout) => {
@@ -119,12 +128,14 @@ impl SemanticCache {
             }
         };
         match embedded {
-            Ok((vector, usage)) => {
-                self.count_usage(usage);
-                let vector = normalised(vector);
+            Ok(mut embeddings) => {
+                self.count_usage(embeddings.usage);
+                let vector = embeddings.vectors.pop().and_then(normalised);
                 if vector.is_none() {
                     self.count_failure();
-                    tracing::warn!("the vector of a question has no direction; the model is asked");
+                    tracing::warn!(
+                        "no vector with a direction came for a question; the model is asked"
+                    );
                 }
                 vector
             }
@@ -186,12 +197,15 @@ impl Ticket {
             expires: cache.clock.after(cache.ttl),
         };
         cache.shared.shelf.insert(kept, cache.max_entries, cache.max_bytes, now);
-        self.flight.land(Outcome::Answer(answer));
+        self.flight.land(Outcome::Answer(answer, None));
     }
 
-    /// The model has failed.
-    pub(super) fn failed(&self, error: &Error) {
-        self.flight.land(Outcome::Failed(Arc::new(error.duplicate())));
+    /// The request has failed: tells the others, if they would have met with the same. Otherwise the
+    /// turn is left to another.
+    pub(super) fn failed(self, error: &Error) {
+        if !is_the_callers_own(error) {
+            self.flight.land(Outcome::Failed(Arc::new(error.duplicate())));
+        }
     }
 
     /// The answer will be for nobody else.
@@ -212,6 +226,12 @@ impl Ticket {
             && !answer.text().trim().is_empty()
             && (answer.steps.is_empty() || self.cache.tool_answers)
     }
+}
+
+/// Tells whether an error comes of what one caller has, such as its budget, and not of the question.
+fn is_the_callers_own(error: &Error) -> bool {
+    use ErrorKind::{BudgetExceeded, Cancelled, Config, Session, ToolLimit};
+    matches!(error.kind(), BudgetExceeded | Cancelled | Config | Session | ToolLimit)
 }
 
 /// Searches a space.

@@ -3,12 +3,10 @@ use super::guard::Guard;
 use super::key::Tenant;
 use super::shelf::Shelf;
 use crate::base::Clock;
-use crate::llm::embed::Embedder;
-use crate::llm::error::{Error, ErrorKind};
+use crate::llm::embed::{BoxEmbedder, Embedder};
 use crate::llm::single_flight::SingleFlight;
 use crate::llm::usage::Usage;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,7 +16,7 @@ use std::time::Duration;
 /// First an equal request is looked for, which needs no embedding; then the nearest question of
 /// the same caller, provider, model, instructions, history, tools and settings. It must reach the
 /// [`threshold`](Self::threshold), and nothing that matters may differ: numbers, units, times,
-/// negations, opposites, names ([`Guard`]). Only the last message is compared by its meaning; all
+/// negations, opposites, names. Only the last message is compared by its meaning; all
 /// before it must be equal, so that "and in winter?" never meets that of another conversation. A message that
 /// has more than text, or more text than [`max_question`](Self::max_question), is compared as a
 /// whole.
@@ -27,8 +25,10 @@ use std::time::Duration;
 /// failed is not, nor is one that came of tools, unless [`keep_tool_answers`](Self::keep_tool_answers)
 /// allows it. A hit is told by [`ChatResponse::cached`](crate::llm::ChatResponse::cached),
 /// [`ChatEvent::Cached`](crate::llm::ChatEvent::Cached) and the event
-/// [`CacheHit`](crate::llm::events::CacheHit); its usage is zero, no budget is asked and no other
-/// event happens. What it does cost is its embedding: [`stats`](Self::stats).
+/// [`CacheHit`](crate::llm::events::CacheHit); its usage is zero, nothing of a budget is set aside and no other
+/// event happens. What it does cost is its embedding, unless the request was an equal one:
+/// [`stats`](Self::stats). Whoever has [nothing left](crate::llm::Budget::check) is refused before
+/// that.
 ///
 /// Where the embedder fails or takes longer than [`embed_timeout`](Self::embed_timeout), the model
 /// is asked. Of equal questions at the same time, one is asked.
@@ -102,7 +102,7 @@ pub struct SemanticCacheStats {
     pub misses: u64,
     /// Requests that the cache is not for: of callers without a space, or ending in no question.
     pub skipped: u64,
-    /// Earlier questions that were near enough and kept apart by a [`Guard`].
+    /// Earlier questions that were near enough and kept apart because something that matters differs.
     pub guarded: u64,
     /// Questions whose embedding failed or took too long.
     pub embedding_failures: u64,
@@ -124,7 +124,7 @@ pub(crate) enum CacheOutcome {
 
 /// What all clones have in common.
 pub(super) struct Shared {
-    pub(super) embedder: Box<dyn ErasedEmbedder>,
+    pub(super) embedder: BoxEmbedder,
     pub(super) shelf: Shelf,
     pub(super) flights: SingleFlight<Outcome>,
     exact_hits: AtomicU64,
@@ -142,7 +142,7 @@ impl SemanticCache {
     /// A cache with a threshold of 0.92, for 10,000 answers of up to an hour, and 256 MiB.
     pub fn new(embedder: impl Embedder) -> Self {
         let shared = Shared {
-            embedder: Box::new(embedder),
+            embedder: BoxEmbedder::new(embedder),
             shelf: Shelf::default(),
             flights: SingleFlight::default(),
             exact_hits: AtomicU64::default(),
@@ -226,7 +226,8 @@ impl SemanticCache {
         self
     }
 
-    /// Sets how long a request waits for an equal one that is under way. 30 s.
+    /// Sets how long a request waits for an equal one that is under way, before one of those that
+    /// wait is asked in its place. 30 s.
     #[must_use]
     pub fn patience(mut self, limit: Duration) -> Self {
         self.patience = limit;
@@ -376,29 +377,5 @@ impl fmt::Debug for SemanticCache {
             .field("ttl", &self.ttl)
             .field("sharing", &self.sharing)
             .finish_non_exhaustive()
-    }
-}
-
-type Embedding<'a> =
-    Pin<Box<dyn Future<Output = Result<(Vec<f32>, Option<Usage>), Error>> + Send + 'a>>;
-
-/// An embedder whose type is forgotten, so that a cache has no type parameter.
-pub(super) trait ErasedEmbedder: Send + Sync {
-    fn name(&self) -> &str;
-
-    fn embed_one<'a>(&'a self, text: &'a str) -> Embedding<'a>;
-}
-
-impl<E: Embedder> ErasedEmbedder for E {
-    fn name(&self) -> &str {
-        Embedder::name(self)
-    }
-
-    fn embed_one<'a>(&'a self, text: &'a str) -> Embedding<'a> {
-        Box::pin(async move {
-            let mut embeddings = self.embed(&[text]).await?;
-            let none = || Error::new(ErrorKind::Decode, "no vector came for a text");
-            Ok((embeddings.vectors.pop().ok_or_else(none)?, embeddings.usage))
-        })
     }
 }

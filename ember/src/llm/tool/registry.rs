@@ -1,5 +1,5 @@
 use super::{Tool, ToolContext, ToolDescriptor};
-use crate::base::{Registry, Scope};
+use crate::base::{Registry, Scope, nearest};
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::message::{ToolCall, ToolResult};
 use futures_util::FutureExt as _;
@@ -234,11 +234,7 @@ impl ToolRegistry {
     }
 
     fn unknown(&self, name: &str) -> String {
-        let nearest = self
-            .iter()
-            .map(Tool::name)
-            .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-        match nearest {
+        match nearest(self.iter().map(Tool::name), name) {
             Some(nearest) => format!("there is no tool `{name}`; did you mean `{nearest}`?"),
             None => format!("there is no tool `{name}`"),
         }

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 /// A rule at work: it is kept, cannot be put to the test, or is broken in the way that is told.
 type Checking = Pin<Box<dyn Future<Output = Result<bool, String>>>>;
 
-type Rule<P> = fn(Subject<P>) -> Checking;
+type Rule<P> = Box<dyn Fn(Subject<P>) -> Checking>;
 
 /// How long anything may take: a provider that waits for ever breaks a rule, too.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -35,46 +35,70 @@ const FAILURES: [(ErrorKind, &str); 5] = [
 /// Every rule with its scenario and its name.
 pub(super) fn all<P: Provider>() -> Vec<(Scenario, &'static str, Rule<P>)> {
     let mut rules: Vec<(Scenario, &'static str, Rule<P>)> = vec![
-        (Scenario::Text(TEXT), "a provider has a name", |subject| Box::pin(name(subject))),
-        (Scenario::Text(TEXT), "a text is the same both ways", |subject| Box::pin(text(subject))),
-        (Scenario::Text(TEXT), "a stream ends once", |subject| Box::pin(ends_once(subject))),
-        (Scenario::Text(TEXT), "usage is told as a whole, not in parts", |subject| {
-            Box::pin(usage(subject))
-        }),
-        (Scenario::Text(TEXT), "a conversation with tools is accepted", |subject| {
-            Box::pin(with_tools(subject))
-        }),
-        (Scenario::Cut(TEXT), "an answer that is cut is told as one", |subject| {
-            Box::pin(cut(subject))
-        }),
-        (Scenario::ToolCalls(&CALLS[..1]), "a call is the same both ways", |subject| {
-            Box::pin(calls(subject, 1))
-        }),
-        (Scenario::ToolCalls(CALLS), "calls of one turn are kept apart", |subject| {
-            Box::pin(calls(subject, 2))
-        }),
-        (Scenario::Broken(TEXT), "an answer that breaks is never complete", |subject| {
-            Box::pin(breaks(subject))
-        }),
-        (Scenario::BrokenCall, "a call that breaks is never complete", |subject| {
-            Box::pin(breaks(subject))
-        }),
-        (Scenario::Silence(TEXT), "dropping a stream closes the connection", |subject| {
-            Box::pin(closes(subject, true))
-        }),
-        (Scenario::Silence(TEXT), "dropping a call closes the connection", |subject| {
-            Box::pin(closes(subject, false))
-        }),
+        (
+            Scenario::Text(TEXT),
+            "a provider has a name",
+            Box::new(|subject| Box::pin(name(subject))),
+        ),
+        (
+            Scenario::Text(TEXT),
+            "a text is the same both ways",
+            Box::new(|subject| Box::pin(text(subject))),
+        ),
+        (
+            Scenario::Text(TEXT),
+            "a stream ends once",
+            Box::new(|subject| Box::pin(ends_once(subject))),
+        ),
+        (
+            Scenario::Text(TEXT),
+            "usage is told as a whole, not in parts",
+            Box::new(|subject| Box::pin(usage(subject))),
+        ),
+        (
+            Scenario::Text(TEXT),
+            "a conversation with tools is accepted",
+            Box::new(|subject| Box::pin(with_tools(subject))),
+        ),
+        (
+            Scenario::Cut(TEXT),
+            "an answer that is cut is told as one",
+            Box::new(|subject| Box::pin(cut(subject))),
+        ),
+        (
+            Scenario::ToolCalls(&CALLS[..1]),
+            "a call is the same both ways",
+            Box::new(|subject| Box::pin(calls(subject, 1))),
+        ),
+        (
+            Scenario::ToolCalls(CALLS),
+            "calls of one turn are kept apart",
+            Box::new(|subject| Box::pin(calls(subject, 2))),
+        ),
+        (
+            Scenario::Broken(TEXT),
+            "an answer that breaks is never complete",
+            Box::new(|subject| Box::pin(breaks(subject))),
+        ),
+        (
+            Scenario::BrokenCall,
+            "a call that breaks is never complete",
+            Box::new(|subject| Box::pin(breaks(subject))),
+        ),
+        (
+            Scenario::Silence(TEXT),
+            "dropping a stream closes the connection",
+            Box::new(|subject| Box::pin(closes(subject, true))),
+        ),
+        (
+            Scenario::Silence(TEXT),
+            "dropping a call closes the connection",
+            Box::new(|subject| Box::pin(closes(subject, false))),
+        ),
     ];
-    let failures: [Rule<P>; 5] = [
-        |subject| Box::pin(fails(subject, FAILURES[0].0)),
-        |subject| Box::pin(fails(subject, FAILURES[1].0)),
-        |subject| Box::pin(fails(subject, FAILURES[2].0)),
-        |subject| Box::pin(fails(subject, FAILURES[3].0)),
-        |subject| Box::pin(fails(subject, FAILURES[4].0)),
-    ];
-    let named = FAILURES.iter().zip(failures);
-    rules.extend(named.map(|((kind, name), rule)| (Scenario::Failure(*kind), *name, rule)));
+    rules.extend(FAILURES.map(|(kind, name)| -> (Scenario, &'static str, Rule<P>) {
+        (Scenario::Failure(kind), name, Box::new(move |subject| Box::pin(fails(subject, kind))))
+    }));
     rules
 }
 

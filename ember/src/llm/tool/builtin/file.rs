@@ -61,7 +61,9 @@ impl ReadFile {
         let path = within(&root, Path::new(asked)).map_err(missing)?.ok_or_else(|| {
             ToolError::new(format!("`{asked}` is outside the folder that can be read"))
         })?;
-        let about = fs::metadata(&path).map_err(missing)?;
+        let file = open(&path).map_err(missing)?;
+        // Asked of what is open, in whose place nothing else can be put any more.
+        let about = file.metadata().map_err(missing)?;
         if about.is_dir() {
             return Err(ToolError::new(format!("`{asked}` is a directory")));
         }
@@ -72,9 +74,7 @@ impl ReadFile {
         let limit = self.limit();
         let mut bytes = Vec::new();
         let most = (limit as u64).saturating_add(1);
-        File::open(&path)
-            .and_then(|file| file.take(most).read_to_end(&mut bytes))
-            .map_err(missing)?;
+        file.take(most).read_to_end(&mut bytes).map_err(missing)?;
         Ok(cut(&bytes, limit))
     }
 
@@ -83,6 +83,21 @@ impl ReadFile {
         let set = self.max_bytes.or_else(|| self.env.parse_if("EMBER_FILE_MAX_BYTES", accept));
         set.unwrap_or(Self::DEFAULT_MAX_BYTES)
     }
+}
+
+/// Opens a file for reading, and waits for nobody: a pipe opens without a writer. A link that was put in the
+/// place of the file since its path was looked at is not followed.
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+    File::options().read(true).custom_flags(flags).open(path)
+}
+
+/// Opens a file for reading.
+#[cfg(not(unix))]
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 /// Where a path leads from the root, all links followed; `None` if that is outside.
@@ -116,5 +131,29 @@ impl From<ReadFile> for Tool {
                 tokio::task::spawn_blocking(move || file.read(&path)).await?
             }
         })
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
+    #[test]
+    fn what_takes_the_place_of_a_file_keeps_nobody_waiting_and_leads_nowhere() {
+        let folder =
+            std::env::temp_dir().join(format!("ember-{}", crate::base::random_id().unwrap()));
+        fs::create_dir(&folder).unwrap();
+        let (pipe, link) = (folder.join("pipe"), folder.join("link"));
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        symlink("/etc/hosts", &link).unwrap();
+        // Nobody writes into it: without the flag, this would wait for ever.
+        assert!(!open(&pipe).unwrap().metadata().unwrap().is_file());
+        assert!(open(&link).is_err());
+        let tool = read_file(&folder).env(Env::of::<&str, &str>([]));
+        let told = tool.read("pipe").unwrap_err().message().to_owned();
+        assert_eq!(told, "`pipe` is no regular file");
+        fs::remove_dir_all(&folder).unwrap();
     }
 }
