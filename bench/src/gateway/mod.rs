@@ -194,7 +194,7 @@ async fn round(
     task: &Task,
     duration: Duration,
 ) -> Result<Figures> {
-    load::saturate(address, &task.exchange, MANY, duration / 8).await?;
+    load::saturate(address, &task.exchange, 1, duration / 8).await?;
     let before = gateway.cpu()?;
     let full = load::saturate(address, &task.exchange, MANY, duration).await?;
     let cpu = gateway.cpu()? - before;
