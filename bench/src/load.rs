@@ -16,6 +16,8 @@ use tokio::task::JoinSet;
 pub(crate) struct Exchange {
     request: Bytes,
     is_right: Arc<dyn Fn(&[u8]) -> bool + Send + Sync>,
+    /// What an answer in chunks has once it says something.
+    begins_with: Option<&'static [u8]>,
 }
 
 impl Exchange {
@@ -27,7 +29,7 @@ impl Exchange {
         let request = format!(
             "GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\nuser-agent: bench\r\n\r\n"
         );
-        Self { request: request.into(), is_right: Arc::new(is_right) }
+        Self { request: request.into(), is_right: Arc::new(is_right), begins_with: None }
     }
 
     /// A POST request of JSON.
@@ -40,7 +42,22 @@ impl Exchange {
         let request = format!(
             "POST {path} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\nuser-agent: bench\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         );
-        Self { request: request.into(), is_right: Arc::new(is_right) }
+        Self { request: request.into(), is_right: Arc::new(is_right), begins_with: None }
+    }
+
+    /// Sends a key (RFC 6750 §2.1).
+    pub(crate) fn bearer(mut self, key: &str) -> Self {
+        let head = format!("\r\nauthorization: Bearer {key}\r\n");
+        let end = memmem::find(&self.request, b"\r\n").unwrap_or(0);
+        let (first, rest) = (&self.request[..end], &self.request[end + 2..]);
+        self.request = [first, head.as_bytes(), rest].concat().into();
+        self
+    }
+
+    /// Takes the time until an answer in chunks has these bytes.
+    pub(crate) fn begins_with(mut self, bytes: &'static [u8]) -> Self {
+        self.begins_with = Some(bytes);
+        self
     }
 }
 
@@ -49,13 +66,67 @@ pub(crate) struct Outcome {
     pub(crate) elapsed: Duration,
     /// How long each answer took, in order of that.
     latencies: Vec<Duration>,
+    /// How long each answer took to begin, in order of that, where that was asked for.
+    beginnings: Vec<Duration>,
 }
 
 impl Outcome {
+    /// How many answers there were.
+    pub(crate) fn count(&self) -> usize {
+        self.latencies.len()
+    }
+
     /// The time within which so much of a hundred answers came.
     pub(crate) fn percentile(&self, percent: usize) -> Duration {
-        let at = (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
-        self.latencies.get(at).copied().unwrap_or_default()
+        percentile(&self.latencies, percent)
+    }
+
+    /// The time within which so much of a hundred answers began.
+    pub(crate) fn percentile_of_beginning(&self, percent: usize) -> Duration {
+        percentile(&self.beginnings, percent)
+    }
+}
+
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+    let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+    sorted.get(at).copied().unwrap_or_default()
+}
+
+/// When the requests of one connection begin.
+#[derive(Clone)]
+enum Schedule {
+    /// Each as soon as the one before is answered, as long as there is one left for it.
+    Left(Arc<AtomicUsize>),
+    /// Each as soon as the one before is answered, until then.
+    Until(Instant),
+    /// At fixed times, whether or not the answers keep up.
+    Paced { due: Instant, every: Duration, until: Instant },
+}
+
+impl Schedule {
+    /// Waits for the time of the next request, and tells what it is; `None` after the last one.
+    async fn next(&mut self) -> Option<Instant> {
+        match self {
+            Self::Left(left) => left
+                .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
+                .is_ok()
+                .then(Instant::now),
+            Self::Until(until) => Some(Instant::now()).filter(|now| now < until),
+            Self::Paced { due, every, until } => {
+                let time = *due;
+                *due += *every;
+                if time >= *until {
+                    return None;
+                }
+                if time <= Instant::now() {
+                    // It is late by the fault of the answer before, so that its wait counts.
+                    return Some(time);
+                }
+                // A timer is late by up to a millisecond, which is no fault of the server.
+                tokio::time::sleep_until(time.into()).await;
+                Some(Instant::now())
+            }
+        }
     }
 }
 
@@ -66,35 +137,83 @@ pub(crate) async fn run(
     connections: usize,
     requests: usize,
 ) -> Result<Outcome> {
-    let left = Arc::new(AtomicUsize::new(requests));
+    let left = Schedule::Left(Arc::new(AtomicUsize::new(requests)));
+    drive(address, exchange, connections, |_, _| left.clone()).await
+}
+
+/// Sends as many requests as are answered over so many connections, for so long.
+pub(crate) async fn saturate(
+    address: SocketAddr,
+    exchange: &Exchange,
+    connections: usize,
+    duration: Duration,
+) -> Result<Outcome> {
+    drive(address, exchange, connections, |_, start| Schedule::Until(start + duration)).await
+}
+
+/// Sends so many requests a second over so many connections, for so long.
+pub(crate) async fn pace(
+    address: SocketAddr,
+    exchange: &Exchange,
+    connections: usize,
+    rate: f64,
+    duration: Duration,
+) -> Result<Outcome> {
+    let apart = Duration::from_secs_f64(1.0 / rate);
+    drive(address, exchange, connections, |number, start| Schedule::Paced {
+        due: start + apart * number as u32,
+        every: apart * connections as u32,
+        until: start + duration,
+    })
+    .await
+}
+
+/// Opens connections, and sends over each what its schedule says.
+async fn drive(
+    address: SocketAddr,
+    exchange: &Exchange,
+    connections: usize,
+    schedule: impl Fn(usize, Instant) -> Schedule,
+) -> Result<Outcome> {
     let mut open = Vec::new();
     for _ in 0..connections {
         open.push(Connection::open(address).await?);
     }
     let started = Instant::now();
     let mut tasks = JoinSet::new();
-    for mut connection in open {
-        let (left, exchange) = (left.clone(), exchange.clone());
+    for (number, mut connection) in open.into_iter().enumerate() {
+        let (mut schedule, exchange) = (schedule(number, started), exchange.clone());
         tasks.spawn(async move {
-            let mut latencies = Vec::new();
-            while left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
-                let started = Instant::now();
-                let closes = connection.exchange(&exchange).await?;
-                latencies.push(started.elapsed());
-                if closes {
+            let mut times = Vec::new();
+            while let Some(started) = schedule.next().await {
+                let answer = connection.exchange(&exchange).await?;
+                let begun = answer.begun.map(|begun| begun - started);
+                times.push((started.elapsed(), begun));
+                if answer.closes {
                     connection = Connection::open(address).await?;
                 }
             }
-            Ok::<_, Error>(latencies)
+            Ok::<_, Error>(times)
         });
     }
-    let mut latencies = Vec::with_capacity(requests);
+    let mut times = Vec::new();
     while let Some(outcome) = tasks.join_next().await {
-        latencies.extend(outcome??);
+        times.extend(outcome??);
     }
     let elapsed = started.elapsed();
+    let mut latencies: Vec<_> = times.iter().map(|(latency, _)| *latency).collect();
+    let mut beginnings: Vec<_> = times.iter().filter_map(|(_, begun)| *begun).collect();
     latencies.sort_unstable();
-    Ok(Outcome { elapsed, latencies })
+    beginnings.sort_unstable();
+    Ok(Outcome { elapsed, latencies, beginnings })
+}
+
+/// What is known of an answer that was right.
+pub(crate) struct Answer {
+    /// The server closes the connection after it.
+    closes: bool,
+    /// When it had the bytes that it begins with.
+    begun: Option<Instant>,
 }
 
 /// A connection to the server that is measured.
@@ -110,10 +229,11 @@ impl Connection {
         Ok(Self { stream, buffer: BytesMut::with_capacity(4 << 10) })
     }
 
-    /// Asks, checks the answer, and tells whether the server closes the connection after it.
-    pub(crate) async fn exchange(&mut self, exchange: &Exchange) -> Result<bool> {
+    /// Asks, and checks the answer.
+    pub(crate) async fn exchange(&mut self, exchange: &Exchange) -> Result<Answer> {
         self.stream.write_all(&exchange.request).await?;
         let head = self.head().await?;
+        let mut begun = None;
         let right = match head.length {
             Some(length) => {
                 while self.buffer.len() < length {
@@ -122,10 +242,10 @@ impl Connection {
                 let body = self.buffer.split_to(length);
                 (exchange.is_right)(&body)
             }
-            None => (exchange.is_right)(&self.chunks().await?),
+            None => (exchange.is_right)(&self.chunks(exchange.begins_with, &mut begun).await?),
         };
         match head.status == 200 && right {
-            true => Ok(head.closes),
+            true => Ok(Answer { closes: head.closes, begun }),
             false => Err(format!("an answer is wrong, with status {}", head.status).into()),
         }
     }
@@ -150,8 +270,12 @@ impl Connection {
         Head::parse(&self.buffer.split_to(end))
     }
 
-    /// Reads a body in chunks (RFC 9112 §7.1).
-    async fn chunks(&mut self) -> Result<Vec<u8>> {
+    /// Reads a body in chunks (RFC 9112 §7.1), and takes the time when it has the bytes.
+    async fn chunks(
+        &mut self,
+        begins_with: Option<&[u8]>,
+        begun: &mut Option<Instant>,
+    ) -> Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
             let end = loop {
@@ -166,6 +290,9 @@ impl Connection {
             }
             let chunk = self.buffer.split_to(end + 2 + size + 2);
             body.extend_from_slice(&chunk[end + 2..end + 2 + size]);
+            if let (Some(bytes), None) = (begins_with, &begun) {
+                *begun = memmem::find(&body, bytes).map(|_| Instant::now());
+            }
             if size == 0 {
                 return Ok(body);
             }

@@ -1,6 +1,6 @@
 //! Measures Ember beside its peers, in one run.
 //!
-//! `cargo run --release -- client | web | stream | memory`, with `--rounds N`, `--scale N` (so many
+//! `cargo run --release -- client | web | stream | memory | gateway`, with `--rounds N`, `--scale N` (so many
 //! times the usual number of requests) and, for `client` and `web`, `--instructions`, which counts
 //! instructions with valgrind instead of measuring time.
 //!
@@ -10,6 +10,7 @@
 //! system; it is the figure that other programs on the machine disturb least.
 
 mod client;
+mod gateway;
 mod load;
 mod memory;
 mod process;
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
     let outcome = match arguments[..] {
         ["child", kind, ref rest @ ..] => child(kind, rest),
         [what, ref rest @ ..] => options(rest).and_then(|options| measure(what, &options)),
-        [] => Err("what is to be measured? client, web, stream or memory".into()),
+        [] => Err("what is to be measured? client, web, stream, memory or gateway".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,7 +59,8 @@ fn measure(what: &str, options: &Options) -> Result {
         "web" => runtime.block_on(web::measure(options)),
         "stream" => runtime.block_on(stream::measure(options)),
         "memory" => runtime.block_on(memory::measure(options)),
-        other => Err(format!("`{other}` is none of client, web, stream, memory").into()),
+        "gateway" => runtime.block_on(gateway::measure(options)),
+        other => Err(format!("`{other}` is none of client, web, stream, memory, gateway").into()),
     }
 }
 
@@ -67,6 +69,9 @@ fn child(kind: &str, arguments: &[&str]) -> Result {
     match (kind, arguments) {
         ("client", [peer, task, address]) => client::child(peer, task, address),
         ("server", [peer]) => process::serve(|listener| servers::serve(peer, listener)),
+        ("gateway", [peer, upstream]) => {
+            process::serve(|listener| gateway::serve(peer, upstream, listener))
+        }
         _ => Err("this is no way to call a child".into()),
     }
 }

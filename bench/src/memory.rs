@@ -1,14 +1,18 @@
-//! Servers: the memory that a connection keeps, idle or with an open event stream.
+//! Servers: the memory that a connection keeps, idle or with an open event stream, and that of a
+//! chat whose model is silent.
 
 use crate::load::{Connection, Exchange};
 use crate::process::Measured;
 use crate::servers::{HELLO, PEERS};
 use crate::table::{self, median};
-use crate::{Options, Result};
+use crate::{Options, Result, gateway, stub};
 use nix::sys::resource::{Resource, getrlimit};
 
 /// How many connections are opened, unless the system allows fewer files.
 const CONNECTIONS: u64 = 10_000;
+
+/// How many chats are opened; each is a connection to the server and one to its model.
+const CHATS: usize = 5_000;
 
 pub(crate) async fn measure(options: &Options) -> Result {
     let (files, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
@@ -61,5 +65,53 @@ pub(crate) async fn measure(options: &Options) -> Result {
     let title =
         format!("Resident memory of each of {connections} connections ({} rounds)", options.rounds);
     table::print(&title, &columns, &rows);
+    measure_chats(options).await
+}
+
+/// Chats on one worker: the model has said a few tokens, and is silent.
+async fn measure_chats(options: &Options) -> Result {
+    let upstream = stub::start_silent().await?.to_string();
+    let peers = [
+        ("hyper, which passes bytes", "hyper", gateway::open_stream("/v1/chat/completions")),
+        ("ember, OpenAI's interface", "ember", gateway::open_stream("/v1/chat/completions")),
+        ("ember, `#[ai_route]`", "chat", gateway::open_stream("/chat")),
+    ];
+    // KiB of the idle process, and then of each chat.
+    let mut figures = vec![Vec::new(); peers.len()];
+    for _ in 0..options.rounds {
+        for ((_, peer, exchange), figures) in peers.iter().zip(&mut figures) {
+            let mut server = Measured::start(&["gateway", peer, &upstream])?;
+            let address = server.address()?;
+            // What the first one sets up is not its own.
+            let mut first = Connection::open(address).await?;
+            first.subscribe(exchange).await?;
+            let alone = server.ask("used")?.resident;
+            let mut held = Vec::new();
+            for _ in 0..CHATS {
+                let mut connection = Connection::open(address).await?;
+                connection.subscribe(exchange).await?;
+                held.push(connection);
+            }
+            let after = server.ask("used")?.resident;
+            let kept = after.saturating_sub(alone) as f64 / CHATS as f64;
+            figures.push((alone as f64 / 1024.0, kept));
+        }
+    }
+    let middle = |rounds: &[(f64, f64)], pick: fn(&(f64, f64)) -> f64| {
+        median(&rounds.iter().map(pick).collect::<Vec<_>>()).unwrap_or(f64::NAN)
+    };
+    let rows: Vec<_> = peers
+        .iter()
+        .zip(&figures)
+        .map(|((name, ..), rounds)| {
+            let alone = format!("{:.1}", middle(rounds, |figures| figures.0));
+            vec![(*name).to_owned(), alone, format!("{:.2}", middle(rounds, |figures| figures.1))]
+        })
+        .collect();
+    let title = format!(
+        "Resident memory of each of {CHATS} open chats, the model silent ({} rounds)",
+        options.rounds
+    );
+    table::print(&title, &["server", "process with one MiB", "open chat KiB"], &rows);
     Ok(())
 }

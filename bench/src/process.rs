@@ -7,7 +7,7 @@ use crate::{Error, Result};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeVal;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, SysconfVar, sysconf};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -33,24 +33,26 @@ pub(crate) fn pin(core: Core) -> Result {
         Some(told) => told.split(',').filter_map(|core| core.parse().ok()).collect(),
         None => cores,
     };
-    let core = match core {
-        Core::Measured => cores.first(),
-        Core::Driver => cores.last(),
-    };
-    let mut set = CpuSet::new();
-    set.set(*core.ok_or("this process may run on no core")?)?;
-    sched_setaffinity(Pid::from_raw(0), &set)?;
-    if told.is_none() {
-        let told: Vec<String> = cores.iter().map(usize::to_string).collect();
-        CORES.get_or_init(|| told.join(","));
-    }
+    bind(Pid::from_raw(0), core, &cores)?;
+    CORES.get_or_init(|| cores);
     // Ten thousand connections need as many files.
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     Ok(())
 }
 
-static CORES: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+/// Binds a process to one of the cores.
+fn bind(process: Pid, core: Core, cores: &[usize]) -> Result {
+    let core = match core {
+        Core::Measured => cores.first(),
+        Core::Driver => cores.last(),
+    };
+    let mut set = CpuSet::new();
+    set.set(*core.ok_or("this process may run on no core")?)?;
+    Ok(sched_setaffinity(process, &set)?)
+}
+
+static CORES: std::sync::OnceLock<Vec<usize>> = std::sync::OnceLock::new();
 
 /// What a process has used so far.
 #[derive(Clone, Copy)]
@@ -123,17 +125,13 @@ impl Measured {
     }
 
     fn spawn(mut command: Command, arguments: &[&str]) -> Result<Self> {
-        // A proxy would be measured as well, and settings of Ember would change it.
-        for (name, _) in std::env::vars_os() {
-            let text = name.to_string_lossy().to_lowercase();
-            if text.ends_with("_proxy") || text.starts_with("ember_") {
-                command.env_remove(&name);
-            }
-        }
+        without_settings(&mut command);
+        let cores = CORES.get().ok_or("no core was chosen")?;
+        let cores: Vec<String> = cores.iter().map(usize::to_string).collect();
         let mut child = command
             .arg("child")
             .args(arguments)
-            .env("EMBER_BENCH_CORES", CORES.get().ok_or("no core was chosen")?)
+            .env("EMBER_BENCH_CORES", cores.join(","))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -186,6 +184,55 @@ impl Drop for Measured {
         // It ends with its input; whatever keeps it from that is of no more interest.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A program of somebody else that is measured.
+pub(crate) struct Foreign(Child);
+
+impl Foreign {
+    /// Starts it. What it writes goes nowhere.
+    pub(crate) fn start(mut command: Command) -> Result<Self> {
+        without_settings(&mut command);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let started = Self(command.spawn()?);
+        // Threads that it has not started yet follow.
+        let process = Pid::from_raw(i32::try_from(started.0.id())?);
+        bind(process, Core::Measured, CORES.get().ok_or("no core was chosen")?)?;
+        Ok(started)
+    }
+
+    /// Tells whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.0.try_wait()?.is_some())
+    }
+
+    /// The time that it has been on the processor, user and system, by proc_pid_stat(5).
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
+        // The name of the program, in parentheses, can hold spaces.
+        let (_, fields) = text.rsplit_once(')').ok_or("the kernel tells no CPU time")?;
+        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+        let ticks: u64 = ticks.sum::<std::result::Result<_, _>>()?;
+        let a_second = sysconf(SysconfVar::CLK_TCK)?.ok_or("the kernel tells no clock")?;
+        Ok(Duration::from_secs_f64(ticks as f64 / a_second as f64))
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A proxy would be measured as well, and settings of Ember would change it.
+fn without_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy().to_lowercase();
+        if text.ends_with("_proxy") || text.starts_with("ember_") {
+            command.env_remove(&name);
+        }
     }
 }
 

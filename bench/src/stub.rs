@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// How many pieces of text the streamed answer has.
 pub(crate) const EVENTS: usize = 1_000;
@@ -33,38 +35,101 @@ fn word(number: usize) -> String {
 
 /// Answers like a service of chat completions, until the process ends.
 pub(crate) fn start() -> Result<SocketAddr> {
+    start_with_pause(Duration::ZERO)
+}
+
+/// The same, where a streamed answer pauses after its first token.
+pub(crate) fn start_with_pause(pause: Duration) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
-    let (stream, unary) = (Arc::new(streamed()), Arc::new(unary()));
+    let (beginning, rest) = match pause.is_zero() {
+        true => (Vec::new(), streamed()),
+        false => {
+            let mut beginning = streamed();
+            let rest = beginning.split_off(end_of_event(&beginning, 2));
+            (beginning, rest)
+        }
+    };
+    let answers = Arc::new(Answers { unary: unary(), beginning, pause, rest });
     std::thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            let (stream, unary) = (stream.clone(), unary.clone());
-            std::thread::spawn(move || answer(connection, &stream, &unary));
+            let answers = answers.clone();
+            std::thread::spawn(move || answers.give(connection));
         }
     });
     Ok(address)
 }
 
-/// Answers the requests of one connection; whatever is wrong with one ends it, and shows at the client.
-fn answer(mut connection: TcpStream, stream: &[u8], unary: &[u8]) -> std::io::Result<()> {
-    connection.set_nodelay(true)?;
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 16 << 10];
-    loop {
-        let (end, body) = loop {
-            if let Some(found) = whole(&bytes) {
-                break found;
+/// Answers every request with a stream that says a few tokens, and is silent from then on.
+///
+/// It needs no thread for each connection, of which there are thousands.
+pub(crate) async fn start_silent() -> Result<SocketAddr> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let mut beginning = streamed();
+    beginning.truncate(end_of_event(&beginning, 5));
+    let beginning = Arc::new(beginning);
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let beginning = beginning.clone();
+            tokio::spawn(async move {
+                let mut bytes = Vec::new();
+                while whole(&bytes).is_none() {
+                    connection.read_buf(&mut bytes).await?;
+                }
+                connection.write_all(&beginning).await?;
+                // Until the client goes away.
+                connection.read_u8().await
+            });
+        }
+    });
+    Ok(address)
+}
+
+/// Where so many events of a stream end, with the chunks that they are in.
+fn end_of_event(stream: &[u8], events: usize) -> usize {
+    const END: &[u8] = b"\n\n\r\n";
+    memmem::find_iter(stream, END).nth(events - 1).map_or(stream.len(), |at| at + END.len())
+}
+
+/// What is answered, byte for byte.
+struct Answers {
+    unary: Vec<u8>,
+    beginning: Vec<u8>,
+    pause: Duration,
+    rest: Vec<u8>,
+}
+
+impl Answers {
+    /// Answers the requests of one connection; whatever is wrong with one ends it, and shows at the client.
+    fn give(&self, mut connection: TcpStream) -> std::io::Result<()> {
+        connection.set_nodelay(true)?;
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 16 << 10];
+        loop {
+            let (end, body) = loop {
+                if let Some(found) = whole(&bytes) {
+                    break found;
+                }
+                match connection.read(&mut buffer)? {
+                    0 => return Ok(()),
+                    read => bytes.extend_from_slice(&buffer[..read]),
+                }
+            };
+            let body: Vec<u8> =
+                bytes[end..end + body].iter().copied().filter(|byte| *byte != b' ').collect();
+            let streamed = memmem::find(&body, b"\"stream\":true").is_some();
+            bytes.clear();
+            if !streamed {
+                connection.write_all(&self.unary)?;
+                continue;
             }
-            match connection.read(&mut buffer)? {
-                0 => return Ok(()),
-                read => bytes.extend_from_slice(&buffer[..read]),
+            if !self.pause.is_zero() {
+                connection.write_all(&self.beginning)?;
+                std::thread::sleep(self.pause);
             }
-        };
-        let body: Vec<u8> =
-            bytes[end..end + body].iter().copied().filter(|byte| *byte != b' ').collect();
-        let streamed = memmem::find(&body, b"\"stream\":true").is_some();
-        bytes.clear();
-        connection.write_all(if streamed { stream } else { unary })?;
+            connection.write_all(&self.rest)?;
+        }
     }
 }
 

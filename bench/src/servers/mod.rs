@@ -94,12 +94,12 @@ fn open() -> impl Stream<Item = String> + Send + 'static {
 }
 
 /// Runs a server on one thread.
-fn block_on(server: impl Future<Output = Result>) -> Result {
+pub(crate) fn block_on(server: impl Future<Output = Result>) -> Result {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(server)
 }
 
 /// The listener as tokio wants it.
-fn listener(listener: TcpListener) -> Result<tokio::net::TcpListener> {
+pub(crate) fn listener(listener: TcpListener) -> Result<tokio::net::TcpListener> {
     listener.set_nonblocking(true)?;
     Ok(tokio::net::TcpListener::from_std(listener)?)
 }

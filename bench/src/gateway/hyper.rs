@@ -1,0 +1,47 @@
+//! The floor: hyper on both sides, which passes bytes.
+
+use crate::Result;
+use crate::servers::{block_on, listener};
+use hyper::body::Incoming;
+use hyper::client::conn::http1 as client;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use std::net::TcpListener;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+
+pub(super) fn serve(upstream: &str, socket: TcpListener) -> Result {
+    block_on(async {
+        let socket = listener(socket)?;
+        loop {
+            let (stream, _) = socket.accept().await?;
+            stream.set_nodelay(true)?;
+            let upstream = Upstream::open(upstream).await?;
+            let service = service_fn(move |request| upstream.clone().pass(request));
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        }
+    })
+}
+
+/// A connection to the upstream for each of a client's: the least that there is to do.
+#[derive(Clone)]
+struct Upstream(Arc<Mutex<client::SendRequest<Incoming>>>);
+
+impl Upstream {
+    async fn open(address: &str) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = client::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self(Arc::new(Mutex::new(sender))))
+    }
+
+    async fn pass(self, request: Request<Incoming>) -> Result<Response<Incoming>> {
+        let mut sender = self.0.lock().await;
+        sender.ready().await?;
+        Ok(sender.send_request(request).await?)
+    }
+}
