@@ -88,7 +88,7 @@ async fn where_no_other_takes_its_place_a_named_model_is_reserved_at_its_own_pri
     let talker = talker();
     let models = [spec("a", &talker, cheap()), spec("b", &down(), dear())];
     let limit = SpendLimit::per_day(usd("105"));
-    let router = router().models(models).named_only(true).build().unwrap();
+    let router = router().models(models).named_only().build().unwrap();
     let client = router.client().budget(limit.clone());
     client.complete(ChatRequest::from("Hi").model("a")).await.unwrap();
     assert_eq!(talker.requests()[0].max_tokens, Some(4_096), "no more than was set aside");
