@@ -1,5 +1,5 @@
+use crate::base::Error;
 use crate::base::error::BoxError;
-use crate::base::{Error, ErrorKind};
 use std::time::Duration;
 
 /// How soon somebody may ask again who was told that the store is away.
@@ -16,6 +16,6 @@ pub(super) fn away(reason: impl Into<BoxError>) -> Error {
 #[cfg(feature = "memcached")]
 pub(super) fn cannot(store: &str, what: super::Capability) -> Error {
     let reason = format!("{store} cannot {what}");
-    Error::new(ErrorKind::NotImplemented, "The store of this service cannot do this.")
-        .with_source(reason)
+    let kind = crate::base::ErrorKind::NotImplemented;
+    Error::new(kind, "The store of this service cannot do this.").with_source(reason)
 }

@@ -41,7 +41,10 @@ pub struct Sse {
 
 /// What a stream ends with when the server stops, in the extensions of its response.
 #[derive(Debug, Clone)]
-pub(crate) struct Ending(pub(crate) Event);
+pub(crate) struct Ending(
+    #[cfg_attr(not(feature = "server"), expect(dead_code, reason = "only a server stops"))]
+    pub(crate) Event,
+);
 
 /// How long nothing may be sent before a comment is, unless [`Sse::keep_alive`] says otherwise.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
