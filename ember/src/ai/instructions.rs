@@ -2,6 +2,7 @@ use crate::base::Error;
 use crate::llm::{PromptError, PromptTemplate};
 use crate::web::RequestParts;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// What a route tells its model to be: a text as it is, or a [`PromptTemplate`] that parameters of the
 /// path and defaults fill.
@@ -11,7 +12,8 @@ pub struct Instructions(Form);
 #[derive(Debug, Clone)]
 enum Form {
     Text(String),
-    Template(PromptTemplate),
+    /// With its variables. One that cannot be read has none here, and is found at the start.
+    Template(PromptTemplate, BTreeSet<String>),
 }
 
 impl From<&str> for Instructions {
@@ -28,7 +30,8 @@ impl From<String> for Instructions {
 
 impl From<PromptTemplate> for Instructions {
     fn from(template: PromptTemplate) -> Self {
-        Self(Form::Template(template))
+        let names = template.variables().unwrap_or_default();
+        Self(Form::Template(template, names))
     }
 }
 
@@ -38,20 +41,18 @@ impl Instructions {
         &self,
         parameters: impl Iterator<Item = &'a str>,
     ) -> Result<(), PromptError> {
-        let Form::Template(template) = &self.0 else { return Ok(()) };
+        let Form::Template(template, names) = &self.0 else { return Ok(()) };
         template.check()?;
-        let names = template.variables()?;
         let given = parameters.filter(|name| names.contains(*name)).map(|name| (name, ""));
         template.render(given).map(drop)
     }
 
     /// The instructions for a request.
     pub(super) fn render(&self, parts: &RequestParts) -> Result<String, Error> {
-        let template = match &self.0 {
+        let (template, names) = match &self.0 {
             Form::Text(text) => return Ok(text.clone()),
-            Form::Template(template) => template,
+            Form::Template(template, names) => (template, names),
         };
-        let names = template.variables()?;
         let mut values = Vec::new();
         for parameter in parts.params() {
             let (name, value) = parameter?;

@@ -1,3 +1,6 @@
+use super::checks::{
+    check_modules, check_plugins, check_prompt, check_tool_needs, check_tools, findings_of,
+};
 use super::gather::Gathered;
 use super::launch::LaunchError;
 use super::lifecycle::Lifecycle;
@@ -5,13 +8,13 @@ use super::model::Model;
 use super::ready::Ready;
 use super::state::provide_state;
 use crate::ai::openai::{AiRoute, CATCHER, OpenAiApi, Surroundings};
-use crate::ai::{AiOptions, TokenBound, check_models, conversation_routes};
+use crate::ai::{AiOptions, TokenBound, conversation_routes};
 use crate::base::error::BoxError;
-use crate::base::{Descriptor as _, Env, Finding, Location, PluginDescriptor, Registry, Scope};
+use crate::base::{Descriptor as _, Env, Finding, PluginDescriptor, Registry, Scope};
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{
-    BoxEmbedder, Client, Embedder, FakeProvider, ModelRouter, ModelSpec, PromptTemplate,
-    SessionStore, Sessions, SpendLimit, TokenCounter, Tool, ToolRegistry,
+    BoxEmbedder, Client, Embedder, FakeProvider, ModelRouter, PromptTemplate, SessionStore,
+    Sessions, SpendLimit, TokenCounter, ToolRegistry,
 };
 use crate::store::BoxStore;
 #[cfg(feature = "files")]
@@ -24,7 +27,6 @@ use crate::web::{
 };
 use bytes::Bytes;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use tower_layer::Layer;
@@ -370,7 +372,8 @@ impl Ember {
         findings.extend(check_plugins(&self.scope));
         let check = |options: &AiOptions| options.check().collect::<Vec<_>>();
         findings.extend(findings_of(routes.iter(), check));
-        self.check_modules(
+        check_modules(
+            &self.scope,
             &annotated
                 .iter()
                 .map(|route| route.location())
@@ -391,7 +394,12 @@ impl Ember {
         let needs = needs.chain(gathered.hooks().iter().flat_map(|hook| hook.needs()));
         let is_made = |need| factories.iter().any(|factory| (factory.provides)() == need);
         findings.extend(provide_state(&mut self.components, &self.env, &routes, is_made));
-        let model = self.provide(&routes, needs.collect(), &tools, &mut findings);
+        if self.components.get::<ToolRegistry>().is_none() {
+            self.components.insert(tools.clone());
+        }
+        let (needs, offline) = (needs.collect::<Vec<_>>(), self.offline.as_ref());
+        let components = &mut self.components;
+        let model = Model::provide(components, &self.env, offline, &routes, &needs, &mut findings);
         if let Some(counter) = self.counter.take()
             && let Some(client) = self.components.get::<Client>()
         {
@@ -444,178 +452,12 @@ impl Ember {
         };
         (ready, findings)
     }
-
-    /// Provides what the AI wing needs and the program has not provided itself.
-    fn provide(
-        &mut self,
-        routes: &[Placed],
-        others: Vec<Need>,
-        tools: &ToolRegistry,
-        findings: &mut Vec<Finding>,
-    ) -> Option<Model> {
-        if self.components.get::<ToolRegistry>().is_none() {
-            self.components.insert(tools.clone());
-        }
-        let asks = [Need::of::<Client>(), Need::of::<ModelRouter>()];
-        let asking = routes
-            .iter()
-            .filter(|placed| placed.operation.all_needs().any(|need| asks.contains(&need)));
-        let asking: Vec<_> = asking.map(|placed| &placed.route).collect();
-        let is_asked = !asking.is_empty() || others.iter().any(|need| asks.contains(need));
-        if is_asked && self.components.get::<ModelRouter>().is_none() {
-            match Model::router_of(&self.env) {
-                Some(Ok(router)) => {
-                    self.components.insert(router);
-                }
-                Some(Err(mistakes)) => {
-                    findings.extend(mistakes);
-                    // What is wrong has been told; what cannot be asked fills the gap.
-                    let nobody = ModelSpec::served_by("nobody", FakeProvider::new());
-                    self.components.insert(Client::new(FakeProvider::new()));
-                    if let Ok(router) = ModelRouter::new([nobody]) {
-                        self.components.insert(router);
-                    }
-                    return None;
-                }
-                None => {}
-            }
-        }
-        if let Some(client) = self.components.get::<Client>() {
-            return Some(Model::given(Client::clone(client)));
-        }
-        if let Some(router) = self.components.get::<ModelRouter>() {
-            let model = Model::routed(router);
-            findings.extend(check_models(router, routes));
-            self.components.insert(model.client.clone());
-            return Some(model);
-        }
-        if !is_asked {
-            return None;
-        }
-        match Model::from_env(&self.env, self.offline.as_ref()) {
-            Ok(model) => {
-                self.components.insert(model.client.clone());
-                Some(model)
-            }
-            Err(finding) => {
-                findings.push(asking.into_iter().fold(finding, |finding, route| finding.at(route)));
-                // What is missing has been told, with its reason; a client of nobody fills the gap.
-                self.components.insert(Client::new(FakeProvider::new()));
-                None
-            }
-        }
-    }
-
-    /// A module that is named and holds nothing is probably misspelt, or not the one that was meant.
-    fn check_modules(&self, places: &[Location], has_routes: bool, findings: &mut Vec<Finding>) {
-        let holds_nothing = |module: &&str| {
-            let scope = Scope::module((*module).to_owned());
-            !places.iter().any(|place| scope.contains(place.module))
-        };
-        for module in self.scope.modules().filter(holds_nothing) {
-            let crate_name = module.split("::").next().unwrap_or(module);
-            let elsewhere =
-                Registry::<RouteDescriptor>::collect(&Scope::module(crate_name.to_owned()));
-            match elsewhere.iter().next() {
-                // `ember::app!()` stands in a module below the one that was meant.
-                Some(route) if module.contains("::") => findings.push(
-                    Finding::new(format!(
-                        "nothing is annotated in the module `{module}` or below, and `ember::app!()` takes no more; \
-                         call it from a function in the module around the routes, such as `fn app() -> Ember`"
-                    ))
-                    .at(format!("`{}` ({})", route.name, route.location)),
-                ),
-                _ if has_routes && self.scope.modules().next() == Some(module) => {}
-                _ => findings
-                    .push(Finding::new(format!("nothing is annotated in the module `{module}`"))),
-            }
-        }
-    }
 }
 
 /// A route that says something of its model, for APIs of which it may be a model.
 fn ai_route(route: &Settled) -> Option<AiRoute<'_>> {
     let options = route.extension::<AiOptions>()?;
     Some(AiRoute { path: &route.path, place: route.to_string(), options })
-}
-
-/// Plugins of one kind and name, of which at least one is the application's own. Whoever asks for
-/// one finds those of other crates as well, so these are looked at, too.
-fn check_plugins(scope: &Scope) -> Vec<Finding> {
-    let mut claimed = Registry::<PluginDescriptor>::collect(&Scope::everything()).duplicates();
-    claimed.retain(|duplicate| {
-        duplicate.entries.iter().any(|plugin| scope.contains(plugin.location.module))
-    });
-    claimed.into_iter().map(Finding::from).collect()
-}
-
-/// A route whose model could not tell its tools apart.
-fn check_tools(route: &Settled) -> Option<Finding> {
-    let mut by_name: BTreeMap<&str, Vec<&Tool>> = BTreeMap::new();
-    for tool in route.extension::<AiOptions>()?.all_tools() {
-        by_name.entry(tool.name()).or_default().push(tool);
-    }
-    let (name, tools) = by_name.into_iter().find(|(_, tools)| tools.len() > 1)?;
-    let finding = Finding::new(format!("a route has two tools of the name `{name}`")).at(route);
-    let places = tools.into_iter().filter_map(Tool::location);
-    Some(places.fold(finding, |finding, location| finding.at(format!("`{name}` ({location})"))))
-}
-
-/// What is wrong with the options of AI routes: once each, with all routes that have it.
-fn findings_of<'a>(
-    routes: impl Iterator<Item = &'a Settled>,
-    check: impl Fn(&AiOptions) -> Vec<Finding>,
-) -> Vec<Finding> {
-    let mut found: Vec<Finding> = Vec::new();
-    for route in routes {
-        for finding in route.extension::<AiOptions>().map(&check).unwrap_or_default() {
-            match found.iter_mut().find(|known| known.message == finding.message) {
-                Some(known) => known.places.push(route.to_string()),
-                None => found.push(finding.at(route)),
-            }
-        }
-    }
-    found
-}
-
-/// Instructions of a route that cannot be read, or that nothing fills.
-fn check_prompt(route: &Settled) -> Option<Finding> {
-    let path = route.parsed_path().ok()?;
-    let error = route.extension::<AiOptions>()?.check_system(path.parameters()).err()?;
-    Some(Finding::new(format!("{error}; parameters of the path and defaults fill it")).at(route))
-}
-
-/// The components that tools need and nobody provides: those of the application's own tools, and of
-/// those that its routes name.
-fn check_tool_needs(
-    routes: &[Placed],
-    tools: &ToolRegistry,
-    components: &Components,
-) -> Vec<Finding> {
-    let mut findings: BTreeMap<(Option<Location>, &str, &str), Finding> = BTreeMap::new();
-    let routes = routes.iter().map(|placed| &placed.route);
-    let options = routes.map(|route| (route, route.extension::<AiOptions>()));
-    let of_routes = options.flat_map(|(route, options)| {
-        let tools = options.map_or(&[][..], AiOptions::all_tools);
-        tools.iter().map(move |tool| (tool, Some(route)))
-    });
-    for (tool, route) in tools.iter().map(|tool| (tool, None)).chain(of_routes) {
-        for need in tool.needs().of::<Need>().filter(|need| !components.meets(**need)) {
-            let name = need.type_name();
-            let finding = findings.entry((tool.location(), tool.name(), name)).or_insert_with(|| {
-                let message = format!(
-                    "the tool `{1}` needs a component of type `{0}`, and none is provided; add `.component(…)` with a `{0}` to the application",
-                    name, tool.name(),
-                );
-                let place = tool.location().map(|location| format!("`{}` ({location})", tool.name()));
-                place.into_iter().fold(Finding::new(message), Finding::at)
-            });
-            if let Some(route) = route {
-                finding.places.push(route.to_string());
-            }
-        }
-    }
-    findings.into_values().collect()
 }
 
 impl Default for Ember {

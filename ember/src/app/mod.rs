@@ -7,6 +7,7 @@
 mod launch;
 mod gather;
 mod lifecycle;
+mod checks;
 mod model;
 mod state;
 #[cfg(feature = "server")]

@@ -1,8 +1,12 @@
 //! Which model an application talks to.
 
+use crate::ai::check_models;
 use crate::base::{Env, Finding};
 use crate::llm::layer::CostConfig;
-use crate::llm::{Client, Error, FakeProvider, ModelRouter, Price, ProviderDescriptor, Usd};
+use crate::llm::{
+    Client, Error, FakeProvider, ModelRouter, ModelSpec, Price, ProviderDescriptor, Usd,
+};
+use crate::web::{Components, Need, Placed};
 
 /// The client of an application, and what to tell people about it.
 #[derive(Debug, Clone)]
@@ -12,14 +16,74 @@ pub(super) struct Model {
 }
 
 impl Model {
+    /// Provides the client, and the router, that routes and others need and the program has not
+    /// provided itself.
+    pub(super) fn provide(
+        components: &mut Components,
+        env: &Env,
+        offline: Option<&FakeProvider>,
+        routes: &[Placed],
+        others: &[Need],
+        findings: &mut Vec<Finding>,
+    ) -> Option<Self> {
+        let asks = [Need::of::<Client>(), Need::of::<ModelRouter>()];
+        let asking = routes
+            .iter()
+            .filter(|placed| placed.operation.all_needs().any(|need| asks.contains(&need)));
+        let asking: Vec<_> = asking.map(|placed| &placed.route).collect();
+        let is_asked = !asking.is_empty() || others.iter().any(|need| asks.contains(need));
+        if is_asked && components.get::<ModelRouter>().is_none() {
+            match Self::router_of(env) {
+                Some(Ok(router)) => {
+                    components.insert(router);
+                }
+                Some(Err(mistakes)) => {
+                    findings.extend(mistakes);
+                    // What is wrong has been told; what cannot be asked fills the gap.
+                    let nobody = ModelSpec::served_by("nobody", FakeProvider::new());
+                    components.insert(Client::new(FakeProvider::new()));
+                    if let Ok(router) = ModelRouter::new([nobody]) {
+                        components.insert(router);
+                    }
+                    return None;
+                }
+                None => {}
+            }
+        }
+        if let Some(client) = components.get::<Client>() {
+            return Some(Self::given(Client::clone(client)));
+        }
+        if let Some(router) = components.get::<ModelRouter>() {
+            let model = Self::routed(router);
+            findings.extend(check_models(router, routes));
+            components.insert(model.client.clone());
+            return Some(model);
+        }
+        if !is_asked {
+            return None;
+        }
+        match Self::from_env(env, offline) {
+            Ok(model) => {
+                components.insert(model.client.clone());
+                Some(model)
+            }
+            Err(finding) => {
+                findings.push(asking.into_iter().fold(finding, |finding, route| finding.at(route)));
+                // What is missing has been told, with its reason; a client of nobody fills the gap.
+                components.insert(Client::new(FakeProvider::new()));
+                None
+            }
+        }
+    }
+
     /// A client that the program has made itself.
-    pub(super) fn given(client: Client) -> Self {
+    fn given(client: Client) -> Self {
         let note = describe(&client);
         Self { client, note }
     }
 
     /// A client of several models.
-    pub(super) fn routed(router: &ModelRouter) -> Self {
+    fn routed(router: &ModelRouter) -> Self {
         let names: Vec<_> = router.names().collect();
         let note = format!("{} ({})", names.join(", "), router.routing());
         Self { client: router.client(), note }
@@ -27,7 +91,7 @@ impl Model {
 
     /// The router that the environment describes, if it describes one. `LLM_PROVIDER=fake` asks for
     /// no model at all, so it goes before that.
-    pub(super) fn router_of(env: &Env) -> Option<Result<ModelRouter, Vec<Finding>>> {
+    fn router_of(env: &Env) -> Option<Result<ModelRouter, Vec<Finding>>> {
         let is_fake = env.var("LLM_PROVIDER").is_some_and(|name| name.trim() == "fake");
         let is_set = env.var("EMBER_MODELS").is_some() && !is_fake;
         let found =
@@ -37,7 +101,7 @@ impl Model {
 
     /// The client that the environment asks for. Where it asks for none, or for the fake one,
     /// `offline` answers, if there is one.
-    pub(super) fn from_env(env: &Env, offline: Option<&FakeProvider>) -> Result<Self, Finding> {
+    fn from_env(env: &Env, offline: Option<&FakeProvider>) -> Result<Self, Finding> {
         let chosen = env.var("LLM_PROVIDER");
         let offline_note = match chosen.as_deref().map(str::trim) {
             Some("fake") => Some("fake (LLM_PROVIDER=fake)"),

@@ -255,10 +255,11 @@ impl Cached {
 }
 
 impl ChatResponse {
-    /// The answer as it is given again to an equal request: it has used nothing, and says what it had.
-    pub(in crate::llm) fn replayed(&self) -> Self {
+    /// The answer as it is given again, to a question that is so near: it has used nothing, and says
+    /// what it had.
+    pub(in crate::llm) fn replayed(&self, similarity: f32) -> Self {
         let usage = Some(Usage::new(0, 0));
-        Self { cached: Some(Cached::new(1.0, self.usage)), usage, ..self.clone() }
+        Self { cached: Some(Cached::new(similarity, self.usage)), usage, ..self.clone() }
     }
 
     /// An answer of plain text, complete.

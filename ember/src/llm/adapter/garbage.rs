@@ -1,4 +1,5 @@
 use crate::llm::error::{Error, ErrorKind};
+use serde::Deserialize;
 
 /// How many unreadable events in a row are taken for noise.
 const LIMIT: usize = 10;
@@ -8,16 +9,25 @@ const LIMIT: usize = 10;
 pub(super) struct Garbage(usize);
 
 impl Garbage {
-    /// An event could be read.
-    pub(super) fn clear(&mut self) {
-        self.0 = 0;
-    }
-
-    /// An event could not be read.
+    /// Reads an event; `None` stands for one that is skipped.
     ///
     /// # Errors
-    /// When there were too many of them in a row.
-    pub(super) fn note(&mut self, provider: &str, error: serde_json::Error) -> Result<(), Error> {
+    /// When there were too many in a row that cannot be read.
+    pub(super) fn read<'a, T: Deserialize<'a>>(
+        &mut self,
+        provider: &str,
+        data: &'a str,
+    ) -> Result<Option<T>, Error> {
+        match serde_json::from_str(data) {
+            Ok(event) => {
+                self.0 = 0;
+                Ok(Some(event))
+            }
+            Err(error) => self.note(provider, error).map(|()| None),
+        }
+    }
+
+    fn note(&mut self, provider: &str, error: serde_json::Error) -> Result<(), Error> {
         self.0 += 1;
         tracing::warn!(provider, %error, "an unreadable event was skipped");
         if self.0 < LIMIT {
@@ -26,6 +36,11 @@ impl Garbage {
         let unreadable = Error::new(ErrorKind::Decode, "the stream is unreadable");
         Err(unreadable.with_source(error).with_provider(provider))
     }
+}
+
+/// The last event, which may lack its blank line; half of one is not JSON.
+pub(super) fn last<'a, T: Deserialize<'a>>(rest: Option<&'a str>) -> Option<T> {
+    serde_json::from_str(rest?).ok()
 }
 
 /// The error of a stream that lacks its end.
@@ -41,16 +56,15 @@ mod tests {
     #[test]
     fn garbage_is_skipped_until_it_is_too_much() {
         let mut garbage = Garbage::default();
-        let error = || serde_json::from_str::<u8>("x").unwrap_err();
         for _ in 0..3 {
             for _ in 1..LIMIT {
-                garbage.note("test", error()).unwrap();
+                assert_eq!(garbage.read::<u8>("test", "x").unwrap(), None);
             }
-            garbage.clear();
+            assert_eq!(garbage.read::<u8>("test", "7").unwrap(), Some(7));
         }
         for _ in 1..LIMIT {
-            garbage.note("test", error()).unwrap();
+            assert_eq!(garbage.read::<u8>("test", "x").unwrap(), None);
         }
-        assert_eq!(garbage.note("test", error()).unwrap_err().kind(), ErrorKind::Decode);
+        assert_eq!(garbage.read::<u8>("test", "x").unwrap_err().kind(), ErrorKind::Decode);
     }
 }

@@ -25,7 +25,7 @@ pub mod responses;
 pub use call_ids::CallIds;
 pub use failure::{Failure, wait_hint};
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
-use garbage::{Garbage, cut};
+use garbage::{Garbage, cut, last};
 #[cfg(feature = "openai")]
 use text::WireText;
 

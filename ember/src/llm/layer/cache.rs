@@ -128,7 +128,7 @@ impl<P: Provider> Provider for Cache<P> {
 
     async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
         match self.shelf.look(self.inner.name(), request).await? {
-            Found::Answer(answer) => Ok(answer.replayed()),
+            Found::Answer(answer) => Ok(answer.replayed(1.0)),
             Found::Nothing(turn) => {
                 let outcome = self.inner.chat(request).await;
                 match &outcome {
@@ -142,7 +142,7 @@ impl<P: Provider> Provider for Cache<P> {
 
     async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
         match self.shelf.look(self.inner.name(), request).await? {
-            Found::Answer(answer) => Ok(answer.replayed().into_stream()),
+            Found::Answer(answer) => Ok(answer.replayed(1.0).into_stream()),
             Found::Nothing(turn) => match self.inner.stream(request).await {
                 Ok(stream) => {
                     let taken = Some((turn, Accumulator::new(), 0));
@@ -347,7 +347,7 @@ mod tests {
             let original = ask(&cache, "x", first).await.unwrap();
             let replayed = ask(&cache, "x", second).await.unwrap();
             assert_eq!((original.usage, original.cached), (Some(Usage::new(7, 8)), None));
-            assert_eq!(replayed, original.replayed());
+            assert_eq!(replayed, original.replayed(1.0));
             assert_eq!((replayed.usage, fake.requests().len()), (Some(Usage::new(0, 0)), 1));
             assert_eq!(replayed.cached.unwrap().saved, original.usage);
             hands.advance(secs(300));

@@ -19,7 +19,6 @@ pub(crate) use settings::CacheOutcome;
 use self::guard::Marks;
 use self::index::{Match, normalised};
 use self::key::Key;
-use self::replay::replayed;
 use self::shelf::Kept;
 use super::budget::Budget;
 use super::chat::{ChatRequest, ChatResponse, FinishReason};
@@ -105,7 +104,7 @@ impl SemanticCache {
     }
 
     fn hit(&self, answer: &ChatResponse, similarity: Option<f32>) -> Found {
-        let answer = replayed(answer, similarity.map_or(1.0, |near| near.clamp(0.0, 1.0)));
+        let answer = answer.replayed(similarity.map_or(1.0, |near| near.clamp(0.0, 1.0)));
         self.count_hit(similarity);
         Found::Answer(answer)
     }

@@ -1,10 +1,9 @@
 //! Answers on their way into the cache, and out of it again.
 
 use super::Ticket;
-use crate::llm::chat::{Cached, ChatResponse};
+use crate::llm::chat::ChatResponse;
 use crate::llm::error::Error;
 use crate::llm::stream::{Accumulator, ChatEvent, ChatStream};
-use crate::llm::usage::Usage;
 use futures_core::Stream;
 use futures_util::{StreamExt as _, stream};
 use std::pin::Pin;
@@ -12,14 +11,6 @@ use std::task::{Context, Poll, ready};
 
 /// How long a piece of a replayed text is at least, in bytes; it ends with a word.
 const PIECE: usize = 24;
-
-/// An answer as it is given again: it has used nothing, and says where it is from.
-pub(super) fn replayed(answer: &ChatResponse, similarity: f32) -> ChatResponse {
-    let mut answer = answer.clone();
-    let saved = answer.usage.replace(Usage::new(0, 0));
-    answer.cached = Some(Cached::new(similarity, saved));
-    answer
-}
 
 /// An answer of the cache as a stream: in pieces, as a model would have told it.
 pub(in crate::llm) fn replayed_stream(answer: ChatResponse) -> ChatStream {

@@ -76,15 +76,22 @@ impl fmt::Debug for MemorySession {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::base::clock::{ManualClock, secs};
 
     #[tokio::test]
     async fn saves_only_over_what_is_expected() {
         let hands = ManualClock::new();
+        saves_over_what_is_expected(MemorySession::new().clock(hands.clock()), &hands).await;
+    }
+
+    /// What every engine does with versions and time.
+    pub(in crate::web::session) async fn saves_over_what_is_expected(
+        engine: impl SessionEngine,
+        hands: &ManualClock,
+    ) {
         let clock = hands.clock();
-        let engine = MemorySession::new().clock(clock.clone());
         let record = |version| SessionRecord {
             values: Default::default(),
             version,
@@ -99,6 +106,9 @@ mod tests {
         hands.advance(secs(10));
         assert_eq!(engine.load("a").await.unwrap(), None);
         assert!(!engine.save("a", record(3), Some(2)).await.unwrap(), "what has expired is gone");
+        assert!(engine.save("a", record(1), None).await.unwrap());
+        engine.delete("a").await.unwrap();
+        assert_eq!(engine.load("a").await.unwrap(), None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 use super::wire::{WireMessage, WireUsage, finish};
-use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut};
+use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut, last};
 use crate::llm::chat::FinishReason;
 use crate::llm::error::Error;
 use crate::llm::message::{Opaque, Part, Signature};
@@ -300,12 +300,9 @@ fn merge(value: &mut Map<String, Value>, delta: Map<String, Value>) {
 
 impl EventDecoder for MessageDecoder {
     fn event(&mut self, data: &str, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        match serde_json::from_str(data) {
-            Ok(event) => {
-                self.garbage.clear();
-                self.read(event, out)
-            }
-            Err(error) => self.garbage.note(&self.provider, error),
+        match self.garbage.read(&self.provider, data)? {
+            Some(event) => self.read(event, out),
+            None => Ok(()),
         }
     }
 
@@ -315,8 +312,7 @@ impl EventDecoder for MessageDecoder {
     }
 
     fn end(&mut self, rest: Option<&str>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        // The last event may lack its blank line; half of one is not JSON.
-        if let Some(Ok(event)) = rest.map(serde_json::from_str) {
+        if let Some(event) = last(rest) {
             self.read(event, out)?;
         }
         match self.finished {

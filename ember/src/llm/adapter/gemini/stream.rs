@@ -1,6 +1,6 @@
 use super::partial::PartialArgs;
 use super::wire::{Candidate, Document, FunctionCall, WireUsage, finish};
-use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut};
+use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut, last};
 use crate::llm::chat::{Finish, FinishReason};
 use crate::llm::error::Error;
 use crate::llm::message::{Media, Opaque, Part, Signature};
@@ -214,12 +214,9 @@ impl EventDecoder for ContentDecoder {
         if data == "[DONE]" {
             return self.end(None, out);
         }
-        match serde_json::from_str(data) {
-            Ok(document) => {
-                self.garbage.clear();
-                self.read(document, out)
-            }
-            Err(error) => self.garbage.note(&self.provider, error),
+        match self.garbage.read(&self.provider, data)? {
+            Some(document) => self.read(document, out),
+            None => Ok(()),
         }
     }
 
@@ -228,8 +225,7 @@ impl EventDecoder for ContentDecoder {
     }
 
     fn end(&mut self, rest: Option<&str>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        // The last event may lack its blank line; half of one is not JSON.
-        if let Some(Ok(document)) = rest.map(serde_json::from_str) {
+        if let Some(document) = last(rest) {
             self.read(document, out)?;
         }
         self.close_partial(out);

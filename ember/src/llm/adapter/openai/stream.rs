@@ -1,6 +1,6 @@
 use super::reasoning::Kept;
 use super::response::{WireMessage, WireUsage, finish, in_band, named};
-use crate::llm::adapter::{CallIds, EventDecoder, Garbage, WireText, cut};
+use crate::llm::adapter::{CallIds, EventDecoder, Garbage, WireText, cut, last};
 use crate::llm::error::Error;
 use crate::llm::message::{Part, ToolCall};
 use crate::llm::stream::ChatEvent;
@@ -248,12 +248,9 @@ impl EventDecoder for ChunkDecoder {
         if data == "[DONE]" {
             return self.finish(true, out);
         }
-        match serde_json::from_str(data) {
-            Ok(chunk) => {
-                self.garbage.clear();
-                self.chunk(chunk, out)
-            }
-            Err(error) => self.garbage.note(&self.provider, error),
+        match self.garbage.read(&self.provider, data)? {
+            Some(chunk) => self.chunk(chunk, out),
+            None => Ok(()),
         }
     }
 
@@ -262,8 +259,7 @@ impl EventDecoder for ChunkDecoder {
     }
 
     fn end(&mut self, rest: Option<&str>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        // The last event may lack its blank line; half of one is not JSON.
-        if let Some(Ok(chunk)) = rest.map(serde_json::from_str) {
+        if let Some(chunk) = last(rest) {
             self.chunk(chunk, out)?;
         }
         self.finish(false, out)

@@ -1,5 +1,5 @@
 use super::wire::WireResponse;
-use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut};
+use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut, last};
 use crate::llm::error::Error;
 use crate::llm::message::{Opaque, Part, Signature};
 use crate::llm::stream::ChatEvent;
@@ -378,12 +378,9 @@ impl EventDecoder for ResponseDecoder {
         if data == "[DONE]" {
             return self.end(None, out);
         }
-        match serde_json::from_str(data) {
-            Ok(event) => {
-                self.garbage.clear();
-                self.read(event, out)
-            }
-            Err(error) => self.garbage.note(&self.provider, error),
+        match self.garbage.read(&self.provider, data)? {
+            Some(event) => self.read(event, out),
+            None => Ok(()),
         }
     }
 
@@ -392,8 +389,7 @@ impl EventDecoder for ResponseDecoder {
     }
 
     fn end(&mut self, rest: Option<&str>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        // The last event may lack its blank line; half of one is not JSON.
-        if let Some(Ok(event)) = rest.map(serde_json::from_str) {
+        if let Some(event) = last(rest) {
             self.read(event, out)?;
         }
         match self.finished {
