@@ -35,7 +35,35 @@ async fn the_fake_provider_conforms() {
     })
     .await
     .unwrap();
-    assert_eq!((report.passed.len(), report.skipped.len()), (15, 2), "{report:?}");
+    assert_eq!((report.passed.len(), report.skipped.len()), (16, 2), "{report:?}");
+}
+
+/// A provider of a service that knows no streams.
+struct Whole(FakeProvider);
+
+impl Provider for Whole {
+    fn name(&self) -> &str {
+        "whole"
+    }
+
+    async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
+        self.0.chat(request).await
+    }
+
+    async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
+        Ok(self.chat(request).await?.into_stream())
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_answers_in_one_piece_conforms_and_is_told() {
+    let report = conformance::provider(async |scenario| {
+        let reply = fake(scenario)?;
+        Some(Subject::new(Whole(FakeProvider::new().respond(move |_| reply.clone()))))
+    })
+    .await
+    .unwrap();
+    assert!(report.skipped.contains(&"a stream comes in pieces"), "{report:?}");
 }
 
 const MODEL: &str = "small";
@@ -121,7 +149,7 @@ async fn openai_over_http_conforms() {
     })
     .await
     .unwrap();
-    assert_eq!((report.passed.len(), report.skipped.len()), (17, 0), "{report:?}");
+    assert_eq!((report.passed.len(), report.skipped.len()), (18, 0), "{report:?}");
 }
 
 /// A provider whose stream says less than its whole answer, and which names no tool calls.
@@ -137,7 +165,8 @@ impl Provider for Lesser {
     }
 
     async fn stream(&self, _: &ChatRequest) -> Result<ChatStream, Error> {
-        Ok(ChatResponse::text_answer("The quick").into_stream())
+        let begun = ChatEvent::Text("The quick".into());
+        Ok(ChatStream::new(futures_util::stream::iter([Ok(begun)])))
     }
 }
 

@@ -7,8 +7,8 @@ use std::pin::Pin;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scenario {
-    /// Answers with this text, complete; streamed, in several pieces. It tells the usage, and a
-    /// stream that can tells it more than once.
+    /// Answers with this text, complete; streamed, in several pieces where the service can. It tells
+    /// the usage, and a stream that can tells it more than once.
     Text(&'static str),
     /// Answers with this text, cut at the limit of tokens.
     Cut(&'static str),
