@@ -7,6 +7,7 @@ use ember::testing::{TestClient, TestResponse};
 use ember::web::session::{SessionEngine, SessionRecord};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tokio::sync::{Barrier, Notify};
 
 #[get("/get/{key}")]
@@ -44,6 +45,24 @@ async fn clear(session: Session) {
 #[get("/logout")]
 async fn logout(session: Session) {
     session.destroy();
+}
+
+/// Does not give up when saving fails.
+#[get("/insist/{value}")]
+async fn insist(value: String, session: Session) -> ember::Result<String> {
+    session.insert("a", value)?;
+    let first = session.save().await.is_ok();
+    session.insert("b", 2)?;
+    let second = session.save().await.is_ok();
+    Ok(format!("{first} {second}"))
+}
+
+#[get("/leave")]
+async fn leave(session: Session) -> ember::Result<String> {
+    session.destroy();
+    let first = session.save().await.is_ok();
+    let second = session.save().await.is_ok();
+    Ok(format!("{first} {second}"))
 }
 
 #[get("/number")]
@@ -117,14 +136,26 @@ impl SessionEngine for Counting {
         expected: Option<u64>,
     ) -> ember::Result<bool> {
         self.saves.fetch_add(1, Ordering::SeqCst);
-        if self.broken.load(Ordering::SeqCst) > 0 {
-            return Err(Error::unavailable("Sessions are not available."));
-        }
+        self.fail()?;
         self.inner.save(id, record, expected).await
     }
 
     async fn delete(&self, id: &str) -> ember::Result<()> {
+        self.fail()?;
         self.inner.delete(id).await
+    }
+}
+
+impl Counting {
+    /// Fails as often as it was told.
+    fn fail(&self) -> ember::Result<()> {
+        let left = self
+            .broken
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        match left {
+            Ok(_) => Err(Error::unavailable("Sessions are not available.")),
+            Err(_) => Ok(()),
+        }
     }
 }
 
@@ -319,6 +350,31 @@ async fn what_cannot_be_saved_is_an_error() {
     service.engine.broken.store(1, Ordering::SeqCst);
     let response = service.get("/set/a/1", "").await;
     assert_eq!((response.status().as_u16(), cookie(&response)), (503, None));
+}
+
+#[tokio::test]
+async fn what_was_not_saved_is_saved_by_the_next_attempt() {
+    let service = Service::new();
+    let session = service.begin().await;
+    service.engine.broken.store(1, Ordering::SeqCst);
+    assert_eq!(service.get("/insist/7", &session).await.text().await, "false true");
+    assert_eq!(service.value("a", &session).await, "7");
+    service.engine.broken.store(1, Ordering::SeqCst);
+    assert_eq!(service.get("/leave", &session).await.text().await, "false true");
+    assert_eq!(service.value("a", &session).await, "", "the session has ended");
+}
+
+#[tokio::test]
+async fn a_session_may_last_for_ever() {
+    let config = SessionConfig::new(MemorySession::new()).idle(Duration::MAX);
+    let app = ember::app!()
+        .component(config.absolute(Duration::MAX))
+        .component(Meeting(Barrier::new(2)))
+        .component(Arc::new(Hold { reached: Notify::new(), go: Notify::new() }));
+    let client = TestClient::new(app.build().unwrap());
+    let session = cookie(&client.get("/set/a/1").send().await).unwrap();
+    let answer = client.get("/get/a").header("cookie", &session).send().await;
+    assert_eq!(answer.text().await, "1");
 }
 
 #[tokio::test]

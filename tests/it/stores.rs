@@ -131,6 +131,24 @@ mod sqlite {
         store.set("a", "two".into(), secs(100)).await.unwrap();
     }
 
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_file_that_was_replaced_is_opened_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("store.db"), folder.path().join("other.db"));
+        let store = SqliteStore::new(&path);
+        store.set("a", "one".into(), secs(100)).await.unwrap();
+        std::fs::rename(&path, &other).unwrap();
+        for end in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(folder.path().join(format!("store.db{end}")));
+        }
+        SqliteStore::new(&path).set("a", "two".into(), secs(100)).await.unwrap();
+        assert_eq!(store.get("a").await.unwrap().as_deref(), Some(&b"two"[..]));
+        store.set("b", "three".into(), secs(100)).await.unwrap();
+        let seen = SqliteStore::new(&path).get("b").await.unwrap();
+        assert_eq!(seen.as_deref(), Some(&b"three"[..]), "nothing is written to what nobody opens");
+    }
+
     #[tokio::test]
     async fn a_full_file_is_told_and_what_was_there_stays() {
         let folder = tempfile::tempdir().unwrap();

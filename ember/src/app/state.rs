@@ -34,30 +34,32 @@ pub(super) fn provide_state(
         // Handlers that take the store find one, whether it is shared or not.
         components.insert(BoxStore::new(MemoryStore::new()));
     }
-    if components.get::<Sessions>().is_some() {
+    if components.get::<Sessions>().is_some() || is_made(Need::of::<Sessions>()) {
         return wrong;
     }
-    let sessions = match store.map(StoreSessions::new) {
-        // Nothing is written as bytes that nobody else reads.
-        None => Sessions::new(MemorySessionStore::new()),
-        Some(Ok(sessions)) => Sessions::new(sessions),
-        Some(Err(error)) => {
-            let needs = Need::of::<Sessions>();
-            let asking: Vec<_> = routes
-                .iter()
-                .filter(|placed| placed.operation.all_needs().any(|need| need == needs))
-                .collect();
-            if !asking.is_empty() {
-                let finding = Finding::new(format!(
-                    "{}; `.sessions(…)` keeps conversations elsewhere",
-                    error.message()
-                ));
-                wrong =
-                    Some(asking.iter().fold(finding, |finding, placed| finding.at(&placed.route)));
-            }
-            Sessions::new(MemorySessionStore::new())
+    let refused = match store.map(StoreSessions::new) {
+        Some(Ok(sessions)) => {
+            components.insert(Sessions::new(sessions));
+            return wrong;
         }
+        Some(Err(error)) => Some(error.message().to_owned()),
+        None if is_made(Need::of::<BoxStore>()) => Some(
+            "conversations cannot be kept in a store that a function makes, as they are needed before it"
+                .to_owned(),
+        ),
+        None => None,
     };
-    components.insert(sessions);
+    // Nothing is written as bytes that nobody else reads.
+    components.insert(Sessions::new(MemorySessionStore::new()));
+    let asking =
+        |placed: &&Placed| placed.operation.all_needs().any(|need| need == Need::of::<Sessions>());
+    let mut asking = routes.iter().filter(asking).peekable();
+    if let Some(refused) = refused
+        && asking.peek().is_some()
+    {
+        let finding =
+            Finding::new(format!("{refused}; `.sessions(…)` keeps conversations elsewhere"));
+        wrong = Some(asking.fold(finding, |finding, placed| finding.at(&placed.route)));
+    }
     wrong
 }

@@ -1,7 +1,8 @@
 use super::capability::Capability;
+use super::failure::away;
 use super::locks::KeyedLocks;
 use super::store::{ScanPage, Store};
-use crate::base::Error;
+use crate::base::{Error, random_id};
 use bytes::Bytes;
 use std::fmt;
 use std::future::Future;
@@ -35,12 +36,28 @@ impl BoxStore {
         self.store.capabilities().contains(&capability)
     }
 
-    /// Connects, and says what answered.
+    /// Connects, says what answered, and tries each operation with a key of its own.
     ///
     /// # Errors
     /// Why it cannot be used.
     pub async fn check(&self) -> Result<String, Error> {
-        self.store.check().await
+        let answered = self.store.check().await?;
+        let (key, ttl) = (format!("check:{}", random_id()?), Duration::from_secs(30));
+        self.set(&key, "1", ttl).await?;
+        let changed = self.compare_and_set(&key, Some("1".into()), "2", ttl).await?;
+        if !changed || self.get(&key).await?.as_deref() != Some(b"2") {
+            return Err(away("it does not keep what it is given"));
+        }
+        if self.can(Capability::Scan) {
+            self.scan(&key, None, 1).await?;
+        }
+        if self.can(Capability::Lock)
+            && let Some(token) = self.try_lock(&key, ttl).await?
+        {
+            self.unlock(&key, token).await?;
+        }
+        self.delete(&key).await?;
+        Ok(answered)
     }
 
     /// Returns what is kept under a key.

@@ -2,17 +2,22 @@ use super::boxed::BoxStore;
 use super::locks::KeyedLock;
 use crate::base::{Clock, Error};
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
 /// How soon a lock that somebody else holds is tried again, at first and at last.
 const POLL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 
+/// The shortest time that a lock is held: it is renewed at every third of that.
+const SHORTEST: Duration = Duration::from_millis(30);
+
 /// A lock of a [`Store`](super::Store) that is held until this is dropped.
 #[must_use = "the lock is given back when this is dropped"]
 pub struct StoreLock {
     token: u64,
-    is_lost: watch::Receiver<bool>,
+    /// Until when the lock is ours for certain; `None` once it is not.
+    until: watch::Receiver<Option<Instant>>,
+    clock: Clock,
     /// Its end tells the task that renews the lock to give it back.
     _held: oneshot::Sender<()>,
 }
@@ -23,16 +28,16 @@ impl StoreLock {
         self.token
     }
 
-    /// Tells whether somebody else may hold the lock by now, as it could not be renewed in time.
+    /// Tells whether somebody else may hold the lock by now, as it was not renewed in time.
     pub fn is_lost(&self) -> bool {
-        *self.is_lost.borrow()
+        self.until.borrow().is_none_or(|until| self.clock.now() >= until)
     }
 }
 
 impl BoxStore {
     /// Waits until nobody else holds the lock of a key, and holds it until the result is dropped.
     ///
-    /// It is held for `hold` at a time and renewed at every third of that. When this process dies, or
+    /// It is held for `hold` at a time, 30 ms at least, and renewed at every third of that. When this process dies, or
     /// does not reach the store for so long, somebody else gets it: see [`StoreLock::is_lost`].
     /// Within the process whoever waits is served in the order of asking.
     ///
@@ -43,21 +48,25 @@ impl BoxStore {
     /// Dropping the future gives up the place in the queue. A lock that was taken at that moment is
     /// free after `hold`.
     pub async fn lock(&self, key: &str, hold: Duration) -> Result<StoreLock, Error> {
+        let (hold, clock) = (hold.max(SHORTEST), Clock::system());
         let turn = self.queues.lock(key).await;
         let (mut wait, longest) = POLL;
-        let token = loop {
+        let (token, until) = loop {
+            // The store counts from later on.
+            let until = clock.after(hold);
             if let Some(token) = self.try_lock(key, hold).await? {
-                break token;
+                break (token, until);
             }
             tokio::time::sleep(wait + jitter(wait)).await;
             wait = (wait * 2).min(longest);
         };
-        let (lost, is_lost) = watch::channel(false);
+        let (tell, until) = watch::channel(Some(until));
         let (held, released) = oneshot::channel();
+        let (store, key) = (self.clone(), key.to_owned());
         let lease =
-            Lease { store: self.clone(), key: key.to_owned(), token, hold, lost, _turn: turn };
+            Lease { store, key, token, hold, until: tell, clock: clock.clone(), _turn: turn };
         tokio::spawn(lease.keep(released));
-        Ok(StoreLock { token, is_lost, _held: held })
+        Ok(StoreLock { token, until, clock, _held: held })
     }
 }
 
@@ -74,36 +83,31 @@ struct Lease {
     key: String,
     token: u64,
     hold: Duration,
-    lost: watch::Sender<bool>,
+    until: watch::Sender<Option<Instant>>,
+    clock: Clock,
     _turn: KeyedLock,
 }
 
 impl Lease {
     /// Renews the lock until it is released, and gives it back.
     async fn keep(self, mut released: oneshot::Receiver<()>) {
-        let clock = Clock::system();
-        let mut until = clock.after(self.hold);
         loop {
             tokio::select! {
                 _ = &mut released => break,
                 () = tokio::time::sleep(self.hold / 3) => {}
             }
-            let next = clock.after(self.hold);
+            let next = self.clock.after(self.hold);
             match self.store.renew(&self.key, self.token, self.hold).await {
-                Ok(true) => until = next,
+                Ok(true) => {
+                    self.until.send_replace(Some(next));
+                }
                 Ok(false) => {
                     tracing::warn!(key = self.key, "a lock has expired while it was held");
-                    self.lost.send_replace(true);
+                    self.until.send_replace(None);
                     return;
                 }
                 Err(error) => {
                     tracing::warn!(key = self.key, error = %error, "a lock cannot be renewed");
-                    self.lost.send_if_modified(|lost| {
-                        !*lost && {
-                            *lost = clock.now() >= until;
-                            *lost
-                        }
-                    });
                 }
             }
         }
@@ -146,8 +150,8 @@ mod tests {
         let store = BoxStore::new(MemoryStore::new());
         let held = store.lock("a", millis(30)).await.unwrap();
         assert!(store.unlock("a", held.token()).await.unwrap());
-        let mut is_lost = held.is_lost.clone();
-        is_lost.wait_for(|lost| *lost).await.unwrap();
+        let mut until = held.until.clone();
+        until.wait_for(Option::is_none).await.unwrap();
         assert!(held.is_lost());
     }
 }

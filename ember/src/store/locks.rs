@@ -12,7 +12,7 @@ pub struct KeyedLocks(Arc<Mutex<HashMap<String, Weak<AsyncMutex<()>>>>>);
 /// A lock that is held until this is dropped.
 #[derive(Debug)]
 pub struct KeyedLock {
-    /// Always there until the lock is dropped.
+    /// There once it is held, until it is dropped.
     guard: Option<OwnedMutexGuard<()>>,
     locks: KeyedLocks,
     key: String,
@@ -30,11 +30,10 @@ impl KeyedLocks {
     /// Dropping the future gives up the place in the queue.
     pub async fn lock(&self, key: &str) -> KeyedLock {
         let mutex = self.mutex(key);
-        KeyedLock {
-            guard: Some(mutex.lock_owned().await),
-            locks: self.clone(),
-            key: key.to_owned(),
-        }
+        // It cleans up also when it is dropped while it waits.
+        let mut lock = KeyedLock { guard: None, locks: self.clone(), key: key.to_owned() };
+        lock.guard = Some(mutex.lock_owned().await);
+        lock
     }
 
     fn mutex(&self, key: &str) -> Arc<AsyncMutex<()>> {

@@ -30,13 +30,18 @@ impl BoxStore {
     /// When the address is wrong, with the scheme that was meant, or the feature it needs is missing.
     pub fn from_url(url: &str) -> Result<Self, Error> {
         let url = url.trim();
-        let (scheme, rest) = url.split_once("://").unwrap_or((url.trim_end_matches(':'), ""));
+        // Without a scheme all of it may be a secret.
+        let (scheme, rest) =
+            url.split_once("://").unwrap_or((url.split(':').next().unwrap_or_default(), ""));
         let scheme = scheme.to_ascii_lowercase();
         let Some((_, feature)) = SCHEMES.iter().find(|(known, _)| *known == scheme) else {
             return Err(unknown(&scheme));
         };
         if scheme == "memory" {
-            return Ok(MemoryStore::new().into());
+            return match rest {
+                "" => Ok(MemoryStore::new().into()),
+                _ => Err(Error::bad_request("nothing can stand behind `memory`")),
+            };
         }
         if rest.is_empty() {
             return Err(Error::bad_request(format!("nothing stands behind `{scheme}://`")));
@@ -50,12 +55,13 @@ impl BoxStore {
         })
     }
 
-    /// The store that `EMBER_STORE` names; `None` if it names none.
+    /// The store that `EMBER_STORE` names; `None` if it names none, or the memory of the process, which
+    /// is what there is otherwise.
     ///
     /// # Errors
     /// As [`BoxStore::from_url`], with the name of the variable.
     pub fn from_env(env: &Env) -> Option<Result<Self, Error>> {
-        let url = env.var("EMBER_STORE")?;
+        let url = env.var("EMBER_STORE").filter(|url| url.trim() != "memory")?;
         Some(Self::from_url(&url).map_err(|error| {
             Error::bad_request(format!("EMBER_STORE cannot be used: {}", error.message()))
         }))
@@ -71,9 +77,11 @@ fn unknown(scheme: &str) -> Error {
     let hint = nearest.map(|known| format!("; did you mean `{known}`?"));
     let hint = hint.unwrap_or_else(|| ".".to_owned());
     let known: Vec<_> = names.map(|name| format!("`{name}`")).collect();
-    let scheme: String = scheme.chars().filter(|char| !char.is_control()).take(32).collect();
     let known = known.join(", ");
-    Error::bad_request(format!("`{scheme}` is no kind of store{hint} There are {known}."))
+    let is_word = !scheme.is_empty() && scheme.len() <= 32;
+    let is_word = is_word && scheme.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'+');
+    let what = if is_word { format!("`{scheme}`") } else { "this".to_owned() };
+    Error::bad_request(format!("{what} is no kind of store{hint} There are {known}."))
 }
 
 /// Makes the store; `None` if its feature is missing.
@@ -81,7 +89,7 @@ fn unknown(scheme: &str) -> Error {
 fn open(scheme: &str, address: &str, query: &str) -> Option<Result<BoxStore, Error>> {
     match scheme {
         #[cfg(feature = "sqlite")]
-        "sqlite" => Some(Ok(super::sqlite::SqliteStore::new(address).into())),
+        "sqlite" => Some(sqlite(address, query)),
         #[cfg(feature = "redis")]
         "redis" | "rediss" => Some(redis(scheme, address, query)),
         #[cfg(feature = "redis")]
@@ -104,6 +112,19 @@ fn prefix(query: &str) -> Result<Option<String>, Error> {
         prefix = Some(value.into_owned());
     }
     Ok(prefix)
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(path: &str, query: &str) -> Result<BoxStore, Error> {
+    if !query.is_empty() {
+        return Err(Error::bad_request("a file has no options, and its name no `?`"));
+    }
+    if path.starts_with(':') {
+        return Err(Error::bad_request(format!(
+            "`{path}` is no file; `memory` keeps state in the process"
+        )));
+    }
+    Ok(super::sqlite::SqliteStore::new(path).into())
 }
 
 #[cfg(feature = "redis")]
@@ -166,6 +187,11 @@ mod tests {
         let message = error("reddis://ann:s3cret@host");
         assert!(message.contains("did you mean `redis`?"), "{message}");
         assert!(!message.contains("s3cret"), "{message}");
+        for url in ["default:hunter2@cache:6379", "hunter2@cache", "hunter2"] {
+            let message = error(url);
+            assert!(!message.contains("hunter2@") && !message.contains(":hunter2"), "{message}");
+        }
+        assert!(error("memory://here").contains("nothing can stand behind"));
         assert!(error("ftp://host").contains("`memcached`"));
         assert!(error("redis").contains("nothing stands behind"));
         assert!(error("sqlite://").contains("nothing stands behind"));
@@ -186,6 +212,8 @@ mod tests {
         assert_eq!(name("rediss+cluster://u:p@a:1,b:2"), "rediss://a:1,rediss://b:2");
         assert_eq!(name("memcached://[::1]"), "memcached://::1:11211");
         assert!(error("memcached://host:port").contains("a host and a port"));
+        assert!(error("sqlite:///app.db?mode=ro").contains("no options"));
+        assert!(error("sqlite://:memory:").contains("no file"));
         assert!(error("redis://host?prefx=a").contains("`prefx`"));
         assert!(error("redis://host:none").contains("no address of Redis"));
     }

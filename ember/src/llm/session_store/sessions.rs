@@ -117,8 +117,8 @@ impl Turn {
     /// Changes the conversation.
     ///
     /// # Errors
-    /// When the store fails, or the conversation was changed or forgotten in between (409);
-    /// nothing has changed then.
+    /// When the conversation was changed or forgotten in between (409), and nothing has changed then;
+    /// or when the store fails, which may have kept it and not said so.
     pub async fn write(&mut self, change: SessionChange) -> Result<(), Error> {
         let metadata = change.metadata.clone();
         self.version = self.store.0.write(&self.id, self.version, change).await?;

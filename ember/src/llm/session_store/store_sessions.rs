@@ -1,5 +1,5 @@
 use super::{History, SessionChange, SessionMetadata, SessionQuery, SessionStore, SessionSummary};
-use crate::base::{Clock, Error, random_id};
+use crate::base::{Clock, Error, ErrorKind, random_id};
 use crate::llm::message::Message;
 use crate::store::{BoxStore, Capability, StoreLock};
 use bytes::Bytes;
@@ -18,6 +18,9 @@ const PAGE: usize = 256;
 /// How often a conversation is read that is changed at the same time.
 const ATTEMPTS: usize = 4;
 
+/// How large a piece may become that is made of others, in bytes. Larger ones stay apart.
+const MAX_MERGED: usize = 1 << 20;
+
 /// Keeps conversations in a [`Store`](crate::store::Store): in a file, or on a server that many
 /// processes share.
 ///
@@ -25,13 +28,14 @@ const ATTEMPTS: usize = 4;
 /// pieces, is changed in one step. So a turn costs what it says, however long the conversation is,
 /// and nobody ever reads half of it: a piece that no head names does not exist. Of small pieces
 /// sixteen become a larger one, so that a head stays short; each message is written again with the
-/// logarithm of the length.
+/// logarithm of the length, up to pieces of 1 MiB.
 ///
 /// Each turn holds a lock of the store, so that the turns of one conversation follow each
 /// other across processes; when a process dies its lock expires. Should it expire under a
 /// holder that lives, the later of two writers gets a conflict, as the version has moved on.
 ///
-/// A conversation that has lost a piece, as in a memory that was too small, is forgotten whole.
+/// A conversation that has lost a piece, as on a server that forgets what it has no room for, cannot
+/// be gone on with: it is told as an error until it is deleted, and nothing else of it is lost.
 pub struct StoreSessions {
     store: BoxStore,
     ttl: Duration,
@@ -57,8 +61,10 @@ struct Piece {
     id: String,
     /// 0 for a turn; one more than what it was made of.
     level: u8,
-    /// When it was written, in microseconds since 1970: it must be renewed before it expires.
-    written: u64,
+    /// How large it is.
+    bytes: usize,
+    /// When it expires, in microseconds since 1970: it must be renewed before that.
+    expires: u64,
 }
 
 impl StoreSessions {
@@ -117,8 +123,10 @@ impl StoreSessions {
         self.ttl.saturating_mul(2)
     }
 
+    /// Tells whether a piece would not live as long as the head that is written now. What it was
+    /// given when it was written counts, whatever is given today.
     fn is_worn(&self, piece: &Piece, now: u64) -> bool {
-        u128::from(now.saturating_sub(piece.written)) > self.ttl.as_micros()
+        piece.expires < after(now, self.ttl)
     }
 
     async fn head(&self, id: &str) -> Result<Option<(Head, Bytes)>, Error> {
@@ -143,7 +151,8 @@ impl StoreSessions {
     }
 
     async fn add(&self, id: &str, level: u8, messages: Vec<u8>, now: u64) -> Result<Piece, Error> {
-        let piece = Piece { id: random_id()?, level, written: now };
+        let expires = after(now, self.ttl_of_pieces());
+        let piece = Piece { id: random_id()?, level, bytes: messages.len(), expires };
         self.store.set(&piece_key(id, &piece), messages, self.ttl_of_pieces()).await?;
         Ok(piece)
     }
@@ -161,9 +170,9 @@ impl StoreSessions {
         }
     }
 
-    /// Makes one piece of the last sixteen as long as they are of one level, and renews those that
-    /// would expire. Returns those that are new, and those that nobody needs any more.
-    async fn tidy(
+    /// Makes one piece of the last sixteen as long as they are of one level and not too large, and
+    /// returns the piece and those that it is made of.
+    async fn merge(
         &self,
         id: &str,
         pieces: &mut Vec<Piece>,
@@ -174,21 +183,48 @@ impl StoreSessions {
             && let Some(level) = pieces.last().map(|piece| piece.level)
             && level < u8::MAX
             && pieces[start..].iter().all(|piece| piece.level == level)
+            && pieces[start..].iter().map(|piece| piece.bytes).sum::<usize>() <= MAX_MERGED
         {
-            let bytes = self.read(id, &pieces[start..]).await?.ok_or_else(changed)?;
+            let bytes = self.read(id, &pieces[start..]).await?.ok_or_else(lost)?;
             let piece = self.add(id, level + 1, join(&bytes), now).await?;
             merged.extend(pieces.drain(start..));
             made.push(piece.clone());
             pieces.push(piece);
         }
+        Ok((made, merged))
+    }
+
+    /// Writes pieces anew that would expire before the head does.
+    async fn renew(&self, id: &str, pieces: &mut [Piece], now: u64) -> Result<(), Error> {
         for piece in pieces.iter_mut().filter(|piece| self.is_worn(piece, now)) {
             let bytes = self.read(id, std::slice::from_ref(piece)).await?;
-            let bytes = bytes.and_then(|mut bytes| bytes.pop()).ok_or_else(changed)?;
-            piece.written = now;
+            let bytes = bytes.and_then(|mut bytes| bytes.pop()).ok_or_else(lost)?;
+            piece.expires = after(now, self.ttl_of_pieces());
             // What is under the key does not change, so that whoever reads at this moment sees the same.
             self.store.set(&piece_key(id, piece), bytes, self.ttl_of_pieces()).await?;
         }
-        Ok((made, merged))
+        Ok(())
+    }
+
+    /// Puts a head in place of what was expected; tells whether it stands there.
+    ///
+    /// A store that was asked twice, because its first answer got lost, says that something else
+    /// stands there, and so it may be with one that gave no answer in time: what stands there tells.
+    async fn put_head(
+        &self,
+        id: &str,
+        expected: Option<Bytes>,
+        head: &Bytes,
+    ) -> Result<bool, Error> {
+        let key = head_key(id);
+        match self.store.compare_and_set(&key, expected, head.clone(), self.ttl).await {
+            Ok(true) => Ok(true),
+            Ok(false) => Ok(self.store.get(&key).await?.as_ref() == Some(head)),
+            Err(error) => match self.store.get(&key).await {
+                Ok(Some(present)) if present == *head => Ok(true),
+                _ => Err(error),
+            },
+        }
     }
 
     /// Adds to a page what belongs on it, and drops what does not fit any more.
@@ -214,16 +250,33 @@ impl StoreSessions {
     }
 }
 
+/// The braces keep a conversation on one node of a cluster, where its writes stay in their order: a
+/// replica that takes over never has a head without its pieces.
 fn head_key(id: &str) -> String {
-    format!("conversation:{id}")
+    format!("conversation:{{{id}}}")
 }
 
 fn piece_key(id: &str, piece: &Piece) -> String {
-    format!("turn:{id}:{}", piece.id)
+    format!("turn:{{{id}}}:{}", piece.id)
+}
+
+/// What the keys of heads begin with whose ids begin so.
+fn head_keys(prefix: &str) -> String {
+    format!("conversation:{{{prefix}")
+}
+
+/// A moment after another, in microseconds; the last there is for what lasts for ever.
+fn after(now: u64, time: Duration) -> u64 {
+    now.saturating_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
 fn changed() -> Error {
     Error::conflict("The conversation was changed or forgotten during this turn.")
+}
+
+fn lost() -> Error {
+    let message = "The conversation has lost a part. Only deleting it begins it anew.";
+    Error::new(ErrorKind::Internal, message)
 }
 
 /// What is stored is ours; what cannot be read was written by something else.
@@ -259,9 +312,7 @@ impl SessionStore for StoreSessions {
             }
             // A turn that ended at this moment has put others in their place.
             if seen == Some(head.version) {
-                tracing::error!("a conversation has lost a part, and is forgotten");
-                self.delete(id).await?;
-                return Ok(History::default());
+                return Err(lost());
             }
             seen = Some(head.version);
         }
@@ -294,9 +345,17 @@ impl SessionStore for StoreSessions {
             made.push(self.add(id, 0, bytes, now).await?);
             pieces.extend(made.last().cloned());
         }
-        let (new, merged) = self.tidy(id, &mut pieces, now).await?;
-        made.extend(new);
-        unneeded.extend(merged);
+        self.renew(id, &mut pieces, now).await?;
+        let mut fewer = pieces.clone();
+        match self.merge(id, &mut fewer, now).await {
+            Ok((new, merged)) => {
+                made.extend(new);
+                unneeded.extend(merged);
+                pieces = fewer;
+            }
+            // They can stay as they are.
+            Err(error) => tracing::debug!(error = %error, "a conversation was not tidied up"),
+        }
         let head = Head {
             // The time, so that no number comes again even for a conversation that was forgotten.
             version: now.max(version + 1),
@@ -305,9 +364,9 @@ impl SessionStore for StoreSessions {
             metadata: metadata.unwrap_or(before.metadata),
             pieces,
         };
-        let bytes = serde_json::to_vec(&head).map_err(Error::internal)?;
+        let bytes = Bytes::from(serde_json::to_vec(&head).map_err(Error::internal)?);
         // If this fails nobody knows whether it happened: what was written before must stay.
-        if !self.store.compare_and_set(&head_key(id), expected, bytes, self.ttl).await? {
+        if !self.put_head(id, expected, &bytes).await? {
             self.forget(id, &made).await;
             return Err(changed());
         }
@@ -328,10 +387,13 @@ impl SessionStore for StoreSessions {
 
     async fn list(&self, page: SessionQuery) -> Result<Vec<SessionSummary>, Error> {
         let (mut found, mut cursor, mut seen) = (Vec::new(), None::<String>, BTreeSet::new());
-        let begin = head_key(&page.prefix);
+        let begin = head_keys(&page.prefix);
         loop {
             let keys = self.store.scan(&begin, cursor.as_deref(), PAGE).await?;
-            let ids = keys.keys.iter().filter_map(|key| key.strip_prefix(&head_key("")));
+            let ids = keys
+                .keys
+                .iter()
+                .filter_map(|key| key.strip_prefix(&head_keys(""))?.strip_suffix('}'));
             // A store may tell a key twice.
             let ids: Vec<_> =
                 ids.filter(|&id| seen.insert(id.to_owned())).map(str::to_owned).collect();
@@ -430,16 +492,123 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_conversation_that_lost_a_part_is_forgotten_whole() {
+    async fn a_conversation_that_lost_a_part_is_an_error_until_it_is_deleted() {
         let kept = MemoryStore::new();
         let sessions = StoreSessions::new(kept.clone()).unwrap();
         let first = sessions.write("a", 0, SessionChange::append(vec![said(1)])).await.unwrap();
         sessions.write("a", first, SessionChange::append(vec![said(2)])).await.unwrap();
-        let lost = kept.scan("turn:a:", None, 1).await.unwrap().keys.remove(0);
+        let lost = kept.scan("turn:{a}:", None, 1).await.unwrap().keys.remove(0);
         assert!(kept.delete(&lost).await.unwrap());
-        assert_eq!(sessions.load("a").await.unwrap(), History::default());
+        let error = sessions.load("a").await.unwrap_err();
+        assert_eq!(error.status(), 500);
+        assert!(error.message().contains("deleting"), "{error}");
+        assert_eq!(keys(&kept).await, 2, "nothing else is lost");
+        assert!(sessions.delete("a").await.unwrap());
         sessions.write("a", 0, SessionChange::append(vec![said(3)])).await.unwrap();
         assert_eq!(sessions.load("a").await.unwrap().messages, [said(3)]);
+    }
+
+    #[tokio::test]
+    async fn pieces_live_as_long_as_the_head_also_when_it_is_given_longer() {
+        let hands = ManualClock::new();
+        let kept = MemoryStore::new().clock(hands.clock());
+        let sessions =
+            |ttl| StoreSessions::new(kept.clone()).unwrap().ttl(ttl).clock(hands.clock());
+        let short = sessions(secs(10));
+        let version = short.write("a", 0, SessionChange::append(vec![said(1)])).await.unwrap();
+        hands.advance(secs(5));
+        let long = sessions(Duration::MAX);
+        long.write("a", version, SessionChange::append(vec![said(2)])).await.unwrap();
+        hands.advance(secs(1_000_000));
+        assert_eq!(long.load("a").await.unwrap().messages, [said(1), said(2)]);
+    }
+
+    #[tokio::test]
+    async fn large_turns_stay_apart() {
+        let kept = MemoryStore::new();
+        let sessions = StoreSessions::new(kept.clone()).unwrap();
+        let mut version = 0;
+        for _ in 0..20 {
+            let change = SessionChange::append(vec![Message::user("x".repeat(MAX_MERGED / 15))]);
+            version = sessions.write("a", version, change).await.unwrap();
+        }
+        assert_eq!(keys(&kept).await, 1 + 20);
+        assert_eq!(sessions.load("a").await.unwrap().messages.len(), 20);
+    }
+
+    /// Does what it is told, and says that it did not.
+    struct Doubting(MemoryStore);
+
+    impl crate::store::Store for Doubting {
+        fn name(&self) -> String {
+            "doubting".to_owned()
+        }
+
+        fn capabilities(&self) -> &'static [Capability] {
+            Capability::ALL
+        }
+
+        async fn check(&self) -> Result<String, Error> {
+            self.0.check().await
+        }
+
+        async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
+            self.0.get(key).await
+        }
+
+        async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), Error> {
+            self.0.set(key, value, ttl).await
+        }
+
+        async fn delete(&self, key: &str) -> Result<bool, Error> {
+            self.0.delete(key).await
+        }
+
+        async fn exists(&self, key: &str) -> Result<bool, Error> {
+            self.0.exists(key).await
+        }
+
+        async fn compare_and_set(
+            &self,
+            key: &str,
+            expected: Option<Bytes>,
+            value: Bytes,
+            ttl: Duration,
+        ) -> Result<bool, Error> {
+            self.0.compare_and_set(key, expected, value, ttl).await?;
+            Ok(false)
+        }
+
+        async fn scan(
+            &self,
+            prefix: &str,
+            cursor: Option<&str>,
+            limit: usize,
+        ) -> Result<crate::store::ScanPage, Error> {
+            self.0.scan(prefix, cursor, limit).await
+        }
+
+        async fn try_lock(&self, key: &str, hold: Duration) -> Result<Option<u64>, Error> {
+            self.0.try_lock(key, hold).await
+        }
+
+        async fn renew(&self, key: &str, token: u64, hold: Duration) -> Result<bool, Error> {
+            self.0.renew(key, token, hold).await
+        }
+
+        async fn unlock(&self, key: &str, token: u64) -> Result<bool, Error> {
+            self.0.unlock(key, token).await
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_store_did_without_saying_so_is_done() {
+        let sessions = StoreSessions::new(Doubting(MemoryStore::new())).unwrap();
+        let first = sessions.write("a", 0, SessionChange::append(vec![said(1)])).await.unwrap();
+        sessions.write("a", first, SessionChange::append(vec![said(2)])).await.unwrap();
+        assert_eq!(sessions.load("a").await.unwrap().messages, [said(1), said(2)]);
+        let late = sessions.write("a", first, SessionChange::append(vec![said(3)])).await;
+        assert_eq!(late.unwrap_err().status(), 409);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-use super::pool::Pool;
+use super::pool::{Pool, Repeat};
 use super::protocol::{Mode, Stored};
 use crate::base::Error;
 use crate::store::capability::Capability;
@@ -17,8 +17,9 @@ const MAX_KEY: usize = 250;
 ///
 /// The server forgets what it has no room for, and everything when it ends. It has neither scans
 /// nor locks with tokens that grow, so that it [lacks](Store::capabilities) both, and what needs
-/// them does not start with it. Times to live are whole seconds; a value has at most what
-/// the server was told (1 MB unless it was told otherwise). A key that is too long for the protocol,
+/// them does not start with it. Times to live are whole seconds, and up to one more. A value has at most what
+/// the server was told (1 MB unless it was told otherwise); a larger one is refused, and the server forgets
+/// what was there before. A key that is too long for the protocol,
 /// or has characters that it does not take, goes by its SHA-256.
 #[derive(Clone)]
 pub struct MemcachedStore {
@@ -90,7 +91,9 @@ impl MemcachedStore {
         value: Bytes,
         ttl: Duration,
     ) -> Result<bool, Error> {
-        let stored = self.pool.run(move |wire| {
+        // What was added once cannot be added again, though nobody has heard of the first time.
+        let repeats = if matches!(mode, Mode::Set) { Repeat::Safe } else { Repeat::Never };
+        let stored = self.pool.run(repeats, move |wire| {
             let (key, value) = (key.clone(), value.clone());
             Box::pin(async move { wire.store(mode, &key, &value, expiry(ttl)).await })
         });
@@ -103,10 +106,11 @@ impl MemcachedStore {
 }
 
 /// When something ends, as the protocol says it: seconds from now, or beyond thirty days the
-/// date; 0 is never.
+/// date; 0 is never. A server counts the second that has begun, so there is one more.
 fn expiry(ttl: Duration) -> u64 {
     const MONTH: u64 = 30 * 24 * 60 * 60;
-    let seconds = ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0)).max(1);
+    let seconds = ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0));
+    let seconds = seconds.saturating_add(1);
     if seconds <= MONTH {
         return seconds;
     }
@@ -126,13 +130,13 @@ impl Store for MemcachedStore {
     }
 
     async fn check(&self) -> Result<String, Error> {
-        let version = self.pool.run(|wire| Box::pin(wire.version())).await?;
+        let version = self.pool.run(Repeat::Safe, |wire| Box::pin(wire.version())).await?;
         Ok(format!("Memcached {version} at {}", self.name()))
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
         let key = self.key(key);
-        let found = self.pool.run(move |wire| {
+        let found = self.pool.run(Repeat::Safe, move |wire| {
             let key = key.clone();
             Box::pin(async move { wire.gets(&key).await })
         });
@@ -145,7 +149,7 @@ impl Store for MemcachedStore {
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
         let key = self.key(key);
-        let deleted = self.pool.run(move |wire| {
+        let deleted = self.pool.run(Repeat::Safe, move |wire| {
             let key = key.clone();
             Box::pin(async move { wire.delete(&key).await })
         });
@@ -169,7 +173,7 @@ impl Store for MemcachedStore {
             return self.store(Mode::Add, key, value, ttl).await;
         };
         let asked = key.clone();
-        let found = self.pool.run(move |wire| {
+        let found = self.pool.run(Repeat::Safe, move |wire| {
             let key = asked.clone();
             Box::pin(async move { wire.gets(&key).await })
         });
@@ -226,7 +230,7 @@ mod tests {
     #[test]
     fn times_are_whole_seconds_and_then_dates() {
         assert_eq!(expiry(Duration::ZERO), 1);
-        assert_eq!(expiry(Duration::from_millis(1001)), 2);
+        assert_eq!(expiry(Duration::from_millis(1001)), 3, "the second that has begun counts");
         assert!(expiry(Duration::from_secs(31 * 24 * 60 * 60)) > 1_700_000_000);
         assert_eq!(expiry(Duration::MAX), 0);
     }

@@ -33,6 +33,15 @@ struct Idle {
     back_off: Option<(Instant, Duration)>,
 }
 
+/// Whether something may be done twice, because nobody knows whether it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// It comes to the same.
+    Safe,
+    /// The second time would tell of the first.
+    Never,
+}
+
 /// What is done with a connection.
 pub(super) type Work<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 
@@ -48,11 +57,18 @@ impl Pool {
     /// that no answer is left on a connection for the next command.
     pub(super) async fn run<T: Send + 'static>(
         &self,
+        repeat: Repeat,
         work: impl for<'a> Fn(&'a mut Wire) -> Work<'a, T> + Send + 'static,
     ) -> Result<T, Error> {
         let inner = Arc::clone(&self.inner);
         let timeout = inner.timeout;
-        let bounded = async move { tokio::time::timeout(timeout, inner.run(work)).await };
+        let bounded = async move {
+            let outcome = tokio::time::timeout(timeout, inner.run(repeat, work)).await;
+            if outcome.is_err() {
+                inner.pause();
+            }
+            outcome
+        };
         match self.home.run(bounded).await? {
             Ok(outcome) => outcome.map_err(away),
             Err(_) => Err(away(format!("Memcached did not answer within {timeout:?}"))),
@@ -61,7 +77,12 @@ impl Pool {
 }
 
 impl Inner {
-    async fn run<T>(&self, work: impl for<'a> Fn(&'a mut Wire) -> Work<'a, T>) -> io::Result<T> {
+    async fn run<T>(
+        &self,
+        repeat: Repeat,
+        work: impl for<'a> Fn(&'a mut Wire) -> Work<'a, T>,
+    ) -> io::Result<T> {
+        self.refuse_while_away()?;
         // The semaphore is never closed.
         let _place = self.places.acquire().await.map_err(io::Error::other)?;
         let idle = self.idle().wires.pop();
@@ -73,31 +94,47 @@ impl Inner {
         if was_idle && outcome.as_ref().is_err_and(is_closed) {
             // It was closed while nobody used it, as by a server that was restarted: so are the others.
             self.idle().wires.clear();
-            wire = self.connect().await?;
-            outcome = work(&mut wire).await;
+            if repeat == Repeat::Safe {
+                wire = self.connect().await?;
+                outcome = work(&mut wire).await;
+            }
         }
         if outcome.is_ok() {
-            self.idle().wires.push(wire);
+            let mut idle = self.idle();
+            idle.back_off = None;
+            idle.wires.push(wire);
         }
         outcome
     }
 
     async fn connect(&self) -> io::Result<Wire> {
+        let connected = Wire::connect(&self.host, self.port).await;
+        if connected.is_err() {
+            self.pause();
+        }
+        connected
+    }
+
+    /// Whoever comes while the server is away is told at once.
+    fn refuse_while_away(&self) -> io::Result<()> {
         if self.idle().back_off.is_some_and(|(until, _)| Instant::now() < until) {
             let message = "Memcached was not there a moment ago";
             return Err(io::Error::new(io::ErrorKind::NotConnected, message));
         }
-        let connected = Wire::connect(&self.host, self.port).await;
+        Ok(())
+    }
+
+    /// Lets nobody try for a while: longer each time, until something has been answered. Those who
+    /// fail together make one pause.
+    fn pause(&self) {
         let mut idle = self.idle();
-        idle.back_off = match &connected {
-            Ok(_) => None,
-            Err(_) => {
-                let pause =
-                    idle.back_off.map_or(BACK_OFF.0, |(_, last)| (last * 2).min(BACK_OFF.1));
-                Some((Instant::now() + pause, pause))
-            }
+        let pause = match idle.back_off {
+            Some((until, _)) if Instant::now() < until => return,
+            Some((_, last)) => (last * 2).min(BACK_OFF.1),
+            None => BACK_OFF.0,
         };
-        connected
+        idle.wires.clear();
+        idle.back_off = Some((Instant::now() + pause, pause));
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {

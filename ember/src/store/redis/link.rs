@@ -2,13 +2,15 @@ use crate::base::Error;
 use crate::store::failure::away;
 use crate::store::home::Home;
 use redis::aio::MultiplexedConnection;
-use redis::cluster::ClusterClient;
+use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, RedisError,
+    RedisResult,
 };
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
@@ -18,19 +20,36 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::fro
 /// The connection to a server or a cluster, which is made when it is needed, and again when it broke.
 ///
 /// One connection carries the commands of all, in a pipeline. While the server is away one of those
-/// who need it tries to connect now and then; everybody else is told at once.
+/// who need it tries to connect now and then; everybody else is told at once. A server that lets itself
+/// be connected to and then does not answer is away as well. The connection to a cluster mends itself:
+/// one node that is away takes nothing from the others.
 #[derive(Debug)]
 pub(super) struct Link {
     target: Target,
     timeout: Duration,
     state: Mutex<State>,
+    /// Whether the present connection has answered something.
+    answers: AtomicBool,
     home: Home,
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum Target {
     Server(Arc<Client>),
-    Cluster(Arc<ClusterClient>),
+    Cluster(Arc<[ConnectionInfo]>),
+}
+
+/// A client of a cluster whose connections and answers take so long in all: it connects first to the
+/// nodes that were named, and then to those that they name.
+pub(super) fn cluster_client(
+    nodes: &[ConnectionInfo],
+    timeout: Duration,
+) -> RedisResult<ClusterClient> {
+    ClusterClientBuilder::new(nodes.iter().cloned())
+        .connection_timeout(timeout / 3)
+        .response_timeout(timeout / 2)
+        .retries(3)
+        .build()
 }
 
 #[derive(Clone)]
@@ -48,6 +67,15 @@ struct State {
     reason: String,
 }
 
+impl State {
+    /// Lets nobody connect for a while: longer each time, until something has been answered.
+    fn pause(&mut self, reason: String) {
+        let pause = self.back_off.map_or(BACK_OFF.0, |(_, last)| (last * 2).min(BACK_OFF.1));
+        self.back_off = Some((Instant::now() + pause, pause));
+        self.reason = reason;
+    }
+}
+
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State").field("number", &self.number).finish_non_exhaustive()
@@ -56,7 +84,8 @@ impl std::fmt::Debug for State {
 
 impl Link {
     pub(super) fn new(target: Target, timeout: Duration) -> Self {
-        Self { target, timeout, state: Mutex::default(), home: Home::default() }
+        let (state, answers, home) = (Mutex::default(), AtomicBool::new(false), Home::default());
+        Self { target, timeout, state, answers, home }
     }
 
     /// Sends a command, and waits for its answer.
@@ -98,25 +127,38 @@ impl Link {
         let outcome: RedisResult<T> = match tokio::time::timeout(self.timeout, answer).await {
             Ok(outcome) => outcome,
             Err(_) => {
-                self.drop_connection(number).await;
-                return Err(away(format!("Redis did not answer within {:?}", self.timeout)));
+                let reason = format!("Redis did not answer within {:?}", self.timeout);
+                self.drop_connection(number, &reason).await;
+                return Err(away(reason));
             }
         };
         match outcome {
-            Ok(value) => Ok(value),
+            Ok(value) => {
+                self.answered().await;
+                Ok(value)
+            }
             Err(error) => {
                 if is_broken(&error) {
-                    self.drop_connection(number).await;
+                    self.drop_connection(number, &error.to_string()).await;
                 }
                 Err(away(error))
             }
         }
     }
 
-    async fn drop_connection(&self, number: u64) {
+    async fn answered(&self) {
+        if !self.answers.load(Ordering::Relaxed) {
+            self.state.lock().await.back_off = None;
+            self.answers.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Does not use the connection any more, unless it is one that mends itself.
+    async fn drop_connection(&self, number: u64, reason: &str) {
         let mut state = self.state.lock().await;
-        if state.number == number {
+        if state.number == number && state.connection.is_some() && !self.is_cluster() {
             state.connection = None;
+            state.pause(reason.to_owned());
         }
     }
 
@@ -132,15 +174,13 @@ impl Link {
         let reason = match self.connect().await {
             Ok(connection) => {
                 state.number += 1;
-                state.back_off = None;
+                self.answers.store(false, Ordering::Relaxed);
                 state.connection = Some(connection.clone());
                 return Ok((connection, state.number));
             }
             Err(reason) => reason,
         };
-        let pause = state.back_off.map_or(BACK_OFF.0, |(_, last)| (last * 2).min(BACK_OFF.1));
-        state.back_off = Some((Instant::now() + pause, pause));
-        state.reason.clone_from(&reason);
+        state.pause(reason.clone());
         Err(away(reason))
     }
 
@@ -157,7 +197,8 @@ impl Link {
                             client.get_multiplexed_async_connection_with_config(&config);
                         Connection::Server(connected.await?)
                     }
-                    Target::Cluster(client) => {
+                    Target::Cluster(nodes) => {
+                        let client = cluster_client(&nodes, timeout)?;
                         Connection::Cluster(client.get_async_connection().await?)
                     }
                 })

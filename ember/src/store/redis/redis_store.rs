@@ -1,11 +1,10 @@
-use super::link::{Link, Target};
+use super::link::{Link, Target, cluster_client};
 use super::scripts;
 use crate::base::Error;
 use crate::store::capability::Capability;
 use crate::store::failure::away;
 use crate::store::store::{ScanPage, Store};
 use bytes::Bytes;
-use redis::cluster::ClusterClient;
 use redis::{Client, Cmd, IntoConnectionInfo as _, cmd};
 use std::fmt;
 use std::sync::Arc;
@@ -55,14 +54,10 @@ impl RedisStore {
         let shown: Vec<_> = nodes.iter().map(|node| without_password(node)).collect();
         nodes.iter().for_each(|node| prepare_tls(node));
         let infos = nodes.iter().map(|node| node.as_str().into_connection_info());
-        let infos = infos.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(&error))?;
-        let client = ClusterClient::builder(infos)
-            .connection_timeout(Self::DEFAULT_TIMEOUT)
-            .response_timeout(Self::DEFAULT_TIMEOUT)
-            .retries(3)
-            .build()
-            .map_err(|error| wrong(&error))?;
-        Ok(Self::with_target(Target::Cluster(Arc::new(client)), shown.join(",")))
+        let infos = infos.collect::<Result<Arc<[_]>, _>>().map_err(|error| wrong(&error))?;
+        // Whether they can be addresses of one cluster is found out by making a client of them.
+        cluster_client(&infos, Self::DEFAULT_TIMEOUT).map_err(|error| wrong(&error))?;
+        Ok(Self::with_target(Target::Cluster(infos), shown.join(",")))
     }
 
     fn with_target(target: Target, shown: String) -> Self {
@@ -102,6 +97,17 @@ impl RedisStore {
         eval
     }
 
+    /// By which rule the server forgets keys that have not expired, if it does and says so.
+    async fn eviction(&self) -> Option<String> {
+        let mut info = cmd("INFO");
+        info.arg("memory");
+        let text: String = self.link.send(info).await.ok()?;
+        let of = |name| text.lines().find_map(|line: &str| line.trim().strip_prefix(name));
+        let is_bounded = of("maxmemory:").is_some_and(|most| most != "0");
+        let policy = of("maxmemory_policy:").filter(|policy| *policy != "noeviction");
+        policy.filter(|_| is_bounded).map(str::to_owned)
+    }
+
     /// The nodes of a cluster that have keys of their own, in an order that stays while they do.
     async fn primaries(&self) -> Result<Vec<(String, u16)>, Error> {
         let mut slots = cmd("CLUSTER");
@@ -120,12 +126,18 @@ impl RedisStore {
     }
 }
 
+fn shown((host, port): &(String, u16)) -> String {
+    format!("{host}:{port}")
+}
+
 fn wrong(error: &redis::RedisError) -> Error {
     Error::bad_request(format!("this is no address of Redis: {error}"))
 }
 
 /// An address as it may be shown.
 fn without_password(url: &str) -> String {
+    // A path to a socket has the password behind it.
+    let url = url.split('?').next().unwrap_or_default();
     match (url.split_once("://"), url.rfind('@')) {
         (Some((scheme, _)), Some(at)) => format!("{scheme}://{}", &url[at + 1..]),
         _ => url.to_owned(),
@@ -185,7 +197,10 @@ impl Store for RedisStore {
             return Ok(format!("{} cluster of {} at {}", product(&text), nodes.len(), self.shown));
         }
         let text: String = self.link.send(info).await?;
-        Ok(format!("{} at {}", product(&text), self.shown))
+        let forgets = self.eviction().await.map(|policy| {
+            format!(" (it forgets what it has no room for: maxmemory-policy {policy})")
+        });
+        Ok(format!("{} at {}{}", product(&text), self.shown, forgets.unwrap_or_default()))
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
@@ -241,18 +256,30 @@ impl Store for RedisStore {
         limit: usize,
     ) -> Result<ScanPage, Error> {
         let nodes = if self.link.is_cluster() { self.primaries().await? } else { Vec::new() };
-        // A cursor is that of the server, after the number of the node where there are several.
-        let cursor = cursor.unwrap_or("0:0").split_once(':');
-        let cursor = cursor.and_then(|(node, at)| Some((node.parse().ok()?, at.parse().ok()?)));
-        let Some((node, at)): Option<(usize, u64)> = cursor else {
-            return Err(Error::bad_request("This is no cursor of a scan."));
+        // A cursor is that of the server, behind the address of the node where there are several.
+        let (node, at) = match cursor {
+            None => (0, 0),
+            Some(cursor) => {
+                let (node, at) = cursor.rsplit_once('@').unwrap_or(("", cursor));
+                let Ok(at) = at.parse::<u64>() else {
+                    return Err(Error::bad_request("This is no cursor of a scan."));
+                };
+                let known = nodes.iter().position(|known| shown(known) == node);
+                match known {
+                    Some(node) => (node, at),
+                    None if nodes.is_empty() => (0, at),
+                    None => return Err(away(format!("{node} has left the cluster"))),
+                }
+            }
         };
         let mut scan = cmd("SCAN");
         scan.arg(at).arg("MATCH").arg(format!("{}*", literal(&self.key(prefix))));
         scan.arg("COUNT").arg(limit.clamp(10, 1000));
         let (next, keys): (u64, Vec<Vec<u8>>) = match nodes.get(node) {
             Some(address) => self.link.send_to(scan, address.clone()).await?,
-            None if self.link.is_cluster() => return Ok(ScanPage::default()),
+            None if self.link.is_cluster() => {
+                return Err(away("the cluster has no node with keys"));
+            }
             None => self.link.send(scan).await?,
         };
         let begin = self.key("");
@@ -260,10 +287,11 @@ impl Store for RedisStore {
             // A key that is no text is not one of ours.
             Some(String::from_utf8(key).ok()?.strip_prefix(&begin)?.to_owned())
         });
-        let cursor = match next {
-            0 if node + 1 < nodes.len() => Some(format!("{}:0", node + 1)),
-            0 => None,
-            next => Some(format!("{node}:{next}")),
+        let cursor = match (next, nodes.get(node), nodes.get(node + 1)) {
+            (0, _, Some(following)) => Some(format!("{}@0", shown(following))),
+            (0, _, None) => None,
+            (next, Some(present), _) => Some(format!("{}@{next}", shown(present))),
+            (next, None, _) => Some(next.to_string()),
         };
         Ok(ScanPage::new(keys.collect(), cursor))
     }
@@ -332,6 +360,10 @@ mod tests {
         let store = RedisStore::new("redis://ann:s3cr%40t@localhost:6379/1").unwrap();
         assert_eq!(store.name(), "redis://localhost:6379/1");
         assert!(!format!("{store:?}").contains("s3cr"));
+        if cfg!(unix) {
+            let store = RedisStore::new("unix:///run/redis.sock?pass=s3cret").unwrap();
+            assert_eq!(store.name(), "unix:///run/redis.sock");
+        }
         let error = RedisStore::new("redis://ann:s3cret@localhost:no-port").unwrap_err();
         assert!(!error.to_string().contains("s3cret"), "{error}");
         assert!(RedisStore::cluster(Vec::<String>::new()).is_err());

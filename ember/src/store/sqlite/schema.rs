@@ -19,6 +19,9 @@ const APPLICATION: i32 = 0x656d_6272;
 /// The version of files that this program writes.
 pub(super) const VERSION: i32 = STEPS.len() as i32;
 
+/// SQLite counts milliseconds in 32 bits.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Why a file cannot be used.
 #[derive(Debug)]
 pub(super) enum OpenError {
@@ -32,9 +35,10 @@ pub(super) enum OpenError {
 /// Opens a file, or creates it, and brings it to the present version.
 pub(super) fn open(path: &Path, patience: Duration) -> Result<Connection, OpenError> {
     let mut connection = Connection::open(path)?;
-    connection.busy_timeout(patience)?;
+    connection.busy_timeout(patience.min(LONGEST_PATIENCE))?;
     let version = check(&connection)?;
-    // Readers do not wait for the writer, nor it for them. What is committed is on the disk.
+    // Connections that read do not wait for one that writes, nor it for them. What is committed is on
+    // the disk.
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     if version < VERSION {

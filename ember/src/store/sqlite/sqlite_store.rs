@@ -26,7 +26,10 @@ const MAX_VALUE: usize = 256 << 20;
 /// this library has written is refused.
 #[derive(Clone)]
 pub struct SqliteStore {
+    /// What writes.
     worker: Worker,
+    /// What only reads, and does not wait for what writes.
+    reader: Worker,
     path: PathBuf,
     writes: Arc<AtomicU64>,
     clock: Clock,
@@ -43,7 +46,8 @@ impl SqliteStore {
     pub fn with_patience(path: impl Into<PathBuf>, patience: Duration) -> Self {
         let path = path.into();
         let worker = Worker::new(path.clone(), patience);
-        Self { worker, path, writes: Arc::default(), clock: Clock::system() }
+        let reader = Worker::new(path.clone(), patience);
+        Self { worker, reader, path, writes: Arc::default(), clock: Clock::system() }
     }
 
     /// Takes the time from this clock.
@@ -53,24 +57,21 @@ impl SqliteStore {
         self
     }
 
-    fn now(&self) -> i64 {
-        milliseconds(self.clock.date())
-    }
-
-    /// When something ends that lasts so long; `None` is never.
-    fn end(&self, ttl: Duration) -> Option<i64> {
-        let ttl = i64::try_from(ttl.as_nanos().div_ceil(1_000_000)).ok()?;
-        self.now().checked_add(ttl)
-    }
-
     fn is_time_to_sweep(&self) -> bool {
         self.writes.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP.0)
     }
 }
 
-fn milliseconds(date: SystemTime) -> i64 {
-    let since = date.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+/// Milliseconds since 1970. It is asked for where the work is done, as it may have waited before.
+fn now(clock: &Clock) -> i64 {
+    let since = clock.date().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// When something ends that begins now and lasts so long; `None` is never.
+fn end(now: i64, ttl: Duration) -> Option<i64> {
+    let ttl = i64::try_from(ttl.as_nanos().div_ceil(1_000_000)).ok()?;
+    now.checked_add(ttl)
 }
 
 fn put(
@@ -95,12 +96,17 @@ fn exists(connection: &Connection, key: &str, now: i64) -> rusqlite::Result<bool
     connection.prepare_cached(sql)?.exists(params![key, now])
 }
 
-fn sweep(connection: &Connection, now: i64) -> rusqlite::Result<()> {
+/// Drops some of what has expired. If that fails it is done another time.
+fn sweep(connection: &Connection, now: i64) {
     let sql = "DELETE FROM entries WHERE key IN
                (SELECT key FROM entries WHERE expires <= ?1 ORDER BY expires LIMIT ?2)";
-    connection.execute(sql, params![now, i64::try_from(SWEEP.1).unwrap_or(i64::MAX)])?;
-    connection.execute("DELETE FROM locks WHERE until <= ?1", [now])?;
-    Ok(())
+    let most = i64::try_from(SWEEP.1).unwrap_or(i64::MAX);
+    let swept = connection
+        .execute(sql, params![now, most])
+        .and_then(|_| connection.execute("DELETE FROM locks WHERE until <= ?1", [now]));
+    if let Err(error) = swept {
+        tracing::debug!(%error, "what has expired was not dropped");
+    }
 }
 
 fn checked(value: &Bytes) -> Result<(), Error> {
@@ -124,37 +130,39 @@ impl Store for SqliteStore {
             // A file that can only be read is found out here, and not by the first user.
             let write = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             write.execute("UPDATE fence SET token = token", [])?;
-            write.commit()?;
-            connection.query_row("SELECT count(*) FROM entries", [], |row| row.get::<_, i64>(0))
+            write.commit()
         };
-        let entries = self.worker.run(check).await?;
+        self.worker.run(check).await?;
         let (sqlite, version) = (rusqlite::version(), schema::VERSION);
-        let path = self.path.display();
-        Ok(format!("SQLite {sqlite} in {path}, schema {version}, {entries} entries"))
+        Ok(format!("SQLite {sqlite} in {}, schema {version}", self.path.display()))
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
-        let (key, now) = (key.to_owned(), self.now());
-        let value = self.worker.run(move |connection| read(connection, &key, now)).await?;
+        let (key, clock) = (key.to_owned(), self.clock.clone());
+        let value = self.reader.run(move |connection| read(connection, &key, now(&clock))).await?;
         Ok(value.map(Bytes::from))
     }
 
     async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), Error> {
         checked(&value)?;
-        let (key, now, expires) = (key.to_owned(), self.now(), self.end(ttl));
+        let (key, clock) = (key.to_owned(), self.clock.clone());
         let sweeps = self.is_time_to_sweep();
         let write = move |connection: &mut Connection| {
-            put(connection, &key, &value, expires)?;
-            if sweeps { sweep(connection, now) } else { Ok(()) }
+            let now = now(&clock);
+            put(connection, &key, &value, end(now, ttl))?;
+            if sweeps {
+                sweep(connection, now);
+            }
+            Ok(())
         };
         self.worker.run(write).await
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
-        let (key, now) = (key.to_owned(), self.now());
+        let (key, clock) = (key.to_owned(), self.clock.clone());
         let delete = move |connection: &mut Connection| {
             let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let was_there = exists(&step, &key, now)?;
+            let was_there = exists(&step, &key, now(&clock))?;
             step.prepare_cached("DELETE FROM entries WHERE key = ?1")?.execute([&key])?;
             step.commit()?;
             Ok(was_there)
@@ -163,8 +171,8 @@ impl Store for SqliteStore {
     }
 
     async fn exists(&self, key: &str) -> Result<bool, Error> {
-        let (key, now) = (key.to_owned(), self.now());
-        self.worker.run(move |connection| exists(connection, &key, now)).await
+        let (key, clock) = (key.to_owned(), self.clock.clone());
+        self.reader.run(move |connection| exists(connection, &key, now(&clock))).await
     }
 
     async fn compare_and_set(
@@ -175,18 +183,19 @@ impl Store for SqliteStore {
         ttl: Duration,
     ) -> Result<bool, Error> {
         checked(&value)?;
-        let (key, now, expires) = (key.to_owned(), self.now(), self.end(ttl));
+        let (key, clock) = (key.to_owned(), self.clock.clone());
         let sweeps = self.is_time_to_sweep();
         let change = move |connection: &mut Connection| {
             let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let now = now(&clock);
             let is_expected = read(&step, &key, now)?.as_deref() == expected.as_deref();
             if is_expected {
-                put(&step, &key, &value, expires)?;
-            }
-            if sweeps {
-                sweep(&step, now)?;
+                put(&step, &key, &value, end(now, ttl))?;
             }
             step.commit()?;
+            if sweeps {
+                sweep(connection, now);
+            }
             Ok(is_expected)
         };
         self.worker.run(change).await
@@ -198,31 +207,39 @@ impl Store for SqliteStore {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<ScanPage, Error> {
-        let (prefix, now) = (prefix.to_owned(), self.now());
+        let (prefix, clock) = (prefix.to_owned(), self.clock.clone());
         let after = cursor.map(str::to_owned);
         let limit = limit.max(1);
         let scan = move |connection: &mut Connection| {
-            // Keys are compared byte by byte, so those that begin alike stand together.
-            let sql = "SELECT key FROM entries
-                       WHERE key >= ?1 AND (?2 IS NULL OR key > ?2) AND substr(key, 1, ?3) = ?1
-                       AND (expires IS NULL OR expires > ?4) AND (?5 IS NULL OR key < ?5)
-                       ORDER BY key LIMIT ?6";
+            // Keys are compared byte by byte, so those that begin alike stand together, between two
+            // bounds that the search can use.
+            let (begins, bound) = match &after {
+                Some(after) => ("key > ?1", after),
+                None => ("key >= ?1", &prefix),
+            };
+            let end = end_of(&prefix);
+            let ends = if end.is_some() { "key < ?2" } else { "?2 IS NULL" };
+            let sql = format!(
+                "SELECT key FROM entries WHERE {begins} AND {ends} AND substr(key, 1, ?3) = ?4
+                 AND (expires IS NULL OR expires > ?5) ORDER BY key LIMIT ?6"
+            );
             let characters = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
             let most = i64::try_from(limit).unwrap_or(i64::MAX);
-            let values = params![prefix, after, characters, now, end_of(&prefix), most];
-            let mut scan = connection.prepare_cached(sql)?;
+            let values = params![bound, end, characters, prefix, now(&clock), most];
+            let mut scan = connection.prepare_cached(&sql)?;
             scan.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
         };
-        let keys = self.worker.run(scan).await?;
+        let keys = self.reader.run(scan).await?;
         let cursor = if keys.len() < limit { None } else { keys.last().cloned() };
         Ok(ScanPage::new(keys, cursor))
     }
 
     async fn try_lock(&self, key: &str, hold: Duration) -> Result<Option<u64>, Error> {
-        let (key, now) = (key.to_owned(), self.now());
-        let until = self.end(hold).unwrap_or(i64::MAX);
+        let (key, clock) = (key.to_owned(), self.clock.clone());
         let lock = move |connection: &mut Connection| {
             let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let now = now(&clock);
+            let until = end(now, hold).unwrap_or(i64::MAX);
             let is_held = step
                 .prepare_cached("SELECT 1 FROM locks WHERE key = ?1 AND until > ?2")?
                 .exists(params![key, now])?;
@@ -242,9 +259,10 @@ impl Store for SqliteStore {
 
     async fn renew(&self, key: &str, token: u64, hold: Duration) -> Result<bool, Error> {
         let Ok(token) = i64::try_from(token) else { return Ok(false) };
-        let (key, now) = (key.to_owned(), self.now());
-        let until = self.end(hold).unwrap_or(i64::MAX);
+        let (key, clock) = (key.to_owned(), self.clock.clone());
         let renew = move |connection: &mut Connection| {
+            let now = now(&clock);
+            let until = end(now, hold).unwrap_or(i64::MAX);
             let sql = "UPDATE locks SET until = ?1 WHERE key = ?2 AND token = ?3 AND until > ?4";
             connection.prepare_cached(sql)?.execute(params![until, key, token, now])
         };
@@ -253,8 +271,9 @@ impl Store for SqliteStore {
 
     async fn unlock(&self, key: &str, token: u64) -> Result<bool, Error> {
         let Ok(token) = i64::try_from(token) else { return Ok(false) };
-        let (key, now) = (key.to_owned(), self.now());
+        let (key, clock) = (key.to_owned(), self.clock.clone());
         let unlock = move |connection: &mut Connection| {
+            let now = now(&clock);
             let sql = "DELETE FROM locks WHERE key = ?1 AND token = ?2 AND until > ?3";
             connection.prepare_cached(sql)?.execute(params![key, token, now])
         };

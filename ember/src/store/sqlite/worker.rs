@@ -3,6 +3,7 @@ use crate::base::Error;
 use crate::store::failure::away;
 use rusqlite::{Connection, ErrorCode};
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +12,17 @@ use tokio::sync::{mpsc, oneshot};
 /// How many operations may wait for the thread.
 const QUEUE: usize = 1024;
 
-type Job = Box<dyn FnOnce(Result<&mut Connection, SqliteError>) + Send>;
+/// Work for the thread, which says whether the connection can be used on.
+type Job = Box<dyn FnOnce(Result<&mut Connection, SqliteError>) -> Health + Send>;
 
-/// The thread that has the connection. SQLite blocks, and the workers of a server must not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Good,
+    /// The next operation opens the file anew.
+    Broken,
+}
+
+/// A thread that has a connection. SQLite blocks, and the workers of a server must not.
 #[derive(Debug, Clone)]
 pub(super) struct Worker {
     jobs: mpsc::Sender<Job>,
@@ -44,19 +53,24 @@ impl Worker {
         let job: Job = Box::new(move |connection| {
             // Nobody waits for what would be done too late; it must not be done behind their back.
             if tell.is_closed() {
-                return;
+                return Health::Good;
             }
+            let mut health = Health::Good;
             let outcome = connection.and_then(|connection| {
-                work(connection).map_err(|error| SqliteError { path, reason: explain(&error) })
+                work(connection).map_err(|error| {
+                    health = health_after(&error);
+                    SqliteError { path, reason: explain(&error) }
+                })
             });
             let _ = tell.send(outcome);
+            health
         });
         let answer = async {
             self.jobs.send(job).await.map_err(|_| away("the thread of the store has ended"))?;
             told.await.map_err(|_| away("an operation on the store failed"))?.map_err(away)
         };
         // The file may be locked for as long as its patience; others may wait before us.
-        match tokio::time::timeout(self.patience * 2, answer).await {
+        match tokio::time::timeout(self.patience.saturating_mul(2), answer).await {
             Ok(outcome) => outcome,
             Err(_) => {
                 Err(away("the store has more to do than it can, or its disk does not answer"))
@@ -66,20 +80,61 @@ impl Worker {
 }
 
 fn serve(path: &Arc<Path>, patience: Duration, mut queue: mpsc::Receiver<Job>) {
-    let mut connection: Option<Connection> = None;
+    let mut file: Option<(Connection, Option<FileId>)> = None;
     while let Some(job) = queue.blocking_recv() {
-        if connection.is_none() {
+        // What is written to a file that was removed, or put in another's place, is lost.
+        if file.as_ref().is_some_and(|(_, id)| *id != file_id(path)) {
+            tracing::warn!(path = %path.display(), "the file of the store is another one, and is opened anew");
+            file = None;
+        }
+        if file.is_none() {
             match schema::open(path, patience) {
-                Ok(opened) => connection = Some(opened),
+                Ok(opened) => file = Some((opened, file_id(path))),
                 Err(error) => {
                     job(Err(SqliteError { path: Arc::clone(path), reason: reason(&error) }));
                     continue;
                 }
             }
         }
-        if let Some(connection) = &mut connection {
-            job(Ok(connection));
+        if let Some((connection, _)) = &mut file {
+            // Whoever waits for a job that panics is told so, and the others are served.
+            let outcome = catch_unwind(AssertUnwindSafe(|| job(Ok(connection))));
+            if outcome.unwrap_or(Health::Broken) == Health::Broken {
+                file = None;
+            }
         }
+    }
+}
+
+/// Which file it is, whatever its name.
+type FileId = (u64, u64);
+
+#[cfg(unix)]
+fn file_id(path: &Path) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// A file that is open can be neither removed nor replaced.
+#[cfg(not(unix))]
+fn file_id(_: &Path) -> Option<FileId> {
+    None
+}
+
+/// Tells whether a connection may be used on. A file that is full, locked, or read-only may be
+/// otherwise soon; of all else nobody knows what it has left behind.
+fn health_after(error: &rusqlite::Error) -> Health {
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::ConstraintViolation
+            | ErrorCode::TooBig,
+        ) => Health::Good,
+        Some(_) => Health::Broken,
+        // The mistake was ours, and not that of the file.
+        None => Health::Good,
     }
 }
 

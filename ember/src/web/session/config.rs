@@ -4,6 +4,9 @@ use crate::web::cookies::Cookie;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+/// How long a session can last that has no other end: to the year 9999, as far as dates go everywhere.
+const LONGEST: Duration = Duration::from_secs(253_402_300_799);
+
 /// How sessions are kept: the engine, the cookie, the times. A component of the application.
 ///
 /// ```
@@ -79,7 +82,10 @@ impl SessionConfig {
 
     /// When a session that is used now ends.
     pub(super) fn expires(&self, created: SystemTime) -> SystemTime {
-        (self.clock.date() + self.idle).min(created + self.absolute)
+        // What lasts longer than there are dates lasts for as long as the other, or as any will.
+        let ends = [self.clock.date().checked_add(self.idle), created.checked_add(self.absolute)];
+        let longest = || SystemTime::UNIX_EPOCH + LONGEST;
+        ends.into_iter().flatten().min().unwrap_or_else(longest)
     }
 
     /// Tells whether a session has not ended yet.
@@ -89,7 +95,8 @@ impl SessionConfig {
 
     /// Tells whether a session must be saved for no other reason than that it was used.
     pub(super) fn is_worn(&self, record: &SessionRecord) -> bool {
-        self.expires(record.created) > record.expires + self.idle / 10
+        let worn = record.expires.checked_add(self.idle / 10);
+        worn.is_some_and(|worn| self.expires(record.created) > worn)
     }
 }
 

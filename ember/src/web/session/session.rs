@@ -126,22 +126,24 @@ impl Session {
     /// one's changes, or ended it; otherwise whatever the engine reports.
     pub async fn save(&self) -> Result<(), Error> {
         let config = &*self.0.config;
-        let (id, base, changes, dead) = {
-            let mut state = self.state();
-            let (id, base) = (state.id.clone(), state.base.clone());
-            (id, base, std::mem::take(&mut state.changes), std::mem::take(&mut state.dead))
-        };
-        for id in dead {
-            config.engine.delete(&id).await?;
+        let mut unsaved = Unsaved::of(self);
+        while let Some(id) = unsaved.dead.last() {
+            config.engine.delete(id).await?;
+            unsaved.dead.pop();
         }
+        let (id, base) = {
+            let state = self.state();
+            (state.id.clone(), state.base.clone())
+        };
         let saved = match (id, base) {
-            (Some(id), Some(base)) if !changes.is_empty() => {
-                Some(config.change(id, base, &changes).await?)
+            (Some(id), Some(base)) if !unsaved.changes.is_empty() => {
+                Some(config.change(id, base, &unsaved.changes).await?)
             }
             (Some(id), Some(base)) if config.is_worn(&base) => config.touch(id, base).await?,
-            (None, _) => config.begin(&changes).await?,
+            (None, _) => config.begin(&unsaved.changes).await?,
             _ => None,
         };
+        unsaved.changes = Changes::default();
         if let Some((id, record)) = saved {
             let mut state = self.state();
             // A cookie with an age of its own grows older unless it is sent again.
@@ -190,6 +192,32 @@ impl Session {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is about to be saved. What is left of it when this is dropped, because saving failed or was
+/// given up, is still to be saved.
+struct Unsaved<'a> {
+    session: &'a Session,
+    changes: Changes,
+    dead: Vec<String>,
+}
+
+impl<'a> Unsaved<'a> {
+    fn of(session: &'a Session) -> Self {
+        let mut state = session.state();
+        let (changes, dead) = (std::mem::take(&mut state.changes), std::mem::take(&mut state.dead));
+        drop(state);
+        Self { session, changes, dead }
+    }
+}
+
+impl Drop for Unsaved<'_> {
+    fn drop(&mut self) {
+        let mut state = self.session.state();
+        state.dead.append(&mut self.dead);
+        let later = std::mem::take(&mut state.changes);
+        state.changes = std::mem::take(&mut self.changes).followed_by(later);
     }
 }
 

@@ -83,6 +83,18 @@ impl Changes {
         !self.cleared && !self.renewed && self.written.is_empty()
     }
 
+    /// These changes, and then others.
+    pub(super) fn followed_by(mut self, later: Self) -> Self {
+        if later.cleared {
+            self.written.clear();
+            self.cleared = true;
+        }
+        self.renewed |= later.renewed;
+        self.written.extend(later.written);
+        self.read.extend(later.read);
+        self
+    }
+
     /// Makes the changes to values.
     pub(super) fn onto(&self, mut values: Map<String, Value>) -> Map<String, Value> {
         if self.cleared {
