@@ -170,6 +170,24 @@ async fn embeddings_cost_money() {
     assert_eq!(refused(with_key(&client, "sk-a", "/v1/embeddings", &body).await).await.0, 429);
 }
 
+#[tokio::test]
+async fn embeddings_cost_what_they_do_and_not_what_the_models_of_a_router_cost() {
+    let limit = SpendLimit::per_day("1".parse().unwrap());
+    let price = |text: &str| Price::per_million(text, "0").unwrap();
+    let router = ModelRouter::new([ModelSpec::served_by("chat", unasked()).price(price("10"))]);
+    let prices = CostConfig::new().price("e", price("10000"));
+    let client = Client::builder().router(router.unwrap()).cost(prices).build().unwrap();
+    let key = VirtualKey::new("a", "sk-a").spend_limit(limit.clone());
+    let api = OpenAiApi::new("/v1").keys(key).embedding_model("e");
+    let app = Ember::new().env(Env::of([("X", "y")])).client(client).openai_api(api);
+    let client = TestClient::new(app.embedder(FakeEmbedder::new(4)).build().unwrap());
+    let body = json!({"model": "e", "input": "word ".repeat(30)});
+    let answer = with_key(&client, "sk-a", "/v1/embeddings", &body).await;
+    assert_eq!(answer.status(), 200);
+    let tokens = answer.json::<Value>().await["usage"]["total_tokens"].as_u64().unwrap();
+    assert_eq!(limit.spent(), format!("0.{tokens}").parse().unwrap());
+}
+
 #[test]
 fn a_key_of_some_models_needs_a_name_for_the_embedders() {
     let build = |api: OpenAiApi| {
@@ -397,7 +415,9 @@ async fn a_model_of_the_applications_own_has_no_other_path() {
             true => assert_eq!(frames(response).await[0]["model"], "bot"),
             false => assert_eq!(response.json::<Value>().await["model"], "bot"),
         }
-        let (status, error) = refused(with_key(&client, "sk-b", CHAT, &body).await).await;
+        let foreign = with_key(&client, "sk-b", CHAT, &body).await;
+        assert_ne!(foreign.header("x-ratelimit-limit-tokens"), Some("500"), "it is not there");
+        let (status, error) = refused(foreign).await;
         assert_eq!((status, &error["code"]), (404, &json!("model_not_found")));
     }
     let request = &fake.requests()[0];

@@ -152,6 +152,8 @@ async fn prices_of_the_clients_own_bound_whichever_model_of_a_router_answers() {
     let client = client.budget(limit.clone());
     client.complete(ChatRequest::from("Hi").model("a")).await.unwrap();
     assert_eq!((talker.requests()[0].max_tokens, limit.spent()), (Some(50), usd("105")));
+    let usage = client.usage();
+    assert_eq!((usage.total_requests(), usage.total_cost_usd()), (1, Some(usd("105"))));
     // One without a price is let through, and the others are set aside nevertheless.
     let unpriced = CostConfig::new().price("b", dear());
     let limit = SpendLimit::per_day(usd("105")).allow_unpriced();

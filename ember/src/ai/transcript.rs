@@ -44,7 +44,8 @@ impl Transcript {
         }
     }
 
-    /// Stores a turn that goes on after so many messages. Where that fails, it is as if it had not been.
+    /// Stores a turn that goes on after so many messages. Where that fails, or nobody waits for it any
+    /// more, it is as if it had not been.
     ///
     /// With `owed` it is stored even if nobody waits for that.
     pub(super) async fn commit(
@@ -53,15 +54,18 @@ impl Transcript {
         turn: [Message; 2],
         owed: bool,
     ) -> Result<(), Error> {
-        let before = (self.messages.clone(), self.stored);
-        self.go_back(place);
-        self.messages.extend(turn);
-        self.owed = owed;
-        let saved = self.save().await;
-        if saved.is_err() {
-            (self.messages, self.stored) = before;
-            self.owed = false;
+        let place = place.min(self.messages.len());
+        let (stored, owed_before) = (self.stored, self.owed);
+        let cut = self.messages.split_off(place);
+        if !cut.is_empty() {
+            self.stored = None;
         }
+        self.messages.extend(turn);
+        self.owed |= owed;
+        let mut commit =
+            Commit { transcript: self, place, cut, stored, owed: owed_before, stays: owed };
+        let saved = commit.transcript.save().await;
+        commit.stays = saved.is_ok();
         saved
     }
 
@@ -109,6 +113,28 @@ impl Transcript {
     pub(super) fn questions(&self) -> impl Iterator<Item = (usize, &Message)> {
         let all = self.messages.iter().enumerate();
         all.filter(|(_, message)| message.role == Role::User)
+    }
+}
+
+/// A turn that is being stored, and taken back when this is dropped unless it stays.
+struct Commit<'a> {
+    transcript: &'a mut Transcript,
+    /// The turn stands from here on, in place of this.
+    place: usize,
+    cut: Vec<Message>,
+    stored: Option<usize>,
+    owed: bool,
+    stays: bool,
+}
+
+impl Drop for Commit<'_> {
+    fn drop(&mut self) {
+        if !self.stays {
+            let Transcript { messages, stored, owed, .. } = &mut *self.transcript;
+            messages.truncate(self.place);
+            messages.append(&mut self.cut);
+            (*stored, *owed) = (self.stored, self.owed);
+        }
     }
 }
 

@@ -123,11 +123,12 @@ impl<'a> Plan<'a> {
         self.prices.without_price(self.provider, self.model())
     }
 
-    /// How many tokens an answer can have at most: what the request says, or else what is known
-    /// of the model, or of the models that may answer.
+    /// How many tokens an answer can have at most: what the request says, and no more than
+    /// is known of the model, or of the models that may answer.
     pub fn max_answer_tokens(&self) -> Option<u64> {
-        let longest = || self.prices.longest_answer(self.provider, self.model());
-        self.request.max_tokens.or_else(longest)
+        let longest = self.prices.longest_answer(self.provider, self.model());
+        let asked = self.request.max_tokens;
+        longest.map_or(asked, |longest| Some(asked.map_or(longest, |asked| asked.min(longest))))
     }
 }
 

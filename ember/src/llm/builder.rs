@@ -141,6 +141,7 @@ impl ClientBuilder {
     pub fn router(mut self, router: ModelRouter) -> Self {
         let (env, _, clock) = router.settings();
         (self.env, self.clock) = (env.clone(), clock.clone());
+        // What the router counts is counted, unless this client has prices of its own.
         (self.ledger, self.events) =
             (router.ledger().clone(), Setting::Set(router.events().clone()));
         (self.retry, self.circuit_breaker, self.cost) = (Setting::Off, Setting::Off, Setting::Off);
@@ -185,8 +186,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Prices what is used as this says.
+    /// Prices what is used as this says. Of a [router](ClientBuilder::router) that stands before this, the
+    /// answers are counted at these prices, and in a ledger of their own.
     pub fn cost(mut self, config: CostConfig) -> Self {
+        if self.routed.is_some() {
+            self.ledger = Ledger::new();
+        }
         self.cost = Setting::Set(config);
         self
     }

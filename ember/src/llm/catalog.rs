@@ -327,7 +327,7 @@ impl Catalog {
 }
 
 /// The id without the date at its end, if there is one.
-fn without_date(id: &str) -> Option<&str> {
+pub(super) fn without_date(id: &str) -> Option<&str> {
     if let Some(stem) = id.strip_suffix("-latest") {
         return Some(stem);
     }

@@ -18,6 +18,7 @@ use super::tool_loop::{self, Call};
 use super::usage::Usage;
 use crate::base::Env;
 use crate::base::tokens::{Estimate, TokenCounter};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -392,8 +393,10 @@ impl Client {
             }
         }
         let model = request.model.clone().or_else(|| self.0.model.clone());
+        defaults::fill_max_tokens(&mut request, env);
         if *fills {
-            defaults::fill(&mut request, env, &prices.catalog, provider.name(), model.as_deref());
+            let (catalog, provider) = (&prices.catalog, provider.name());
+            defaults::fill_temperature(&mut request, env, catalog, provider, model.as_deref());
         }
         request
     }
@@ -421,9 +424,11 @@ impl Client {
         tokens: u64,
     ) -> Result<ReservedEmbedding, Error> {
         let Inner { budgets, prices, .. } = &*self.0;
+        // The models of a router answer questions, and embed nothing.
+        let prices = CostConfig { routed: None, ..CostConfig::clone(prices) };
         // No token is written.
         let mut request = ChatRequest::default().model(model).max_tokens(0_u64);
-        let mut plan = Plan::new(&mut request, tokens, provider, Some(model), prices);
+        let mut plan = Plan::new(&mut request, tokens, provider, Some(model), &prices);
         let reservations: Result<Vec<_>, Error> =
             budgets.iter().map(|budget| budget.reserve(&mut plan)).collect();
         Ok(ReservedEmbedding { price: plan.price(), reservations: reservations? })
@@ -444,7 +449,15 @@ impl Client {
             let prompt = request.count_tokens(&**counter);
             let name = provider.name();
             let model = request.model.clone().or_else(|| model.clone());
-            let mut plan = Plan::new(&mut request, prompt, name, model.as_deref(), prices);
+            let prices = match request.allowed_models.clone() {
+                None => Cow::Borrowed(&**prices),
+                Some(allowed) => {
+                    let mut prices = CostConfig::clone(prices);
+                    prices.allow(&allowed);
+                    Cow::Owned(prices)
+                }
+            };
+            let mut plan = Plan::new(&mut request, prompt, name, model.as_deref(), &prices);
             for budget in budgets {
                 reservations.push(budget.reserve(&mut plan)?);
             }

@@ -15,10 +15,10 @@ pub(super) const MAX_TURNS: usize = 10;
 /// The names of the variable for the temperature; the first that is set counts.
 const TEMPERATURE_VARIABLES: [&str; 2] = ["EMBER_TEMPERATURE", "EMBER_DEFAULT_TEMPERATURE"];
 
-/// Fills in the temperature and the limit of tokens, where the request names none.
+/// Fills in the temperature where the request names none.
 ///
 /// `model` is the one that will answer, as far as it is known.
-pub(super) fn fill(
+pub(super) fn fill_temperature(
     request: &mut ChatRequest,
     env: &Env,
     catalog: &Catalog,
@@ -32,6 +32,10 @@ pub(super) fn fill(
         let takes = takes_temperature(catalog, provider, model);
         request.temperature = takes.then(|| temperature(env).or(ours)).flatten();
     }
+}
+
+/// Fills in the limit of tokens where the request names none.
+pub(super) fn fill_max_tokens(request: &mut ChatRequest, env: &Env) {
     if request.max_tokens.is_none() {
         request.max_tokens = env.parse_if("EMBER_MAX_TOKENS", |tokens: &u64| *tokens > 0);
     }
@@ -66,7 +70,9 @@ mod tests {
 
     fn filled(request: ChatRequest, env: &[(&str, &str)], model: Option<&str>) -> ChatRequest {
         let mut request = request;
-        fill(&mut request, &Env::of(env.iter().copied()), &Catalog::new(), "openai", model);
+        let env = Env::of(env.iter().copied());
+        fill_temperature(&mut request, &env, &Catalog::new(), "openai", model);
+        fill_max_tokens(&mut request, &env);
         request
     }
 

@@ -53,7 +53,7 @@ impl ChatRequest {
         let messages = self.messages.iter().map(|message| message.count_tokens(counter, model));
         let tools = self.tools.iter().map(|tool| tool_tokens(tool, counter, model));
         let format = match &self.response_format {
-            ResponseFormat::Schema { schema, .. } => {
+            ResponseFormat::Schema { schema, .. } | ResponseFormat::LooseSchema { schema, .. } => {
                 counter.count(model, &schema.as_value().to_string())
             }
             _ => 0,

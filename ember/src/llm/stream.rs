@@ -252,6 +252,8 @@ pub struct Accumulator {
     usage: Option<Usage>,
     dropped: Vec<Dropped>,
     cached: Option<Cached>,
+    /// Whether a model was asked for a turn before this one.
+    asked: bool,
     finish: Option<Finish>,
 }
 
@@ -354,7 +356,8 @@ impl Accumulator {
             usage: self.usage,
             steps: self.steps,
             dropped: self.dropped,
-            cached: self.cached,
+            // A part of the answer is none.
+            cached: self.cached.filter(|_| !self.asked),
         })
     }
 
@@ -392,6 +395,7 @@ impl Accumulator {
         self.steps.push(Message::tool_results(std::mem::take(&mut self.results)));
         self.calls.clear();
         self.open = false;
+        self.asked |= self.cached.take().is_none();
     }
 }
 
@@ -544,5 +548,22 @@ mod tests {
         response.cached = Some(Cached::new(0.5, None));
         let events = events_of(response.clone()).into_iter().map(Ok);
         assert_eq!(ChatStream::new(stream::iter(events)).collect().await.unwrap(), response);
+    }
+
+    #[test]
+    fn an_answer_of_which_a_part_was_asked_for_is_not_a_cached_one() {
+        for (first, second, cached) in
+            [(true, true, true), (true, false, false), (false, true, false), (false, false, false)]
+        {
+            let mut whole = Accumulator::new();
+            let mark = || ChatEvent::Cached(Cached::new(1.0, None));
+            let finish = || ChatEvent::Finish(FinishReason::Stop.into());
+            for event in
+                [first.then(mark), Some(ChatEvent::StepEnd), second.then(mark), Some(finish())]
+            {
+                event.iter().for_each(|event| whole.push(event));
+            }
+            assert_eq!(whole.finish().unwrap().cached.is_some(), cached, "{first} {second}");
+        }
     }
 }

@@ -40,9 +40,12 @@ pub(super) async fn complete(call: Call) -> Result<ChatResponse, Error> {
         let mut response = answer.inspect_err(|error| rounds.meter.failed(error))?;
         rounds.meter.response(&response)?;
         response.usage = rounds.count(response.usage);
+        rounds.asked |= response.cached.is_none();
         match rounds.next_step(&mut response) {
             Step::Over => {
                 response.steps = rounds.steps;
+                // A part of the answer is none.
+                response.cached = response.cached.filter(|_| !rounds.asked);
                 return Ok(response);
             }
             Step::Run(calls) => {
@@ -88,6 +91,8 @@ struct Rounds {
     rounds: usize,
     steps: Vec<Message>,
     usage: Option<Usage>,
+    /// Whether a model was asked for any of it.
+    asked: bool,
 }
 
 enum Step {
@@ -108,6 +113,7 @@ impl Rounds {
             rounds: 0,
             steps: Vec::new(),
             usage: None,
+            asked: false,
         };
         Ok((provider, rounds))
     }

@@ -56,6 +56,10 @@ impl Api {
     ) -> Result<Chosen, Error> {
         let caller = parts.extensions().get::<Arc<Caller>>().cloned();
         let may_ask = |model: &str| caller.as_ref().is_none_or(|caller| caller.may_ask(model));
+        // Before anything that tells a model there is from one there is not.
+        if let Some(name) = model.as_deref().filter(|name| !may_ask(name)) {
+            return Err(no_such_model(name));
+        }
         let named = |name: &str| self.routes.iter().find(|route| route.name == name);
         let of_route = model.as_deref().and_then(named).cloned();
         let options = match &of_route {
@@ -89,10 +93,8 @@ impl Api {
         };
         if of_route.is_some() {
             // What the route says of its model counts, and not the name that it has here.
-            return match model {
-                Some(name) if !may_ask(&name) => Err(no_such_model(&name)),
-                name => Ok(Chosen { client, name: Named::Fixed(name.unwrap_or_default()), hidden }),
-            };
+            let name = Named::Fixed(model.unwrap_or_default());
+            return Ok(Chosen { client, name, hidden });
         }
         let known = model.clone().or_else(|| client.default_model().map(str::to_owned));
         match &known {
@@ -111,7 +113,13 @@ impl Api {
         }
         request.model = model;
         request.relayed = true;
-        request.allowed_models = caller.and_then(|caller| caller.models());
+        request.allowed_models = match caller.and_then(|caller| caller.models()) {
+            None if !self.models.is_empty() => {
+                let default = client.default_model().map(str::to_owned);
+                Some(self.models.iter().cloned().chain(default).collect())
+            }
+            of_caller => of_caller,
+        };
         Ok(Chosen { client, name: Named::Likely(known), hidden })
     }
 

@@ -82,7 +82,8 @@ impl Gate {
 /// Tells whether a request was made by a program on this machine, as far as a request can tell.
 ///
 /// Without an address of a peer nobody knows where it comes from: behind a Unix socket or another
-/// framework there can be a proxy. One that passes on what others ask says so in a header. And a
+/// framework there can be a proxy. Most of those that pass on what others ask say so in a header;
+/// one that does not, as nginx unless it is told to, cannot be told from a program here. And a
 /// page whose name was made to lead here (DNS rebinding) names its own host, and no other.
 fn is_local(request: &RequestParts) -> bool {
     const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

@@ -78,7 +78,7 @@
 //! asks for `localhost` or such an address as its `Host`, and does not say that somebody has passed it on
 //! (`Forwarded`, `X-Forwarded-For`, `X-Real-IP`, `Via`). One that came over a Unix socket, or through another
 //! framework that the application is mounted in, has no address and is none of them. A proxy that says nothing
-//! of what it passes on cannot be told from a program here: behind any proxy, set keys. A request that other middleware has found a
+//! of what it passes on, as nginx unless it is told to, cannot be told from a program here: behind any proxy, set keys. A request that other middleware has found a
 //! [`Principal`](crate::Principal) for is answered as well.
 //!
 //! # By hand

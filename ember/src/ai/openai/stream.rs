@@ -191,10 +191,12 @@ impl Writer {
             }
             ChatEvent::Usage(snapshot) => self.usage.get_or_insert_default().update(&snapshot),
             ChatEvent::StepEnd => self.told = false,
-            // They come before the first token; those of later rounds are the same.
-            ChatEvent::Dropped(dropped) if !self.begun => match undeliverable(&dropped) {
+            // They come before the first token, for which the caller may have waited so long that the
+            // headers are gone; those of later rounds are the same.
+            ChatEvent::Dropped(dropped) => match undeliverable(&dropped) {
                 Some(refusal) => return Err(refusal),
-                None => self.dropped.push(dropped),
+                None if !self.begun => self.dropped.push(dropped),
+                None => {}
             },
             ChatEvent::Finish(finish) => self.finish(&finish)?,
             _ => {}

@@ -1,4 +1,4 @@
-use crate::llm::catalog::{Catalog, Price};
+use crate::llm::catalog::{Catalog, Price, without_date};
 use crate::llm::usage::Usage;
 use crate::llm::usd::Usd;
 use serde::Serialize;
@@ -104,6 +104,21 @@ impl CostConfig {
         self.routed.as_ref().is_some_and(|routed| routed.own_prices)
     }
 
+    /// Leaves of a router's models those that are allowed, if any is.
+    pub(in crate::llm) fn allow(&mut self, allowed: &[String]) {
+        if let Some(routed) = &mut self.routed {
+            let is_allowed = |name: &String| {
+                let id = name.split_once('/').map_or(name.as_str(), |(_, id)| id);
+                allowed.iter().any(|allowed| allowed == name || allowed == id)
+            };
+            let names: Vec<_> =
+                routed.names.iter().filter(|name| is_allowed(name)).cloned().collect();
+            if !names.is_empty() {
+                routed.names = names;
+            }
+        }
+    }
+
     /// The models that may answer a request which names this one; `None` stands for the default.
     fn may_answer<'a>(&'a self, named: Option<&'a str>) -> Vec<Option<&'a str>> {
         match &self.routed {
@@ -162,7 +177,9 @@ impl CostConfig {
 
     /// The price of a model, if it is known.
     fn find(&self, provider: &str, model: &str) -> Option<Price> {
-        let own = self.prices.get(model).copied().or(self.price_of_all);
+        let own = |name: &str| self.prices.get(name).copied();
+        // Providers answer by the name of the day that a model is of.
+        let own = own(model).or_else(|| own(without_date(model)?)).or(self.price_of_all);
         own.or_else(|| Some(self.catalog.find(provider, model)?.price))
     }
 }
@@ -333,6 +350,31 @@ mod tests {
         assert_eq!(cost("nobody-knows-either"), None);
         assert_eq!(totals.total_cost_usd().unwrap().to_string(), "7.3");
         assert_eq!(totals.unpriced_requests(), 1);
+    }
+
+    #[test]
+    fn a_price_of_ones_own_holds_for_the_model_of_any_day() {
+        let own = Price::per_million("7", "7").unwrap();
+        let config = CostConfig::new().price("gpt-4o-mini", own);
+        let price = config.price_of("openai", Some("gpt-4o-mini-2024-07-18"), Some("gpt-4o-mini"));
+        assert_eq!(price, Some(own));
+    }
+
+    #[test]
+    fn only_models_that_are_allowed_count() {
+        let price = |text: &str| Price::per_million(text, text).unwrap();
+        let mut config = CostConfig::new().price("small", price("1")).price("x/large", price("9"));
+        let names = vec!["small".to_owned(), "x/large".to_owned()];
+        config.routed = Some(Routed { names, named_only: false, own_prices: true });
+        assert_eq!(config.highest_price("router", None), Some(price("9")));
+        let allowed = |name: &str| {
+            let mut config = config.clone();
+            config.allow(&[name.to_owned()]);
+            config.highest_price("router", None)
+        };
+        assert_eq!(allowed("small"), Some(price("1")));
+        assert_eq!(allowed("large"), Some(price("9")));
+        assert_eq!(allowed("another"), Some(price("9")), "as if nothing had been said");
     }
 
     #[test]

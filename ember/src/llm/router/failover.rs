@@ -94,7 +94,12 @@ impl Failures {
             return Error::new(ErrorKind::CircuitOpen, "no model is available");
         };
         let message = format!("no model has answered: {}", told.join("; "));
-        let mut error = Error::new(chosen.kind(), message);
+        let kind = match (chosen.kind(), Verdict::of(&chosen)) {
+            // That there is no such model is our mistake, and not that of whoever asks.
+            (ErrorKind::InvalidRequest, Verdict::NextAndAlarm) => ErrorKind::Config,
+            (kind, _) => kind,
+        };
+        let mut error = Error::new(kind, message);
         if let Some(wait) = chosen.retry_after() {
             error = error.with_retry_after(wait);
         }

@@ -104,7 +104,9 @@ impl RoutedModel {
         let mut request = asked.clone();
         request.model = Some(self.model.clone());
         request.billing = asked.billing.inside();
-        defaults::fill(&mut request, env, catalog, &self.provider_name, Some(&self.model));
+        let (provider, model) = (&self.provider_name, Some(&*self.model));
+        defaults::fill_max_tokens(&mut request, env);
+        defaults::fill_temperature(&mut request, env, catalog, provider, model);
         if let (Some(tokens), Some(limit)) = (request.max_tokens, self.max_output) {
             request.max_tokens = Some(tokens.min(limit));
         }
