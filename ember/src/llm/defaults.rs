@@ -125,7 +125,7 @@ mod tests {
         let sent = |model: Model| {
             let (mut request, id) = (ChatRequest::from("Hi"), model.id.clone());
             catalog.add(model);
-            fill(&mut request, &Env::of([("X", "")]), &catalog, "p", Some(&*id));
+            fill_temperature(&mut request, &Env::of([("X", "")]), &catalog, "p", Some(&*id));
             request.temperature
         };
         assert_eq!(sent(thinks()), None);
