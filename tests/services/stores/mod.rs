@@ -1,6 +1,8 @@
 //! Stores on real servers: what they must do, and what becomes of them when the server goes away.
 
+mod http;
 mod server;
+mod together;
 
 use ember::base::clock::{millis, secs};
 use ember::http::{HeaderMap, StatusCode};
@@ -44,6 +46,7 @@ pub fn tests() -> Vec<Trial> {
             let cache = || RedisCache::new(&url, secs(100)).unwrap();
             run(answers(cache(), cache(), server));
         }),
+        super::needing(&["redis-server"], "two_processes_share_a_redis", together::test),
         super::needing(&["memcached"], "answers_are_shared_by_memcached", || {
             let server = Server::memcached();
             let cache = || MemcachedCache::new("127.0.0.1", server.port, secs(100)).pool_size(2);
