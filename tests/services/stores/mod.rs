@@ -1,8 +1,10 @@
 //! Stores on real servers: what they must do, and what becomes of them when the server goes away.
 
 mod http;
+mod proxy;
 mod server;
 mod together;
+mod weather;
 
 use ember::base::clock::{millis, secs};
 use ember::http::{HeaderMap, StatusCode};
@@ -47,6 +49,13 @@ pub fn tests() -> Vec<Trial> {
             run(answers(cache(), cache(), server));
         }),
         super::needing(&["redis-server"], "two_processes_share_a_redis", together::test),
+        super::needing(&["redis-server"], "redis_behind_a_bad_network", weather::redis),
+        super::needing(&["memcached"], "memcached_behind_a_bad_network", weather::memcached),
+        super::needing(
+            &["redis-server"],
+            "an_application_whose_redis_is_behind_a_bad_network",
+            weather::application,
+        ),
         super::needing(&["memcached"], "answers_are_shared_by_memcached", || {
             let server = Server::memcached();
             let cache = || MemcachedCache::new("127.0.0.1", server.port, secs(100)).pool_size(2);
@@ -69,11 +78,19 @@ fn run(test: impl Future<Output = ()>) {
 }
 
 fn redis(server: &Server) -> RedisStore {
-    RedisStore::new(format!("redis://127.0.0.1:{}", server.port)).unwrap().timeout(LIMIT)
+    redis_at(server.port)
+}
+
+fn redis_at(port: u16) -> RedisStore {
+    RedisStore::new(format!("redis://127.0.0.1:{port}")).unwrap().timeout(LIMIT)
 }
 
 fn memcached(server: &Server) -> MemcachedStore {
-    MemcachedStore::new("127.0.0.1", server.port).timeout(LIMIT)
+    memcached_at(server.port)
+}
+
+fn memcached_at(port: u16) -> MemcachedStore {
+    MemcachedStore::new("127.0.0.1", port).timeout(LIMIT)
 }
 
 /// Stopped, paused, restarted empty: told in time, and used again without a word.

@@ -1,4 +1,4 @@
-use super::pool::Pool;
+use super::pool::{Again, Pool};
 use super::protocol::{Mode, Stored};
 use crate::base::Error;
 use crate::store::capability::Capability;
@@ -90,7 +90,8 @@ impl MemcachedStore {
         value: Bytes,
         ttl: Duration,
     ) -> Result<bool, Error> {
-        let stored = self.pool.run(move |wire| {
+        let again = if matches!(mode, Mode::Set) { Again::May } else { Again::MustNot };
+        let stored = self.pool.run(again, move |wire| {
             let (key, value) = (key.clone(), value.clone());
             Box::pin(async move { wire.store(mode, &key, &value, expiry(ttl)).await })
         });
@@ -126,13 +127,13 @@ impl Store for MemcachedStore {
     }
 
     async fn check(&self) -> Result<String, Error> {
-        let version = self.pool.run(|wire| Box::pin(wire.version())).await?;
+        let version = self.pool.run(Again::May, |wire| Box::pin(wire.version())).await?;
         Ok(format!("Memcached {version} at {}", self.name()))
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
         let key = self.key(key);
-        let found = self.pool.run(move |wire| {
+        let found = self.pool.run(Again::May, move |wire| {
             let key = key.clone();
             Box::pin(async move { wire.gets(&key).await })
         });
@@ -145,7 +146,7 @@ impl Store for MemcachedStore {
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
         let key = self.key(key);
-        let deleted = self.pool.run(move |wire| {
+        let deleted = self.pool.run(Again::MustNot, move |wire| {
             let key = key.clone();
             Box::pin(async move { wire.delete(&key).await })
         });
@@ -169,7 +170,7 @@ impl Store for MemcachedStore {
             return self.store(Mode::Add, key, value, ttl).await;
         };
         let asked = key.clone();
-        let found = self.pool.run(move |wire| {
+        let found = self.pool.run(Again::May, move |wire| {
             let key = asked.clone();
             Box::pin(async move { wire.gets(&key).await })
         });

@@ -33,6 +33,15 @@ struct Idle {
     back_off: Option<(Instant, Duration)>,
 }
 
+/// Whether something may be done again when its connection broke before it told what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// It comes to the same.
+    May,
+    /// It tells whether it did something, and the second time that would be another answer.
+    MustNot,
+}
+
 /// What is done with a connection.
 pub(super) type Work<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 
@@ -48,11 +57,12 @@ impl Pool {
     /// that no answer is left on a connection for the next command.
     pub(super) async fn run<T: Send + 'static>(
         &self,
+        again: Again,
         work: impl for<'a> Fn(&'a mut Wire) -> Work<'a, T> + Send + 'static,
     ) -> Result<T, Error> {
         let inner = Arc::clone(&self.inner);
         let timeout = inner.timeout;
-        let bounded = async move { tokio::time::timeout(timeout, inner.run(work)).await };
+        let bounded = async move { tokio::time::timeout(timeout, inner.run(again, work)).await };
         match self.home.run(bounded).await? {
             Ok(outcome) => outcome.map_err(away),
             Err(_) => Err(away(format!("Memcached did not answer within {timeout:?}"))),
@@ -61,17 +71,21 @@ impl Pool {
 }
 
 impl Inner {
-    async fn run<T>(&self, work: impl for<'a> Fn(&'a mut Wire) -> Work<'a, T>) -> io::Result<T> {
+    async fn run<T>(
+        &self,
+        again: Again,
+        work: impl for<'a> Fn(&'a mut Wire) -> Work<'a, T>,
+    ) -> io::Result<T> {
         // The semaphore is never closed.
         let _place = self.places.acquire().await.map_err(io::Error::other)?;
-        let idle = self.idle().wires.pop();
+        let idle = self.take();
         let (mut wire, was_idle) = match idle {
             Some(wire) => (wire, true),
             None => (self.connect().await?, false),
         };
         let mut outcome = work(&mut wire).await;
-        if was_idle && outcome.as_ref().is_err_and(is_closed) {
-            // It was closed while nobody used it, as by a server that was restarted: so are the others.
+        if was_idle && again == Again::May && outcome.as_ref().is_err_and(is_closed) {
+            // It was closed at this moment, as by a server that is restarted: so are the others.
             self.idle().wires.clear();
             wire = self.connect().await?;
             outcome = work(&mut wire).await;
@@ -80,6 +94,17 @@ impl Inner {
             self.idle().wires.push(wire);
         }
         outcome
+    }
+
+    /// A connection that nobody uses, unless it was closed in the meantime.
+    fn take(&self) -> Option<Wire> {
+        let mut idle = self.idle();
+        while let Some(wire) = idle.wires.pop() {
+            if wire.is_quiet() {
+                return Some(wire);
+            }
+        }
+        None
     }
 
     async fn connect(&self) -> io::Result<Wire> {
