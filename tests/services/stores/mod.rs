@@ -1,5 +1,7 @@
 //! Stores on real servers: what they must do, and what becomes of them when the server goes away.
 
+#[cfg(all(feature = "sqlite", target_os = "linux"))]
+mod files;
 mod http;
 mod proxy;
 mod server;
@@ -23,7 +25,8 @@ const BOUND: Duration = Duration::from_secs(4);
 const LIMIT: Duration = Duration::from_secs(1);
 
 pub fn tests() -> Vec<Trial> {
-    vec![
+    #[allow(unused_mut, reason = "some are behind features")]
+    let mut tests = vec![
         super::needing(&["redis-server"], "redis_is_a_store", || {
             let server = Server::redis(&[]);
             run(conforms(redis(&server)));
@@ -69,7 +72,14 @@ pub fn tests() -> Vec<Trial> {
             let server = Server::memcached();
             run(goes_away(memcached(&server), server));
         }),
-    ]
+    ];
+    #[cfg(all(feature = "sqlite", target_os = "linux"))]
+    tests.extend([
+        super::needing(&["setpriv"], "sqlite_on_what_may_only_be_read", files::read_only),
+        super::needing(&[], "sqlite_in_a_file_that_is_locked", files::locked),
+        super::trying(&["mount", "umount"], "sqlite_on_a_disk_that_is_full", files::full),
+    ]);
+    tests
 }
 
 fn run(test: impl Future<Output = ()>) {

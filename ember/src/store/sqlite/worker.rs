@@ -11,7 +11,15 @@ use tokio::sync::{mpsc, oneshot};
 /// How many operations may wait for the thread.
 const QUEUE: usize = 1024;
 
-type Job = Box<dyn FnOnce(Result<&mut Connection, SqliteError>) + Send>;
+type Job = Box<dyn FnOnce(Result<&mut Connection, SqliteError>) -> Afterwards + Send>;
+
+/// What becomes of the connection after an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Afterwards {
+    Keep,
+    /// The next operation opens the file again: it may be another one by then, or another's rights.
+    Reopen,
+}
 
 /// The thread that has the connection. SQLite blocks, and the workers of a server must not.
 #[derive(Debug, Clone)]
@@ -44,12 +52,17 @@ impl Worker {
         let job: Job = Box::new(move |connection| {
             // Nobody waits for what would be done too late; it must not be done behind their back.
             if tell.is_closed() {
-                return;
+                return Afterwards::Keep;
             }
+            let mut afterwards = Afterwards::Keep;
             let outcome = connection.and_then(|connection| {
-                work(connection).map_err(|error| SqliteError { path, reason: explain(&error) })
+                work(connection).map_err(|error| {
+                    afterwards = after(&error);
+                    SqliteError { path, reason: explain(&error) }
+                })
             });
             let _ = tell.send(outcome);
+            afterwards
         });
         let answer = async {
             self.jobs.send(job).await.map_err(|_| away("the thread of the store has ended"))?;
@@ -77,9 +90,25 @@ fn serve(path: &Arc<Path>, patience: Duration, mut queue: mpsc::Receiver<Job>) {
                 }
             }
         }
-        if let Some(connection) = &mut connection {
-            job(Ok(connection));
+        let afterwards = connection.as_mut().map(|connection| job(Ok(connection)));
+        if afterwards == Some(Afterwards::Reopen) {
+            connection = None;
         }
+    }
+}
+
+/// A file that may only be read is opened only to be read, and stays so for whoever has it open; what
+/// is damaged, or cannot be reached, may be put in order while we run.
+fn after(error: &rusqlite::Error) -> Afterwards {
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::DatabaseCorrupt
+            | ErrorCode::NotADatabase,
+        ) => Afterwards::Reopen,
+        _ => Afterwards::Keep,
     }
 }
 
@@ -94,7 +123,7 @@ fn reason(error: &schema::OpenError) -> String {
 fn explain(error: &rusqlite::Error) -> String {
     let means = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full",
-        Some(ErrorCode::ReadOnly) => "the file may only be read",
+        Some(ErrorCode::ReadOnly) => "the file, or one that belongs to it, may only be read",
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another program keeps the file locked"
         }
