@@ -11,3 +11,4 @@
 //! - `sessions`: conversations that are remembered, each by its id.
 //! - `chat_ui`: a page that shows an answer as it comes, with what the model thinks and what its tools do.
 //! - `streaming_chat`: one route with tools, instructions, two models, limits and authentication.
+//! - `cluster`: two processes of one service on one Redis, behind a balancer; `cluster/run.sh` kills one (feature `cluster`).

@@ -1,13 +1,12 @@
 //! The page of the example `chat_ui`, in a real browser: an answer is shown as it comes.
 
 use super::browser::Browser;
-use super::serving::Serving;
+use super::serving::{Serving, example};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::process::Command;
 
 pub fn test() {
-    let serving = Serving::start(Command::new(example()));
+    let serving = Serving::start(Command::new(example("chat_ui")));
     let browser = Browser::start();
     browser.open(&format!("{}/", serving.address));
     browser.log("browser");
@@ -17,19 +16,6 @@ pub fn test() {
     shows_what_goes_wrong(&browser);
     browser.picture("chat.png");
     asks_nobody_else(&browser, &serving.address);
-}
-
-/// Builds the example; returns where the program is.
-fn example() -> std::path::PathBuf {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    let mut build = Command::new(env!("CARGO"));
-    build.current_dir(&examples).args(["build", "-q", "--all-features", "--example", "chat_ui"]);
-    let built = build.args(["--message-format", "json"]).output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let text = String::from_utf8(built.stdout).unwrap();
-    let messages = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let mut built = messages.filter(|message| message["target"]["name"] == "chat_ui");
-    built.find_map(|message| message["executable"].as_str().map(Into::into)).unwrap()
 }
 
 fn say(browser: &Browser, text: &str) {

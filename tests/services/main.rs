@@ -1,4 +1,4 @@
-//! Tests that need programs which not every machine has: a browser, a validator, Node.js,
+//! Tests that need programs which not every machine has: a browser, a validator, Node.js, curl,
 //! Redis and Memcached.
 //!
 //! Where a program is missing its tests are reported as ignored, each by its name. With
@@ -8,6 +8,7 @@
 mod ai_sdk;
 mod browser;
 mod chat_page;
+mod cluster;
 mod docs_page;
 mod openai;
 mod serving;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         needing(&["chromedriver", "chromium"], "docs_page_in_a_browser", docs_page::test),
         needing(&["chromedriver", "chromium"], "chat_page_in_a_browser", chat_page::test),
         needing(&["node", "npm"], "the_ai_sdk_reads_our_streams", ai_sdk::test),
+        needing(&["bash", "curl", "redis-server"], "the_example_of_a_cluster", cluster::test),
         needing(&["openapi-spec-validator"], "openapi_documents_are_valid", validator::test),
         trying(&["python3"], "openai_client_of_pypi", openai::python),
         trying(&["node", "npm"], "openai_client_of_npm", openai::node),

@@ -1,6 +1,12 @@
 //! Stores on real servers: what they must do, and what becomes of them when the server goes away.
 
+#[cfg(all(feature = "sqlite", target_os = "linux"))]
+mod files;
+mod http;
+mod proxy;
 mod server;
+mod together;
+mod weather;
 
 use ember::base::clock::{millis, secs};
 use ember::http::{HeaderMap, StatusCode};
@@ -19,7 +25,8 @@ const BOUND: Duration = Duration::from_secs(4);
 const LIMIT: Duration = Duration::from_secs(1);
 
 pub fn tests() -> Vec<Trial> {
-    vec![
+    #[allow(unused_mut, reason = "some are behind features")]
+    let mut tests = vec![
         super::needing(&["redis-server"], "redis_is_a_store", || {
             let server = Server::redis(&[]);
             run(conforms(redis(&server)));
@@ -44,6 +51,14 @@ pub fn tests() -> Vec<Trial> {
             let cache = || RedisCache::new(&url, secs(100)).unwrap();
             run(answers(cache(), cache(), server));
         }),
+        super::needing(&["redis-server"], "two_processes_share_a_redis", together::test),
+        super::needing(&["redis-server"], "redis_behind_a_bad_network", weather::redis),
+        super::needing(&["memcached"], "memcached_behind_a_bad_network", weather::memcached),
+        super::needing(
+            &["redis-server"],
+            "an_application_whose_redis_is_behind_a_bad_network",
+            weather::application,
+        ),
         super::needing(&["memcached"], "answers_are_shared_by_memcached", || {
             let server = Server::memcached();
             let cache = || MemcachedCache::new("127.0.0.1", server.port, secs(100)).pool_size(2);
@@ -57,7 +72,14 @@ pub fn tests() -> Vec<Trial> {
             let server = Server::memcached();
             run(goes_away(memcached(&server), server));
         }),
-    ]
+    ];
+    #[cfg(all(feature = "sqlite", target_os = "linux"))]
+    tests.extend([
+        super::needing(&["setpriv"], "sqlite_on_what_may_only_be_read", files::read_only),
+        super::needing(&[], "sqlite_in_a_file_that_is_locked", files::locked),
+        super::trying(&["mount", "umount"], "sqlite_on_a_disk_that_is_full", files::full),
+    ]);
+    tests
 }
 
 fn run(test: impl Future<Output = ()>) {
@@ -66,11 +88,19 @@ fn run(test: impl Future<Output = ()>) {
 }
 
 fn redis(server: &Server) -> RedisStore {
-    RedisStore::new(format!("redis://127.0.0.1:{}", server.port)).unwrap().timeout(LIMIT)
+    redis_at(server.port)
+}
+
+fn redis_at(port: u16) -> RedisStore {
+    RedisStore::new(format!("redis://127.0.0.1:{port}")).unwrap().timeout(LIMIT)
 }
 
 fn memcached(server: &Server) -> MemcachedStore {
-    MemcachedStore::new("127.0.0.1", server.port).timeout(LIMIT)
+    memcached_at(server.port)
+}
+
+fn memcached_at(port: u16) -> MemcachedStore {
+    MemcachedStore::new("127.0.0.1", port).timeout(LIMIT)
 }
 
 /// Stopped, paused, restarted empty: told in time, and used again without a word.

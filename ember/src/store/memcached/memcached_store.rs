@@ -149,7 +149,7 @@ impl Store for MemcachedStore {
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
         let key = self.key(key);
-        let deleted = self.pool.run(Repeat::Safe, move |wire| {
+        let deleted = self.pool.run(Repeat::Never, move |wire| {
             let key = key.clone();
             Box::pin(async move { wire.delete(&key).await })
         });

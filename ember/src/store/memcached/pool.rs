@@ -85,14 +85,14 @@ impl Inner {
         self.refuse_while_away()?;
         // The semaphore is never closed.
         let _place = self.places.acquire().await.map_err(io::Error::other)?;
-        let idle = self.idle().wires.pop();
+        let idle = self.take();
         let (mut wire, was_idle) = match idle {
             Some(wire) => (wire, true),
             None => (self.connect().await?, false),
         };
         let mut outcome = work(&mut wire).await;
         if was_idle && outcome.as_ref().is_err_and(is_closed) {
-            // It was closed while nobody used it, as by a server that was restarted: so are the others.
+            // It was closed at this moment, as by a server that is restarted: so are the others.
             self.idle().wires.clear();
             if repeat == Repeat::Safe {
                 wire = self.connect().await?;
@@ -105,6 +105,17 @@ impl Inner {
             idle.wires.push(wire);
         }
         outcome
+    }
+
+    /// A connection that nobody uses, unless it was closed in the meantime.
+    fn take(&self) -> Option<Wire> {
+        let mut idle = self.idle();
+        while let Some(wire) = idle.wires.pop() {
+            if wire.is_quiet() {
+                return Some(wire);
+            }
+        }
+        None
     }
 
     async fn connect(&self) -> io::Result<Wire> {

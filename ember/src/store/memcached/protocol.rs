@@ -50,6 +50,13 @@ impl Wire {
         Ok(Self(BufStream::new(socket)))
     }
 
+    /// Tells whether the server has neither closed it nor said something that nobody has asked for, as
+    /// far as is known here.
+    pub(super) fn is_quiet(&self) -> bool {
+        let read = self.0.get_ref().try_read(&mut [0]);
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     pub(super) async fn gets(&mut self, key: &str) -> io::Result<Option<Found>> {
         self.command(&format!("gets {key}\r\n")).await?;
         let head = self.line().await?;

@@ -17,6 +17,10 @@ use tokio::sync::Mutex;
 /// How long nobody tries to connect after a failure to do so: at first, and at last.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
+/// After what time without a command a connection is tried before it is used. One that was closed in
+/// the meantime, by the server or by what stands before it, would tell so only by failing.
+const IDLE: Duration = Duration::from_secs(1);
+
 /// The connection to a server or a cluster, which is made when it is needed, and again when it broke.
 ///
 /// One connection carries the commands of all, in a pipeline. While the server is away one of those
@@ -63,6 +67,8 @@ struct State {
     connection: Option<Connection>,
     /// Counts connections, so that a late failure of an old one does not end a new one.
     number: u64,
+    /// When somebody last took the connection.
+    used: Option<Instant>,
     back_off: Option<(Instant, Duration)>,
     reason: String,
 }
@@ -165,13 +171,19 @@ impl Link {
     /// The present connection, or a new one. Whoever comes while another connects waits for that.
     async fn connection(&self) -> Result<(Connection, u64), Error> {
         let mut state = self.state.lock().await;
+        let begun = Instant::now();
+        let last_use = state.used.replace(begun);
         if let Some(connection) = &state.connection {
-            return Ok((connection.clone(), state.number));
+            let is_idle = last_use.is_some_and(|last| begun.duration_since(last) > IDLE);
+            if !is_idle || is_alive(connection.clone(), self.timeout / 2).await {
+                return Ok((connection.clone(), state.number));
+            }
+            state.connection = None;
         }
         if state.back_off.is_some_and(|(until, _)| Instant::now() < until) {
             return Err(away(state.reason.clone()));
         }
-        let reason = match self.connect().await {
+        let reason = match self.connect(self.timeout.saturating_sub(begun.elapsed())).await {
             Ok(connection) => {
                 state.number += 1;
                 self.answers.store(false, Ordering::Relaxed);
@@ -184,8 +196,8 @@ impl Link {
         Err(away(reason))
     }
 
-    async fn connect(&self) -> Result<Connection, String> {
-        let (target, timeout) = (self.target.clone(), self.timeout);
+    async fn connect(&self, timeout: Duration) -> Result<Connection, String> {
+        let target = self.target.clone();
         let connecting = async move {
             let connected = async {
                 Ok::<_, RedisError>(match target {
@@ -213,6 +225,13 @@ impl Link {
             Err(error) => Err(error.to_string()),
         }
     }
+}
+
+/// Tells whether somebody answers. A cluster's connection looks after those to its nodes itself.
+async fn is_alive(connection: Connection, limit: Duration) -> bool {
+    let Connection::Server(mut server) = connection else { return true };
+    let answer = async { redis::cmd("PING").query_async::<()>(&mut server).await };
+    tokio::time::timeout(limit, answer).await.is_ok_and(|answer| answer.is_ok())
 }
 
 /// Tells whether a connection is of no use any more after an error.

@@ -17,7 +17,7 @@ const STEPS: &[&str] = &["
 const APPLICATION: i32 = 0x656d_6272;
 
 /// The version of files that this program writes.
-pub(super) const VERSION: i32 = STEPS.len() as i32;
+pub(super) const VERSION: usize = STEPS.len();
 
 /// SQLite counts milliseconds in 32 bits.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -29,44 +29,55 @@ pub(super) enum OpenError {
     /// It has tables, and they are not ours.
     Foreign,
     /// It has a version that this program does not know.
-    Newer(i32),
+    Newer {
+        file: usize,
+        known: usize,
+    },
 }
 
 /// Opens a file, or creates it, and brings it to the present version.
 pub(super) fn open(path: &Path, patience: Duration) -> Result<Connection, OpenError> {
+    open_by(STEPS, path, patience)
+}
+
+/// Opens a file for a program that knows these steps.
+fn open_by(steps: &[&str], path: &Path, patience: Duration) -> Result<Connection, OpenError> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(patience.min(LONGEST_PATIENCE))?;
-    let version = check(&connection)?;
+    let version = check(steps, &connection)?;
     // Connections that read do not wait for one that writes, nor it for them. What is committed is on
     // the disk.
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    if version < VERSION {
+    if version < steps.len() {
+        // All steps or none: a file that was left in between would be no version at all.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have been first.
-        let version = check(&transaction)?;
-        for step in &STEPS[usize::try_from(version).unwrap_or(0)..] {
+        let version = check(steps, &transaction)?;
+        for step in &steps[version..] {
             transaction.execute_batch(step)?;
         }
         transaction.pragma_update(None, "application_id", APPLICATION)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.pragma_update(None, "user_version", steps.len())?;
         transaction.commit()?;
     }
     Ok(connection)
 }
 
-/// Returns the version of a file that is ours, or empty.
-fn check(connection: &Connection) -> Result<i32, OpenError> {
+/// Returns the version of a file that is ours, or empty: how many of the steps it has behind it.
+fn check(steps: &[&str], connection: &Connection) -> Result<usize, OpenError> {
     let read = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     let (version, application) = (read("user_version")?, read("application_id")?);
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    match version {
-        0 if tables == 0 => Ok(0),
+    match usize::try_from(version) {
+        Ok(0) if tables == 0 => Ok(0),
         _ if application != APPLICATION => Err(OpenError::Foreign),
-        ..0 => Err(OpenError::Foreign),
-        version if version > VERSION => Err(OpenError::Newer(version)),
-        version => Ok(version),
+        Err(_) => Err(OpenError::Foreign),
+        Ok(version) if version > steps.len() => {
+            Err(OpenError::Newer { file: version, known: steps.len() })
+        }
+        Ok(version) => Ok(version),
     }
 }
 
@@ -81,9 +92,9 @@ impl fmt::Display for OpenError {
         match self {
             Self::Sqlite(error) => error.fmt(f),
             Self::Foreign => f.write_str("the database belongs to another program"),
-            Self::Newer(version) => write!(
+            Self::Newer { file, known } => write!(
                 f,
-                "the file has version {version}, and this program knows no later one than {VERSION}: \
+                "the file has version {file}, and this program knows no later one than {known}: \
                  it was written by a newer ember; update this program, or name another file"
             ),
         }
@@ -95,23 +106,92 @@ impl std::error::Error for OpenError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
+
+    /// A file in a folder of its own, which goes away with this.
+    struct Place(PathBuf);
+
+    impl Place {
+        fn new(name: &str) -> Self {
+            let folder = format!("ember-schema-{}-{name}", std::process::id());
+            let folder = std::env::temp_dir().join(folder);
+            let _ = std::fs::remove_dir_all(&folder);
+            std::fs::create_dir(&folder).unwrap();
+            Self(folder)
+        }
+
+        fn open_by(&self, steps: &[&str]) -> Result<Connection, OpenError> {
+            super::open_by(steps, &self.0.join("store.db"), Duration::from_secs(5))
+        }
+    }
+
+    impl Drop for Place {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
 
     fn error_after(change: &str) -> String {
-        let name = format!("ember-schema-{}-{}", std::process::id(), change.len());
-        let path = std::env::temp_dir().join(name);
-        let _ = std::fs::remove_file(&path);
-        open(&path, Duration::ZERO).unwrap().execute_batch(change).unwrap();
-        let outcome = open(&path, Duration::ZERO);
-        for end in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
-        }
-        outcome.err().map(|error| error.to_string()).unwrap_or_default()
+        let place = Place::new(&format!("after-{}", change.len()));
+        place.open_by(STEPS).unwrap().execute_batch(change).unwrap();
+        place.open_by(STEPS).err().map(|error| error.to_string()).unwrap_or_default()
     }
 
     #[test]
     fn only_files_of_ours_and_of_our_time_are_opened() {
         assert_eq!(error_after(""), "");
         assert!(error_after("PRAGMA user_version = 7").contains("version 7"));
+        assert!(error_after("PRAGMA user_version = -1").contains("another program"));
         assert!(error_after("PRAGMA application_id = 12").contains("another program"));
+    }
+
+    /// What a later version of this library may do.
+    const LATER: &[&str] = &[
+        STEPS[0],
+        "ALTER TABLE entries ADD COLUMN tag TEXT NOT NULL DEFAULT 'none'",
+        "UPDATE entries SET tag = 'old'; CREATE TABLE more (key TEXT)",
+    ];
+
+    #[test]
+    fn a_file_goes_forward_with_what_is_in_it_and_never_back() {
+        let place = Place::new("forward");
+        let old = place.open_by(&LATER[..1]).unwrap();
+        old.execute("INSERT INTO entries VALUES ('a', x'31', NULL)", []).unwrap();
+        drop(old);
+        let tag = |steps| {
+            let new = place.open_by(steps).unwrap();
+            new.query_row("SELECT value || tag FROM entries", [], |row| row.get::<_, String>(0))
+        };
+        assert_eq!(tag(&LATER[..2]), Ok("1none".to_owned()), "one step");
+        assert_eq!(tag(LATER), Ok("1old".to_owned()), "and the next");
+        assert_eq!(tag(LATER), Ok("1old".to_owned()), "each is done once");
+        let error = place.open_by(&LATER[..2]).unwrap_err().to_string();
+        assert!(error.contains("version 3") && error.contains("later one than 2"), "{error}");
+        let fresh = Place::new("fresh");
+        drop(fresh.open_by(LATER).unwrap());
+        assert!(fresh.open_by(&LATER[..1]).is_err(), "a new file has all steps behind it");
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_file_as_it_was() {
+        let place = Place::new("fails");
+        drop(place.open_by(&LATER[..1]).unwrap());
+        let wrong = [LATER[0], LATER[1], "UPDATE missing SET tag = 'new'"];
+        let error = place.open_by(&wrong).unwrap_err().to_string();
+        assert!(error.contains("no such table"), "{error}");
+        let old = place.open_by(&LATER[..1]).unwrap();
+        assert!(old.prepare("SELECT tag FROM entries").is_err(), "the second step is undone");
+    }
+
+    #[test]
+    fn of_many_who_open_an_old_file_one_takes_the_steps() {
+        let place = Place::new("many");
+        drop(place.open_by(&LATER[..1]).unwrap());
+        std::thread::scope(|scope| {
+            let opened: Vec<_> = (0..8).map(|_| scope.spawn(|| place.open_by(LATER))).collect();
+            for opened in opened {
+                opened.join().unwrap().unwrap();
+            }
+        });
     }
 }

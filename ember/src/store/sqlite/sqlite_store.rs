@@ -127,9 +127,10 @@ impl Store for SqliteStore {
 
     async fn check(&self) -> Result<String, Error> {
         let check = |connection: &mut Connection| {
-            // A file that can only be read is found out here, and not by the first user.
+            // A file that can only be read, and a disk that is full, are found out here, and not by the
+            // first user. SQLite does not write what stays the same; tokens may have gaps.
             let write = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            write.execute("UPDATE fence SET token = token", [])?;
+            write.execute("UPDATE fence SET token = token + 1", [])?;
             write.commit()
         };
         self.worker.run(check).await?;
@@ -292,5 +293,42 @@ fn end_of(prefix: &str) -> Option<String> {
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::secs;
+
+    /// A limit on the size of a file is what SQLite itself reports as a disk that is full.
+    #[tokio::test]
+    async fn a_full_disk_is_told_and_used_again_when_there_is_room() {
+        let path = std::env::temp_dir().join(format!("ember-full-{}.db", std::process::id()));
+        let store = SqliteStore::new(&path);
+        store.set("kept", "one".into(), secs(1000)).await.unwrap();
+        let limit = async |pages: i64| {
+            let set = move |connection: &mut Connection| {
+                connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            };
+            store.worker.run(set).await.unwrap();
+        };
+        limit(16).await;
+        let large = Bytes::from(vec![0xa5; 100_000]);
+        let error = store.set("large", large.clone(), secs(1000)).await.unwrap_err();
+        assert_eq!((error.status().as_u16(), error.retry_after()), (503, Some(secs(1))));
+        assert!(error.to_string().contains("the disk is full"), "{error}");
+        assert!(!error.message().contains("disk"), "{}", error.message());
+        let change = store.compare_and_set("kept", Some("one".into()), large.clone(), secs(1000));
+        assert_eq!(change.await.unwrap_err().status(), 503);
+        assert_eq!(store.get("kept").await.unwrap().as_deref(), Some(&b"one"[..]));
+        assert_eq!(store.get("large").await.unwrap(), None, "nothing is half");
+        limit(1000).await;
+        store.set("large", large.clone(), secs(1000)).await.unwrap();
+        assert_eq!(store.get("large").await.unwrap(), Some(large));
+        drop(store);
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
     }
 }

@@ -121,8 +121,8 @@ fn file_id(_: &Path) -> Option<FileId> {
     None
 }
 
-/// Tells whether a connection may be used on. A file that is full, locked, or read-only may be
-/// otherwise soon; of all else nobody knows what it has left behind.
+/// Tells whether a connection may be used on. A file that may only be read stays so for whoever has it
+/// open, and of what is damaged or cannot be reached nobody knows what it has left behind.
 fn health_after(error: &rusqlite::Error) -> Health {
     match error.sqlite_error_code() {
         Some(
@@ -149,7 +149,7 @@ fn reason(error: &schema::OpenError) -> String {
 fn explain(error: &rusqlite::Error) -> String {
     let means = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full",
-        Some(ErrorCode::ReadOnly) => "the file may only be read",
+        Some(ErrorCode::ReadOnly) => "the file, or one that belongs to it, may only be read",
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another program keeps the file locked"
         }
