@@ -113,6 +113,11 @@ impl Link {
         }
     }
 
+    /// Forgets the connection, which ends when the last answer on it has come.
+    pub(super) async fn close(&self) {
+        self.state.lock().await.connection = None;
+    }
+
     async fn drop_connection(&self, number: u64) {
         let mut state = self.state.lock().await;
         if state.number == number {
