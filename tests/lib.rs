@@ -1,6 +1,7 @@
 //! What the tests share: a service that answers over a real socket as it is told to, and raw
 //! requests.
 
+pub mod flaky;
 mod raw;
 pub mod stores;
 mod upstream;

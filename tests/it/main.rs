@@ -30,6 +30,7 @@ mod tools;
 mod tool_context;
 mod client;
 mod caches;
+mod shared_caches;
 mod grouping;
 mod embeddings;
 mod histories;

@@ -18,7 +18,7 @@ Commands:
                                     (default), openai-responses, anthropic or gemini wants them
   openapi                           print the OpenAPI 3.1 document of the routes
   check                             print every problem that keeps the application from starting, and
-                                    connect to the store
+                                    connect to the store and to the caches of routes
 
 Options:
   -h, --help                        print this
@@ -90,9 +90,24 @@ fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
             if let Some(provider) = ready.provider() {
                 println!("provider: {provider}");
             }
+            check_caches(&ready)?;
             check_store(&ready)
         }
     }
+}
+
+/// Connects the caches of routes, and prints what answered. One that nobody answers for keeps no application
+/// from starting.
+fn check_caches(ready: &Ready) -> Result {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let caches = ready.site().caches();
+    runtime.block_on(async {
+        for answered in caches.start().await {
+            println!("cache: {answered}");
+        }
+        caches.stop().await;
+    });
+    Ok(())
 }
 
 /// Connects to the store, and prints what answered.

@@ -52,7 +52,7 @@ impl Ready {
     }
 
     /// Does without a server what a server does at its start: makes the components of
-    /// `#[component]` functions, and runs the hooks of the start.
+    /// `#[component]` functions, connects the caches, and runs the hooks of the start.
     ///
     /// Whoever calls the application as a `tower::Service` awaits this first; a server and
     /// [`TestClient::start`](crate::testing::TestClient::start) do so themselves.
@@ -70,23 +70,24 @@ impl Ready {
         }
     }
 
-    /// Does without a server what a server does at its end: runs the hooks of the stop, and takes
-    /// the components down in the opposite order of their making. What fails is logged.
+    /// Does without a server what a server does at its end: runs the hooks of the stop, closes the caches,
+    /// and takes the components down in the opposite order of their making. What fails is logged.
     pub async fn stop(&self) {
         self.lifecycle.run_all(HookEvent::BeforeServerStop, self.components()).await;
         self.finish().await;
     }
 
-    /// Makes the components, and runs the hooks before anybody listens.
+    /// Makes the components, connects the caches, and runs the hooks before anybody listens.
     pub(super) async fn prepare(mut self) -> Result<Self> {
         if self.lifecycle.makes_components() {
             let components = self.lifecycle.make(self.components().clone()).await?;
             self.site = Arc::new(self.site.with_components(components));
         }
+        self.site.caches().start().await;
         match self.run_hooks(HookEvent::BeforeServerStart).await {
             Ok(()) => Ok(self),
             Err(error) => {
-                self.lifecycle.take_down(self.components()).await;
+                self.take_down().await;
                 Err(error)
             }
         }
@@ -99,6 +100,12 @@ impl Ready {
     /// Runs the last hooks, and takes the components down.
     pub(super) async fn finish(&self) {
         self.lifecycle.run_all(HookEvent::AfterServerStop, self.components()).await;
+        self.take_down().await;
+    }
+
+    /// Closes the caches, and takes the components down.
+    pub(super) async fn take_down(&self) {
+        self.site.caches().stop().await;
         self.lifecycle.take_down(self.components()).await;
     }
 

@@ -133,7 +133,7 @@ impl Ready {
         let server = match open(ready.server()) {
             Ok(server) => server,
             Err(error) => {
-                ready.lifecycle.take_down(ready.components()).await;
+                ready.take_down().await;
                 return tell(Err(error));
             }
         };

@@ -20,7 +20,7 @@ mod estimate;
 mod stream;
 mod tally;
 mod fingerprint;
-mod single_flight;
+mod kept_answer;
 mod embed;
 pub mod adapter;
 mod provider;

@@ -124,6 +124,11 @@ impl BoxStore {
         self.store.scan(prefix, cursor, limit).await
     }
 
+    /// Closes connections that nobody uses at the moment. The next operation connects again.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+
     pub(super) async fn try_lock(&self, key: &str, hold: Duration) -> Result<Option<u64>, Error> {
         self.store.try_lock(key, hold).await
     }
@@ -176,6 +181,7 @@ trait Erased: Send + Sync {
     fn try_lock<'a>(&'a self, key: &'a str, hold: Duration) -> Boxed<'a, Option<u64>>;
     fn renew<'a>(&'a self, key: &'a str, token: u64, hold: Duration) -> Boxed<'a, bool>;
     fn unlock<'a>(&'a self, key: &'a str, token: u64) -> Boxed<'a, bool>;
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }
 
 impl<S: Store> Erased for S {
@@ -236,5 +242,8 @@ impl<S: Store> Erased for S {
 
     fn unlock<'a>(&'a self, key: &'a str, token: u64) -> Boxed<'a, bool> {
         Box::pin(Store::unlock(self, key, token))
+    }
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(Store::close(self))
     }
 }

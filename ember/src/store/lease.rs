@@ -71,7 +71,7 @@ impl BoxStore {
 }
 
 /// Up to as much again, so that many who wait for one lock do not ask all at once.
-fn jitter(wait: Duration) -> Duration {
+pub(super) fn jitter(wait: Duration) -> Duration {
     let mut byte = [0];
     // Without randomness everybody asks at once, which is slower and nothing worse.
     let _ = getrandom::getrandom(&mut byte);

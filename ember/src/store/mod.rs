@@ -15,7 +15,12 @@ mod capability;
 mod store;
 mod boxed;
 mod memory;
+#[cfg(test)]
+pub(crate) mod flaky;
 mod lease;
+mod lenient;
+mod claims;
+mod single_flight;
 #[cfg(any(feature = "redis", feature = "memcached"))]
 mod home;
 #[cfg(feature = "sqlite")]
@@ -29,14 +34,17 @@ mod url;
 pub(crate) use bounded::BoundedMap;
 pub use boxed::BoxStore;
 pub use capability::Capability;
+pub use claims::Claims;
 pub use global_bucket::{GlobalTokenBucket, TokenHold};
 pub use lease::StoreLock;
+pub(crate) use lenient::LenientStore;
 pub use locks::{KeyedLock, KeyedLocks};
 #[cfg(feature = "memcached")]
 pub use memcached::MemcachedStore;
 pub use memory::MemoryStore;
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
+pub(crate) use single_flight::{Flight, Joined, SingleFlight, Waiting};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 pub use store::{ScanPage, Store};

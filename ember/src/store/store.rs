@@ -97,6 +97,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Gives a lock back; tells whether it still was the token's.
     fn unlock(&self, key: &str, token: u64) -> impl Future<Output = Result<bool, Error>> + Send;
+
+    /// Closes connections that nobody uses at the moment. The next operation connects again.
+    fn close(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// Some of the keys of a [`Store`].

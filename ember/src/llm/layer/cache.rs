@@ -2,16 +2,19 @@ use crate::base::Clock;
 use crate::llm::chat::{ChatRequest, ChatResponse, FinishReason};
 use crate::llm::error::Error;
 use crate::llm::fingerprint::fingerprint;
+use crate::llm::kept_answer::KeptAnswer;
 use crate::llm::provider::Provider;
-use crate::llm::single_flight::{Flight, Joined, SingleFlight};
 use crate::llm::stream::{Accumulator, ChatEvent, ChatStream};
-use crate::store::BoundedMap;
+use crate::store::{
+    BoundedMap, BoxStore, Claims, Flight, Joined, LenientStore, SingleFlight, Waiting,
+};
 use futures_core::Stream;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// Answers a request that was answered before as it was answered then.
 ///
@@ -23,6 +26,11 @@ use std::time::Duration;
 /// Of equal requests at the same time, one is asked and the others wait for its outcome, be it an
 /// answer or an error. If the one that is asked is abandoned, or keeps the others waiting for longer than
 /// [`CacheConfig::patience`], as a stream does that nobody reads, another one is asked.
+///
+/// With a [store](CacheConfig::store), answers are shared by all processes that have it, and of equal requests in
+/// all of them one is asked. A store that is away is gone without: nobody waits for it longer than a second, and no
+/// request fails. What is shared is told apart by the name of the provider and the whole request, and not by keys of
+/// an interface: who shares a store and a prefix, shares answers.
 ///
 /// A cache goes around [`Cost`](super::Cost): what it replays was billed before, and budgets are not told of it again.
 ///
@@ -43,8 +51,21 @@ pub struct Cache<P> {
     shelf: Arc<Shelf>,
 }
 
-/// How much is kept, and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How much is kept, for how long, and where.
+///
+/// ```
+/// use ember::base::clock::secs;
+/// use ember::llm::layer::CacheConfig;
+/// use ember::llm::{Client, FakeProvider};
+/// use ember::store::BoxStore;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // `redis://…` in place of `memory`, and all processes share what is kept.
+/// let config = CacheConfig::new().ttl(secs(600)).store(BoxStore::from_url("memory")?);
+/// let client = Client::builder().provider(FakeProvider::new()).cache(config).build()?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CacheConfig {
     /// How many answers are kept; the oldest make room. 1,000.
@@ -55,6 +76,10 @@ pub struct CacheConfig {
     pub ttl: Duration,
     /// How long a request waits for an equal one, before one of those that wait is asked in its place. 30 s.
     pub patience: Duration,
+    /// Where answers are kept for all processes, beside those of its own that each keeps itself; nowhere.
+    pub store: Option<BoxStore>,
+    /// What keys in the store begin with: `answers:`.
+    pub key_prefix: String,
 }
 
 impl Default for CacheConfig {
@@ -64,6 +89,8 @@ impl Default for CacheConfig {
             max_answer: 256 << 10,
             ttl: Duration::from_secs(300),
             patience: Duration::from_secs(30),
+            store: None,
+            key_prefix: "answers:".to_owned(),
         }
     }
 }
@@ -101,6 +128,20 @@ impl CacheConfig {
         self.patience = patience;
         self
     }
+
+    /// Keeps answers in a store as well, for all processes that share it.
+    #[must_use]
+    pub fn store(mut self, store: impl Into<BoxStore>) -> Self {
+        self.store = Some(store.into());
+        self
+    }
+
+    /// Sets what keys in the store begin with.
+    #[must_use]
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.key_prefix = prefix.into();
+        self
+    }
 }
 
 impl<P> Cache<P> {
@@ -112,7 +153,7 @@ impl<P> Cache<P> {
     /// Takes the time from this clock.
     #[must_use]
     pub fn clock(self, clock: Clock) -> Self {
-        let shelf = Arc::new(Shelf::new(self.shelf.config, clock));
+        let shelf = Arc::new(Shelf::new(self.shelf.config.clone(), clock));
         Self { shelf, ..self }
     }
 }
@@ -137,6 +178,7 @@ impl<P: Provider> Provider for Cache<P> {
                 }
                 outcome
             }
+            Found::Alone => self.inner.chat(request).await,
         }
     }
 
@@ -153,6 +195,7 @@ impl<P: Provider> Provider for Cache<P> {
                     Err(error)
                 }
             },
+            Found::Alone => self.inner.stream(request).await,
         }
     }
 }
@@ -171,7 +214,15 @@ struct Shelf {
     config: CacheConfig,
     clock: Clock,
     answers: Mutex<BoundedMap<Arc<ChatResponse>>>,
+    shared: Option<Shared>,
     asked: SingleFlight<Outcome>,
+}
+
+/// The answers that all processes share.
+struct Shared {
+    store: LenientStore,
+    prefix: String,
+    claims: Claims,
 }
 
 /// How a question has ended.
@@ -180,12 +231,19 @@ type Outcome = Result<Arc<ChatResponse>, Arc<Error>>;
 enum Found {
     Answer(Arc<ChatResponse>),
     Nothing(Turn),
+    /// It is to be asked for, and what comes of it is no concern of others.
+    Alone,
 }
 
 impl Shelf {
     fn new(config: CacheConfig, clock: Clock) -> Self {
         let answers = Mutex::new(BoundedMap::new(config.max_entries));
-        Self { config, clock, answers, asked: SingleFlight::default() }
+        let shared = config.store.clone().map(|store| {
+            let (store, prefix) = (LenientStore::new(store), config.key_prefix.clone());
+            let claims = Claims::lenient(store.clone(), format!("claim:{prefix}"));
+            Shared { store, prefix, claims }
+        });
+        Self { config, clock, answers, shared, asked: SingleFlight::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, BoundedMap<Arc<ChatResponse>>> {
@@ -195,27 +253,51 @@ impl Shelf {
     /// Finds the answer, waits for that of an equal request, or says that it is to be asked for.
     async fn look(self: &Arc<Self>, provider: &str, request: &ChatRequest) -> Result<Found, Error> {
         let key = fingerprint(provider, request, &request.messages);
-        if let Some(answer) = self.answer(&key) {
+        if let Some(answer) = self.answer(&key).await {
             return Ok(Found::Answer(answer));
         }
-        match self.asked.join(&key, &self.clock, self.config.patience).await {
+        let waiting = Waiting {
+            clock: &self.clock,
+            patience: self.config.patience,
+            claims: self.shared.as_ref().map(|shared| &shared.claims),
+        };
+        let look = || async { self.answer(&key).await.map(Ok) };
+        match self.asked.join(&key, &waiting, look).await {
             Joined::Outcome(Ok(answer)) => Ok(Found::Answer(answer)),
             Joined::Outcome(Err(error)) => Err(error.duplicate()),
-            Joined::First(flight) => Ok(match self.answer(&key) {
-                Some(answer) => {
-                    flight.land(Ok(answer.clone()));
-                    Found::Answer(answer)
-                }
-                None => {
-                    let is_bounded = request.billing.asked().is_some();
-                    Found::Nothing(Turn { shelf: self.clone(), flight, is_bounded })
-                }
-            }),
+            Joined::Alone => Ok(Found::Alone),
+            Joined::First(flight) => {
+                let is_bounded = request.billing.asked().is_some();
+                Ok(Found::Nothing(Turn { shelf: self.clone(), flight, is_bounded }))
+            }
         }
     }
 
-    fn answer(&self, key: &str) -> Option<Arc<ChatResponse>> {
-        self.lock().get(key, self.clock.now()).cloned()
+    /// The answer of this process, or else one of another.
+    async fn answer(&self, key: &str) -> Option<Arc<ChatResponse>> {
+        let own = self.lock().get(key, self.clock.now()).cloned();
+        if own.is_some() {
+            return own;
+        }
+        // It stays in the store alone, where it is known when it expires.
+        self.shared.as_ref()?.answer(key).await
+    }
+}
+
+impl Shared {
+    async fn answer(&self, key: &str) -> Option<Arc<ChatResponse>> {
+        let bytes = self.store.get(&self.key(key)).await??;
+        match KeptAnswer::read(&bytes) {
+            Ok(answer) => Some(Arc::new(answer)),
+            Err(error) => {
+                tracing::warn!(error, "an answer in a store cannot be read, and is passed over");
+                None
+            }
+        }
+    }
+
+    fn key(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
     }
 }
 
@@ -228,23 +310,41 @@ struct Turn {
 }
 
 impl Turn {
-    fn answered(&self, answer: &ChatResponse) {
+    fn answered(mut self, answer: &ChatResponse) {
         if self.is_bounded && answer.finish.reason == FinishReason::Length {
             // Others may have more to spend.
             return;
         }
         let answer = Arc::new(answer.clone());
-        let Shelf { config, clock, .. } = &*self.shelf;
+        let shelf = self.shelf;
+        let Shelf { config, clock, .. } = &*shelf;
         let complete = matches!(answer.finish.reason, FinishReason::Stop | FinishReason::ToolCalls);
-        if complete && size(&answer) <= config.max_answer {
-            let now = clock.now();
-            let key = self.flight.key();
-            self.shelf.lock().insert(key, answer.clone(), clock.after(config.ttl), now);
+        if !complete || size(&answer) > config.max_answer {
+            self.flight.alone_elsewhere();
+            return self.flight.land(Ok(answer));
         }
-        self.flight.land(Ok(answer));
+        let (key, now) = (self.flight.key(), clock.now());
+        shelf.lock().insert(key, answer.clone(), clock.after(config.ttl), now);
+        self.flight.land(Ok(answer.clone()));
+        if shelf.shared.is_some()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            // Nobody waits for the store, but those in other processes: until it has the answer, the turn is taken.
+            runtime.spawn(async move {
+                if let (Some(shared), Some(bytes)) = (&shelf.shared, KeptAnswer::write(&answer)) {
+                    let key = shared.key(self.flight.key());
+                    shared.store.set(&key, bytes, shelf.config.ttl).await;
+                }
+            });
+        }
     }
 
-    fn failed(&self, error: &Error) {
+    /// The answer is too large to be kept.
+    fn outgrown(mut self) {
+        self.flight.alone_elsewhere();
+    }
+
+    fn failed(self, error: &Error) {
         self.flight.land(Err(Arc::new(error.duplicate())));
     }
 }
@@ -281,14 +381,17 @@ impl Stream for Taken {
         let item = ready!(Pin::new(&mut self.stream).poll_next(context));
         match &item {
             Some(Ok(event)) => {
+                let mut has_room = true;
                 if let Some((turn, accumulator, size)) = &mut self.taken {
                     *size = size.saturating_add(size_of(event));
-                    if *size > turn.shelf.config.max_answer {
-                        // Whoever waits for it asks anew.
-                        self.taken = None;
-                    } else {
+                    has_room = *size <= turn.shelf.config.max_answer;
+                    if has_room {
                         accumulator.push(event);
                     }
+                }
+                if !has_room && let Some((turn, ..)) = self.taken.take() {
+                    // Whoever waits for it asks anew.
+                    turn.outgrown();
                 }
                 if matches!(event, ChatEvent::Finish(_))
                     && let Some((turn, accumulator, _)) = self.taken.take()

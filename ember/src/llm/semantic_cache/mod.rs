@@ -2,13 +2,16 @@
 //!
 //! It stands in front of everything else in a client: what is answered from here reserves no
 //! tokens of a budget, runs no tool and asks no provider. `key` says what must be equal, `index`
-//! finds what is near, and `guard` keeps apart what is near and means something else.
+//! finds what is near, and `guard` keeps apart what is near and means something else. With a store, `log`
+//! carries answers from process to process; the search stays in the memory of each.
 
 mod words;
 mod guard;
 mod index;
 mod key;
 mod shelf;
+mod entry;
+mod log;
 mod settings;
 mod replay;
 
@@ -16,6 +19,7 @@ pub use settings::{SemanticCache, SemanticCacheStats, Sharing};
 
 pub(crate) use settings::CacheOutcome;
 
+use self::entry::Entry;
 use self::guard::Marks;
 use self::index::{Match, normalised};
 use self::key::Key;
@@ -25,8 +29,10 @@ use super::chat::{ChatRequest, ChatResponse, FinishReason};
 use super::embed::Embedder as _;
 use super::error::{Error, ErrorKind};
 use super::message::Part;
-use super::single_flight::{Flight, Joined};
+use crate::store::{Flight, Joined, Waiting};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// How many of the nearest are looked at: where guards keep the nearest apart, another may do.
 const CANDIDATES: usize = 8;
@@ -35,14 +41,15 @@ const CANDIDATES: usize = 8;
 /// millisecond; more, on a thread that may block, so that a worker's other requests go on.
 const SEARCHED_IN_PLACE: usize = 4_096;
 
+/// Longer than any entry is kept: a hundred years.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// How a question has ended that others wait for.
 #[derive(Clone)]
 pub(super) enum Outcome {
     /// The answer; and how near its question was, unless it was an equal one.
     Answer(Arc<ChatResponse>, Option<f32>),
     Failed(Arc<Error>),
-    /// The answer is for nobody else: each asks for itself.
-    Alone,
 }
 
 /// What the cache knows of a request.
@@ -73,34 +80,53 @@ impl SemanticCache {
         let Some(key) = Key::of(tenant, provider, model, request) else {
             return Ok(self.skipped("no-question"));
         };
-        if let Some(answer) = self.shared.shelf.exact(&key, self.clock.now()) {
+        if let Some(answer) = self.exact(&key).await {
             return Ok(self.hit(&answer, None));
         }
-        let joined = self.shared.flights.join(&key.exact, &self.clock, self.patience);
-        let flight = match joined.await {
+        let waiting = Waiting {
+            clock: &self.clock,
+            patience: self.patience,
+            claims: self.log.as_ref().map(|log| &log.claims),
+        };
+        let look = || async { self.exact(&key).await.map(|answer| Outcome::Answer(answer, None)) };
+        let flight = match self.shared.flights.join(&key.exact, &waiting, look).await {
             Joined::First(flight) => flight,
             Joined::Outcome(Outcome::Answer(answer, similarity)) => {
                 return Ok(self.hit(&answer, similarity));
             }
             Joined::Outcome(Outcome::Failed(error)) => return Err(error.duplicate()),
-            Joined::Outcome(Outcome::Alone) => {
+            Joined::Alone => {
                 self.missed();
                 return Ok(Found::Nothing(None));
             }
         };
-        // One may have come while the flight was taken.
-        if let Some(answer) = self.shared.shelf.exact(&key, self.clock.now()) {
-            flight.land(Outcome::Answer(answer.clone(), None));
-            return Ok(self.hit(&answer, None));
-        }
         budgets.iter().try_for_each(|budget| budget.check())?;
-        let mut ticket = Ticket { cache: self.clone(), flight, key, vector: None, marks: None };
+        let era = self.log.as_ref().and_then(|log| log.era());
+        let cache = self.clone();
+        let mut ticket = Ticket { cache, flight, key, vector: None, marks: None, era };
         if let Some((answer, similarity)) = ticket.nearest().await {
             ticket.flight.land(Outcome::Answer(answer.clone(), Some(similarity)));
             return Ok(self.hit(&answer, Some(similarity)));
         }
         self.missed();
         Ok(Found::Nothing(Some(ticket)))
+    }
+
+    /// The answer to the same request, of this process or of another one.
+    async fn exact(&self, key: &Key) -> Option<Arc<ChatResponse>> {
+        let shelf = &self.shared.shelf;
+        if let Some(log) = &self.log {
+            let Self { clock, max_entries, max_bytes, .. } = self;
+            let (max_entries, max_bytes) = (*max_entries, *max_bytes);
+            let reader = log::Reader { shelf, clock, max_entries, max_bytes };
+            log.catch_up(&self.name_of_space(key), key, &reader).await;
+        }
+        shelf.exact(key, self.clock.now())
+    }
+
+    /// What the space of a question is called in the store.
+    fn name_of_space(&self, key: &Key) -> String {
+        log::name_of_space(self.shared.embedder.name(), key)
     }
 
     fn hit(&self, answer: &ChatResponse, similarity: Option<f32>) -> Found {
@@ -155,6 +181,8 @@ pub(super) struct Ticket {
     /// The vector of the question, where it has one.
     vector: Option<Vec<f32>>,
     marks: Option<Marks>,
+    /// The era of the store in which it was asked.
+    era: Option<String>,
 }
 
 impl Ticket {
@@ -175,12 +203,11 @@ impl Ticket {
     }
 
     /// The answer has come: keeps it if it may be given to others.
-    pub(super) fn answered(&self, answer: &ChatResponse) {
+    pub(super) fn answered(self, answer: &ChatResponse) {
         let cache = &self.cache;
         let size = serde_json::to_vec(&answer.message).map_or(usize::MAX, |json| json.len());
         if !self.may_keep(answer) || size > cache.max_answer {
-            self.flight.land(Outcome::Alone);
-            return;
+            return self.flight.alone();
         }
         let mut answer = answer.clone();
         // What led to it is no part of an answer that is given to others.
@@ -196,7 +223,31 @@ impl Ticket {
             expires: cache.clock.after(cache.ttl),
         };
         cache.shared.shelf.insert(kept, cache.max_entries, cache.max_bytes, now);
-        self.flight.land(Outcome::Answer(answer, None));
+        self.flight.land(Outcome::Answer(answer.clone(), None));
+        self.share(&answer);
+    }
+
+    /// Tells the other processes of an answer. Those that wait for it do so until they can read it, and
+    /// nobody else waits for the store.
+    fn share(self, answer: &ChatResponse) {
+        let Self { cache, flight, key, vector, era, .. } = self;
+        let (Some(log), Some(era)) = (cache.log.clone(), era) else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
+        let expires = cache.clock.date().checked_add(cache.ttl);
+        let space = cache.name_of_space(&key);
+        let entry = Entry {
+            exact: key.exact,
+            question: key.question.zip(vector),
+            answer: answer.clone(),
+            expires: expires.unwrap_or_else(|| cache.clock.date() + FAR),
+        };
+        let Some(entry) = entry.write() else { return };
+        runtime.spawn(async move {
+            if log.append(&space, entry, cache.ttl, &era, &cache.clock).await.is_none() {
+                tracing::debug!("an answer was not shared with other processes");
+            }
+            drop(flight);
+        });
     }
 
     /// The request has failed: tells the others, if they would have met with the same. Otherwise the
@@ -208,8 +259,8 @@ impl Ticket {
     }
 
     /// The answer will be for nobody else.
-    pub(super) fn gave_up(&self) {
-        self.flight.land(Outcome::Alone);
+    pub(super) fn gave_up(self) {
+        self.flight.alone();
     }
 
     /// How large an answer may be to be kept, in bytes.

@@ -77,8 +77,9 @@ impl Taken {
             *size += text.len();
         }
         if *size > ticket.max_answer() {
-            ticket.gave_up();
-            self.taken = None;
+            if let Some((ticket, ..)) = self.taken.take() {
+                ticket.gave_up();
+            }
         } else if matches!(event, ChatEvent::Finish(_))
             && let Some((ticket, accumulator, _)) = self.taken.take()
         {

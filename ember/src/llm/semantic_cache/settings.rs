@@ -1,11 +1,12 @@
 use super::Outcome;
 use super::guard::Guard;
 use super::key::Tenant;
+use super::log::Log;
 use super::shelf::Shelf;
 use crate::base::Clock;
 use crate::llm::embed::{BoxEmbedder, Embedder};
-use crate::llm::single_flight::SingleFlight;
 use crate::llm::usage::Usage;
+use crate::store::{BoxStore, SingleFlight};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,7 +34,8 @@ use std::time::Duration;
 /// Where the embedder fails or takes longer than [`embed_timeout`](Self::embed_timeout), the model
 /// is asked. Of equal questions at the same time, one is asked.
 ///
-/// Clones share what they keep; settings are each one's own.
+/// Clones share what they keep; settings are each one's own. With a [`store`](Self::store), processes
+/// share what they keep as well.
 ///
 /// ```
 /// use ember::base::clock::secs;
@@ -70,6 +72,9 @@ pub struct SemanticCache {
     pub(super) tool_answers: bool,
     pub(super) clock: Clock,
     sharing: Sharing,
+    /// Where processes tell each other of their answers.
+    pub(super) log: Option<Arc<Log>>,
+    key_prefix: Arc<str>,
     /// Who asks; `None` for a caller whose questions are not kept.
     pub(super) tenant: Option<Tenant>,
     told: Option<Arc<dyn Fn(CacheOutcome) + Send + Sync>>,
@@ -167,6 +172,8 @@ impl SemanticCache {
             tool_answers: false,
             clock: Clock::system(),
             sharing: Sharing::Nobody,
+            log: None,
+            key_prefix: "semantic:".into(),
             tenant: Some(Tenant::Program),
             told: None,
             shared: Arc::new(shared),
@@ -258,6 +265,45 @@ impl SemanticCache {
         self
     }
 
+    /// Keeps answers in a store as well, for all processes that share it, and for the next start.
+    ///
+    /// Each process still searches its own memory, which is exact, and takes less time than a way to a server
+    /// and back. Before it does, it reads what the others have added: two small values when there is
+    /// nothing new. A hit of one process is then a hit of all, and of equal questions in all processes one is
+    /// asked. When the store is away, each process goes on with what it has, and waits for the store no
+    /// longer than a second.
+    ///
+    /// All who share a store and a [prefix](Self::key_prefix) must embed by the same model. The store holds
+    /// questions and answers as they are; who may read it may read them. Any store will do, Memcached too.
+    ///
+    /// ```
+    /// use ember::llm::SemanticCache;
+    /// use ember::store::BoxStore;
+    /// use ember::testing::NgramEmbedder;
+    ///
+    /// # fn main() -> ember::Result {
+    /// // `redis://…`, or `sqlite://…` to find the answers again after a restart.
+    /// let store = BoxStore::from_url("memory")?;
+    /// let cache = SemanticCache::new(NgramEmbedder::new()).threshold(0.5).store(store);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn store(mut self, store: impl Into<BoxStore>) -> Self {
+        self.log = Some(Arc::new(Log::new(store.into(), &self.key_prefix)));
+        self
+    }
+
+    /// Sets what keys in the [store](Self::store) begin with: `semantic:`. Caches with another one share
+    /// nothing.
+    #[must_use]
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.key_prefix = prefix.into().into();
+        match self.log.take() {
+            Some(log) => self.store(log.store().clone()),
+            None => self,
+        }
+    }
+
     /// Takes the time from this clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -279,8 +325,15 @@ impl SemanticCache {
     }
 
     /// Forgets all answers, of all callers and clones.
+    ///
+    /// Where they are in a [store](Self::store), the other processes forget them with their next question
+    /// after the store was told, which is begun here and not waited for. When it is away, it is told as soon
+    /// as it is back; this process reads nothing from it until then.
     pub fn clear(&self) {
-        self.shared.shelf.clear();
+        match &self.log {
+            Some(log) => log.clear(&self.shared.shelf),
+            None => self.shared.shelf.clear(),
+        }
     }
 
     /// What the cache has done so far, with all its clones.
@@ -376,6 +429,7 @@ impl fmt::Debug for SemanticCache {
             .field("threshold", &self.threshold)
             .field("ttl", &self.ttl)
             .field("sharing", &self.sharing)
+            .field("store", &self.log.as_ref().map(|log| log.store()))
             .finish_non_exhaustive()
     }
 }

@@ -130,6 +130,15 @@ impl Shelf {
         state.entries.insert(id, entry);
     }
 
+    /// Forgets all answers of a space.
+    pub(super) fn forget_space(&self, space: &str) {
+        let mut state = self.lock();
+        let ids = state.entries.iter().filter(|(_, entry)| entry.space == space);
+        for id in ids.map(|(id, _)| *id).collect::<Vec<_>>() {
+            state.remove(id);
+        }
+    }
+
     pub(super) fn clear(&self) {
         let mut state = self.lock();
         let next = state.next;

@@ -198,6 +198,10 @@ impl Store for MemcachedStore {
     async fn unlock(&self, _: &str, _: u64) -> Result<bool, Error> {
         Err(cannot(&self.name(), Capability::Lock))
     }
+
+    async fn close(&self) {
+        self.pool.close();
+    }
 }
 
 impl fmt::Debug for MemcachedStore {

@@ -51,6 +51,11 @@ impl Pool {
         Self { inner: Arc::new(Inner { host, port, timeout, idle, places }), home: Home::default() }
     }
 
+    /// Closes the connections that nobody uses.
+    pub(super) fn close(&self) {
+        self.inner.idle().wires.clear();
+    }
+
     /// Does something with a connection: with one that is there, or with a new one.
     ///
     /// All of it has a time limit. What has begun is ended even if nobody waits for it any more, so

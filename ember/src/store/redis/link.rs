@@ -159,6 +159,11 @@ impl Link {
         }
     }
 
+    /// Forgets the connection, which ends when the last answer on it has come.
+    pub(super) async fn close(&self) {
+        self.state.lock().await.connection = None;
+    }
+
     /// Does not use the connection any more, unless it is one that mends itself.
     async fn drop_connection(&self, number: u64, reason: &str) {
         let mut state = self.state.lock().await;

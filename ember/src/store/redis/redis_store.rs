@@ -316,6 +316,10 @@ impl Store for RedisStore {
         eval.arg(token).arg(0).arg(milliseconds(MEMORY_OF_LOCKS));
         Ok(self.link.send::<u64>(eval).await? > 0)
     }
+
+    async fn close(&self) {
+        self.link.close().await;
+    }
 }
 
 /// A prefix for `MATCH`, in which nothing stands for anything else.

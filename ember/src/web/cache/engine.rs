@@ -1,18 +1,29 @@
-use super::flight::{Flights, Landing, Role};
 use super::kept::CachedResponse;
 use super::rules::CacheRules;
+use crate::base::{Clock, Error};
+use crate::store::{Claims, Joined, SingleFlight, Waiting};
 use crate::web::request::Request;
 use crate::web::response::Response;
 use http::Method;
+use std::any::type_name;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a request waits for an equal one before its handler runs as well.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Keeps answers under keys.
 ///
 /// What may be kept, under which key, and that one answer is made once however many wait for it,
 /// is not the engine's business. An engine that is away keeps nothing and finds nothing: it never
 /// makes a request fail.
+///
+/// One that works in the memory of the process needs no more than the first three functions. One with
+/// connections has more to say: [`check`](Self::check), [`start`](Self::start), [`stop`](Self::stop),
+/// [`id`](Self::id) and [`claims`](Self::claims).
 pub trait CacheEngine: Send + Sync + 'static {
     /// Returns what is kept under a key and has not expired.
     fn get(&self, key: &str) -> impl Future<Output = Option<CachedResponse>> + Send;
@@ -33,20 +44,110 @@ pub trait CacheEngine: Send + Sync + 'static {
     fn rules(&self) -> CacheRules {
         CacheRules::new()
     }
+
+    /// Looks at how the engine was set up, when the application is built.
+    ///
+    /// # Errors
+    /// What is wrong with it, such as an address that is none. The application does not start.
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Connects, when the application starts, and says what answered; `None` if there is nobody to ask.
+    /// It is called once, however many routes have the engine: see [`id`](Self::id).
+    ///
+    /// # Errors
+    /// Why nobody answers. It is logged, and the application starts without.
+    fn start(&self) -> impl Future<Output = Result<Option<String>, Error>> + Send {
+        async { Ok(None) }
+    }
+
+    /// Closes connections, when the application has stopped. Whoever uses the engine afterwards connects
+    /// again.
+    fn stop(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
+    /// Which engine it is, where several routes have clones of one; `None` if each is one of its own.
+    fn id(&self) -> Option<EngineId> {
+        None
+    }
+
+    /// Where processes agree on who makes an answer; `None` where each process keeps its own.
+    fn claims(&self) -> Option<Claims> {
+        None
+    }
+}
+
+/// Tells an engine from others; clones of it are equal, and no two that were made.
+#[derive(Clone)]
+pub struct EngineId(Arc<str>);
+
+impl EngineId {
+    /// The id of an engine that people know by this name, such as the address of its server.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        // Not shared with whoever has the same text.
+        Self(Arc::from(&*name.into()))
+    }
+}
+
+impl PartialEq for EngineId {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for EngineId {}
+
+/// Its name.
+impl fmt::Display for EngineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for EngineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EngineId").field(&self.0).finish()
+    }
 }
 
 /// An engine with the rules, and the answers that are being made.
 #[derive(Clone)]
-pub(super) struct EngineCache {
+pub(crate) struct EngineCache {
     engine: Arc<dyn BoxedEngine>,
+    id: EngineId,
     rules: CacheRules,
-    flights: Flights,
+    claims: Option<Claims>,
+    flights: SingleFlight<CachedResponse>,
 }
 
 impl EngineCache {
-    pub(super) fn new(engine: impl CacheEngine) -> Self {
-        let rules = engine.rules();
-        Self { engine: Arc::new(engine), rules, flights: Flights::default() }
+    pub(super) fn new<E: CacheEngine>(engine: E) -> Self {
+        let (rules, claims) = (engine.rules(), engine.claims());
+        let name = type_name::<E>().rsplit("::").next().unwrap_or_default();
+        let id = engine.id().unwrap_or_else(|| EngineId::new(name));
+        Self { engine: Arc::new(engine), id, rules, claims, flights: SingleFlight::default() }
+    }
+
+    /// Which engine it is, with its name.
+    pub(crate) fn id(&self) -> &EngineId {
+        &self.id
+    }
+
+    /// As [`CacheEngine::check`].
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.engine.check()
+    }
+
+    /// As [`CacheEngine::start`].
+    pub(crate) async fn start(&self) -> Result<Option<String>, Error> {
+        self.engine.start().await
+    }
+
+    /// As [`CacheEngine::stop`].
+    pub(crate) async fn stop(&self) {
+        self.engine.stop().await;
     }
 
     /// Answers from the engine, or runs the handler and keeps its answer.
@@ -61,74 +162,74 @@ impl EngineCache {
         let Some(key) = self.rules.key_of(&request) else {
             return run(request).await;
         };
-        loop {
-            if let Some(kept) = self.engine.get(&key).await {
-                return kept.to_response();
-            }
-            // An answer to HEAD has no body that a GET could be given.
-            if request.method() == Method::HEAD {
-                return run(request).await;
-            }
-            match self.flights.join(&key) {
-                Role::Leader(flight) => {
-                    let response = run(request).await;
-                    if !self.rules.may_keep(&response) {
-                        flight.land(Landing::NotKept);
-                        return response;
-                    }
-                    return match CachedResponse::of(response).await {
-                        Ok((kept, response)) => {
-                            self.engine.put(&key, kept.clone()).await;
-                            flight.land(Landing::Kept(kept));
-                            response
-                        }
-                        Err(broken) => {
-                            flight.land(Landing::NotKept);
-                            broken
-                        }
-                    };
+        if let Some(kept) = self.engine.get(&key).await {
+            return kept.to_response();
+        }
+        // An answer to HEAD has no body that a GET could be given.
+        if request.method() == Method::HEAD {
+            return run(request).await;
+        }
+        let clock = Clock::system();
+        let waiting = Waiting { clock: &clock, patience: PATIENCE, claims: self.claims.as_ref() };
+        let mut flight = match self.flights.join(&key, &waiting, || self.engine.get(&key)).await {
+            Joined::First(flight) => flight,
+            Joined::Outcome(kept) => return kept.to_response(),
+            // Nobody can share such answers, so nobody waits for the next one.
+            Joined::Alone => return run(request).await,
+        };
+        let response = run(request).await;
+        if !self.rules.may_keep(&response) {
+            flight.alone();
+            return response;
+        }
+        match CachedResponse::of(response).await {
+            Ok((kept, response)) => {
+                if self.rules.has_room(kept.weight()) {
+                    self.engine.put(&key, kept.clone()).await;
+                } else {
+                    // Other processes would look for it in vain.
+                    flight.alone_elsewhere();
                 }
-                Role::Follower(mut landing) => {
-                    let landed = landing.wait_for(|now| !matches!(now, Landing::UnderWay)).await;
-                    match landed.map(|landed| Landing::clone(&landed)) {
-                        Ok(Landing::Kept(kept)) => return kept.to_response(),
-                        // Nobody can share such answers, so nobody waits for the next one.
-                        Ok(_) => return run(request).await,
-                        // Whoever made it has gone away: somebody else makes it.
-                        Err(_) => {}
-                    }
-                }
+                flight.land(kept);
+                response
+            }
+            Err(broken) => {
+                flight.alone();
+                broken
             }
         }
     }
 }
 
-/// The boxed twin of [`CacheEngine`], as far as requests need it.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The boxed twin of [`CacheEngine`], as far as requests and the application need it.
 trait BoxedEngine: Send + Sync {
-    fn get<'a>(
-        &'a self,
-        key: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Option<CachedResponse>> + Send + 'a>>;
-    fn put<'a>(
-        &'a self,
-        key: &'a str,
-        response: CachedResponse,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+    fn get<'a>(&'a self, key: &'a str) -> Boxed<'a, Option<CachedResponse>>;
+    fn put<'a>(&'a self, key: &'a str, response: CachedResponse) -> Boxed<'a, ()>;
+    fn check(&self) -> Result<(), Error>;
+    fn start(&self) -> Boxed<'_, Result<Option<String>, Error>>;
+    fn stop(&self) -> Boxed<'_, ()>;
 }
 
 impl<E: CacheEngine> BoxedEngine for E {
-    fn get<'a>(
-        &'a self,
-        key: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Option<CachedResponse>> + Send + 'a>> {
+    fn get<'a>(&'a self, key: &'a str) -> Boxed<'a, Option<CachedResponse>> {
         Box::pin(CacheEngine::get(self, key))
     }
 
-    fn put<'a>(
-        &'a self,
-        key: &'a str,
-        response: CachedResponse,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    fn put<'a>(&'a self, key: &'a str, response: CachedResponse) -> Boxed<'a, ()> {
         Box::pin(CacheEngine::put(self, key, response))
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        CacheEngine::check(self)
+    }
+
+    fn start(&self) -> Boxed<'_, Result<Option<String>, Error>> {
+        Box::pin(CacheEngine::start(self))
+    }
+
+    fn stop(&self) -> Boxed<'_, ()> {
+        Box::pin(CacheEngine::stop(self))
     }
 }

@@ -1,16 +1,21 @@
-use super::{CacheEngine, CacheRules, CachedResponse, StoreCache};
-use crate::store::MemcachedStore;
+use super::on_store::cache_on_store;
+use super::{CacheEngine, CacheRules, CachedResponse, EngineId, StoreCache};
+use crate::base::Error;
+use crate::store::{Claims, MemcachedStore};
+use crate::web::request::RequestParts;
+use http::HeaderName;
 use std::time::Duration;
 
 /// How long a request waits for its cache before the handler runs instead.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Keeps answers in Memcached, which many processes may share.
+/// Keeps answers in Memcached, which many processes may share: a [`StoreCache`].
 ///
-/// It connects with the first request. Clones are the same cache with the same connections.
+/// The application connects when it starts, and closes the connections when it has stopped. If nobody
+/// answers, it says so and starts without. Clones are the same cache with the same connections.
+///
 /// Memcached cannot list its keys, so that forgetting by a key or a prefix forgets all answers, and
-/// each request asks twice. Rules of its own, as other caches have, it gets by
-/// [`StoreCache`] with a [`MemcachedStore`].
+/// each request asks twice.
 ///
 /// ```
 /// use ember::prelude::*;
@@ -24,42 +29,23 @@ const PATIENCE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub struct MemcachedCache {
     store: MemcachedStore,
-    ttl: Duration,
     cache: StoreCache,
 }
 
 impl MemcachedCache {
     /// Keeps each answer for this time, at least a second, over at most eight connections.
     pub fn new(host: impl Into<String>, port: u16, ttl: Duration) -> Self {
-        Self::with(MemcachedStore::new(host, port).timeout(PATIENCE), ttl)
+        let store = MemcachedStore::new(host, port).timeout(PATIENCE);
+        let cache = StoreCache::new(store.clone(), ttl);
+        Self { store, cache }
     }
 
     /// Sets how many connections there are at most.
     #[must_use]
     pub fn pool_size(self, connections: usize) -> Self {
-        Self::with(self.store.pool_size(connections), self.ttl)
-    }
-
-    fn with(store: MemcachedStore, ttl: Duration) -> Self {
-        let cache = StoreCache::new(store.clone(), ttl);
-        Self { store, ttl, cache }
+        let store = self.store.pool_size(connections);
+        Self { cache: self.cache.moved(store.clone()), store }
     }
 }
 
-impl CacheEngine for MemcachedCache {
-    async fn get(&self, key: &str) -> Option<CachedResponse> {
-        self.cache.get(key).await
-    }
-
-    async fn put(&self, key: &str, response: CachedResponse) {
-        self.cache.put(key, response).await;
-    }
-
-    async fn invalidate_prefix(&self, prefix: &str) {
-        self.cache.invalidate_prefix(prefix).await;
-    }
-
-    fn rules(&self) -> CacheRules {
-        self.cache.rules()
-    }
-}
+cache_on_store!(MemcachedCache);

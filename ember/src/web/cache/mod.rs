@@ -6,17 +6,19 @@
 
 mod kept;
 mod rules;
-mod flight;
 mod engine;
 mod ttl;
 mod fixed;
 mod store_cache;
+#[cfg(any(feature = "redis", feature = "memcached"))]
+mod on_store;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(feature = "memcached")]
 mod memcached;
 
-pub use engine::CacheEngine;
+pub(crate) use engine::EngineCache;
+pub use engine::{CacheEngine, EngineId};
 pub use fixed::StaticCache;
 pub use kept::CachedResponse;
 #[cfg(feature = "memcached")]
@@ -29,7 +31,6 @@ pub use ttl::TtlCache;
 
 use super::request::Request;
 use super::response::Response;
-use engine::EngineCache;
 use std::fmt;
 use std::future::Future;
 
@@ -61,6 +62,14 @@ impl Cache {
         match &self.0 {
             Kind::Static(cache) => Some(cache),
             Kind::Engine(_) => None,
+        }
+    }
+
+    /// The engine, if it has one.
+    pub(crate) fn engine(&self) -> Option<&EngineCache> {
+        match &self.0 {
+            Kind::Static(_) => None,
+            Kind::Engine(cache) => Some(cache),
         }
     }
 

@@ -22,6 +22,7 @@ type KeyFn = dyn Fn(&RequestParts) -> Option<String> + Send + Sync;
 pub struct CacheRules {
     key: Option<Arc<KeyFn>>,
     vary: Vec<HeaderName>,
+    max_size: Option<u64>,
 }
 
 impl CacheRules {
@@ -47,6 +48,19 @@ impl CacheRules {
     pub fn vary(mut self, headers: impl IntoIterator<Item = HeaderName>) -> Self {
         self.vary.extend(headers);
         self
+    }
+
+    /// Sets how large an answer may be to be kept, in bytes with its headers. No more than 1 MiB of
+    /// body is kept in any case.
+    #[must_use]
+    pub fn max_size(mut self, bytes: u64) -> Self {
+        self.max_size = Some(bytes);
+        self
+    }
+
+    /// Tells whether the engine has room for an answer of this size.
+    pub(super) fn has_room(&self, bytes: u64) -> bool {
+        self.max_size.is_none_or(|most| bytes <= most)
     }
 
     /// The key of a request; `None` if its answer must not come from the cache.
@@ -98,6 +112,7 @@ impl fmt::Debug for CacheRules {
         f.debug_struct("CacheRules")
             .field("own_key", &self.key.is_some())
             .field("vary", &self.vary)
+            .field("max_size", &self.max_size)
             .finish()
     }
 }

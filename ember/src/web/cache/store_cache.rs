@@ -1,10 +1,13 @@
-use super::{CacheEngine, CacheRules, CachedResponse};
-use crate::base::random_id;
-use crate::store::{BoxStore, Capability};
+use super::{CacheEngine, CacheRules, CachedResponse, EngineId};
+use crate::base::{Error, random_id};
+#[cfg(feature = "redis")]
+use crate::store::MemoryStore;
+use crate::store::{BoxStore, Capability, Claims, LenientStore};
 use crate::web::request::RequestParts;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How many keys are asked for at a time when some are to be forgotten.
@@ -13,15 +16,34 @@ const PAGE: usize = 500;
 /// Keeps answers in a [`Store`](crate::store::Store), which many processes may share: an answer that
 /// one has made is given by the others.
 ///
-/// When the store is away, nothing is found and nothing is kept, and handlers run as without a cache.
-/// Clones are the same cache; where several routes have it, it is connected once.
+/// However many requests of however many processes want an answer that is not there, one handler runs for
+/// them, and the others wait for what it answers: see [`Claims`]. When the store is away, nothing is found and
+/// nothing is kept, and handlers run as without a cache.
+///
+/// ```
+/// use ember::prelude::*;
+/// use ember::store::BoxStore;
+/// use ember::web::Route;
+/// use ember::web::cache::StoreCache;
+///
+/// # fn main() -> ember::Result {
+/// let store = BoxStore::from_url("memory")?;
+/// let cache = StoreCache::new(store.clone(), secs(30)).key_prefix("rates:");
+/// let app = Ember::new().store(store).route(Route::get("/rates", async || "1.08").cache(cache));
+/// # app.build().unwrap();
+/// # Ok(()) }
+/// ```
+///
+/// Clones are the same cache; where several routes have it, it is connected once, when the application starts.
 #[derive(Clone)]
 pub struct StoreCache {
-    store: BoxStore,
+    store: LenientStore,
+    id: EngineId,
     ttl: Duration,
     prefix: String,
-    max_size: usize,
     rules: CacheRules,
+    /// Why there is no store.
+    fault: Option<Arc<str>>,
 }
 
 impl StoreCache {
@@ -30,8 +52,30 @@ impl StoreCache {
 
     /// Keeps each answer for this time.
     pub fn new(store: impl Into<BoxStore>, ttl: Duration) -> Self {
-        let (prefix, max_size) = ("cache:".to_owned(), Self::DEFAULT_MAX_SIZE);
-        Self { store: store.into(), ttl, prefix, max_size, rules: CacheRules::new() }
+        let store = store.into();
+        let rules = CacheRules::new().max_size(Self::DEFAULT_MAX_SIZE as u64);
+        Self {
+            id: EngineId::new(store.name()),
+            store: LenientStore::new(store),
+            ttl,
+            prefix: "cache:".to_owned(),
+            rules,
+            fault: None,
+        }
+    }
+
+    /// A cache without a store: no application starts with it, and it keeps nothing.
+    #[cfg(feature = "redis")]
+    pub(super) fn broken(why: String, ttl: Duration) -> Self {
+        let nowhere = MemoryStore::new().max_entries(1);
+        Self { fault: Some(why.into()), ..Self::new(nowhere, ttl) }
+    }
+
+    /// The same cache in another store.
+    #[cfg(feature = "memcached")]
+    pub(super) fn moved(self, store: impl Into<BoxStore>) -> Self {
+        let Self { store, id, .. } = Self::new(store, self.ttl);
+        Self { store, id, ..self }
     }
 
     /// Sets what the keys in the store begin with; `cache:` unless it is told otherwise.
@@ -45,7 +89,7 @@ impl StoreCache {
     /// body is kept in any case.
     #[must_use]
     pub fn max_size(mut self, bytes: usize) -> Self {
-        self.max_size = bytes;
+        self.rules = self.rules.max_size(bytes as u64);
         self
     }
 
@@ -74,12 +118,14 @@ impl StoreCache {
     /// have a common part, which is replaced to forget all of them.
     async fn name(&self, key: &str) -> Option<String> {
         let prefix = &self.prefix;
-        if self.store.can(Capability::Scan) {
+        if self.fault.is_some() {
+            return None;
+        }
+        if self.store.store().can(Capability::Scan) {
             return Some(format!("{prefix}{key}"));
         }
         let key_of_era = self.era();
-        let era = self.or_nothing(self.store.get(&key_of_era).await)?;
-        let era = match era {
+        let era = match self.store.get(&key_of_era).await? {
             Some(era) => String::from_utf8_lossy(&era).into_owned(),
             None => {
                 let fresh = random_id().ok()?;
@@ -90,7 +136,7 @@ impl StoreCache {
                     Duration::MAX,
                 );
                 // If another was first, that one's counts from the next time on.
-                self.or_nothing(begun.await).filter(|begun| *begun)?;
+                begun.await.filter(|begun| *begun)?;
                 fresh
             }
         };
@@ -101,25 +147,20 @@ impl StoreCache {
         format!("{}era", self.prefix)
     }
 
-    /// A cache whose store is away is one that keeps nothing.
-    fn or_nothing<T>(&self, outcome: Result<T, crate::base::Error>) -> Option<T> {
-        outcome
-            .inspect_err(|error| tracing::warn!(error = %error, "the cache cannot be reached"))
-            .ok()
-    }
-
     async fn forget_below(&self, prefix: &str) -> Option<()> {
-        if !self.store.can(Capability::Scan) {
-            self.or_nothing(self.store.delete(&self.era()).await)?;
-            return Some(());
+        if self.fault.is_some() {
+            return None;
+        }
+        if !self.store.store().can(Capability::Scan) {
+            return self.store.delete(&self.era()).await.map(|_| ());
         }
         let begin = format!("{}{prefix}", self.prefix);
         let mut cursor: Option<String> = None;
         loop {
-            let page = self.store.scan(&begin, cursor.as_deref(), PAGE).await;
-            let page = self.or_nothing(page)?;
+            let page = self.store.store().scan(&begin, cursor.as_deref(), PAGE);
+            let page = self.store.attempt(page).await?;
             for key in &page.keys {
-                self.or_nothing(self.store.delete(key).await)?;
+                self.store.delete(key).await?;
             }
             cursor = page.cursor;
             if cursor.is_none() {
@@ -132,27 +173,50 @@ impl StoreCache {
 impl CacheEngine for StoreCache {
     async fn get(&self, key: &str) -> Option<CachedResponse> {
         let name = self.name(key).await?;
-        let bytes = self.or_nothing(self.store.get(&name).await)??;
-        read(&bytes)
+        read(&self.store.get(&name).await??)
     }
 
     async fn put(&self, key: &str, response: CachedResponse) {
-        let bytes = write(&response);
-        if bytes.len() > self.max_size {
+        if !self.rules.has_room(response.weight()) {
             return;
         }
         if let Some(name) = self.name(key).await {
-            let _ = self.or_nothing(self.store.set(&name, bytes, self.ttl).await);
+            self.store.set(&name, write(&response), self.ttl).await;
         }
     }
 
     /// Where the store cannot list its keys all answers are forgotten.
     async fn invalidate_prefix(&self, prefix: &str) {
-        let _ = self.forget_below(prefix).await;
+        self.forget_below(prefix).await;
     }
 
     fn rules(&self) -> CacheRules {
         self.rules.clone()
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match &self.fault {
+            Some(why) => Err(Error::bad_request(why.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    async fn start(&self) -> Result<Option<String>, Error> {
+        CacheEngine::check(self)?;
+        self.store.check().await.map(Some)
+    }
+
+    async fn stop(&self) {
+        self.store.store().close().await;
+    }
+
+    fn id(&self) -> Option<EngineId> {
+        Some(self.id.clone())
+    }
+
+    fn claims(&self) -> Option<Claims> {
+        let prefix = format!("claim:{}", self.prefix);
+        self.fault.is_none().then(|| Claims::lenient(self.store.clone(), prefix))
     }
 }
 
@@ -236,7 +300,7 @@ mod tests {
         let shared = MemoryStore::new();
         let (one, other) = (
             StoreCache::new(shared.clone(), Duration::MAX),
-            StoreCache::new(shared, Duration::MAX).max_size(10),
+            StoreCache::new(shared, Duration::MAX).max_size(9),
         );
         for key in ["/a\nx", "/a/b\nx"] {
             one.put(key, answer("x")).await;

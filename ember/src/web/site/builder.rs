@@ -1,3 +1,4 @@
+use super::caches::SharedCaches;
 use super::route::SiteRoute;
 use super::service::Site;
 use super::table::Table;
@@ -43,6 +44,8 @@ impl SiteBuilder {
         self.check_middleware(findings);
         self.check_names(findings);
         self.check_caches(findings);
+        let caches = SharedCaches::of(self.routes());
+        findings.extend(caches.check());
         let entries = self.routes.iter().map(entry).collect();
         let endpoints = self.routes.into_iter().map(|placed| {
             let options = placed.route.options;
@@ -59,6 +62,7 @@ impl SiteBuilder {
         let table = Table {
             hosts,
             endpoints: endpoints.collect(),
+            caches,
             middleware: self.middleware,
             catchers: self.catchers,
             trailing_slash: self.trailing_slash,

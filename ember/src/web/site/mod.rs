@@ -8,6 +8,7 @@ mod guard;
 mod target;
 mod answer;
 mod route;
+mod caches;
 mod table;
 mod service;
 mod builder;

@@ -1,4 +1,5 @@
 use super::answer::{Answer, Work};
+use super::caches::SharedCaches;
 use super::table::Table;
 use super::target::Target;
 use crate::web::body::Body;
@@ -27,6 +28,11 @@ impl Site {
     /// What requests may know of the application.
     pub fn state(&self) -> &Arc<AppState> {
         &self.state
+    }
+
+    /// The engines of the routes' caches.
+    pub(crate) fn caches(&self) -> &SharedCaches {
+        &self.table.caches
     }
 
     /// A copy whose reference counts are its own, so that workers do not contend for them.

@@ -1,3 +1,4 @@
+use super::caches::SharedCaches;
 use super::route::SiteRoute;
 use super::target::{Target, allow};
 use crate::web::catcher::Catchers;
@@ -11,6 +12,7 @@ use http::{Method, Uri};
 pub(super) struct Table {
     pub(super) hosts: Hosts,
     pub(super) endpoints: Vec<SiteRoute>,
+    pub(super) caches: SharedCaches,
     pub(super) middleware: Vec<BoxMiddleware>,
     /// For requests that find no route.
     pub(super) catchers: Catchers,

@@ -1,0 +1,333 @@
+//! Caches that several processes share: two applications on one store, as two processes are.
+
+use ember::prelude::*;
+use ember::store::{BoxStore, Claims, MemoryStore};
+use ember::testing::TestClient;
+use ember::web::Route;
+use ember::web::cache::{CacheEngine, CacheRules, CachedResponse, EngineId, StoreCache};
+use ember_tests::flaky::Flaky;
+use ember_tests::stores::until;
+use futures_util::future::join_all;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+/// A handler of all processes, which waits until it is let go, and whose first run ends as it is told.
+#[derive(Clone)]
+struct Gated {
+    runs: Arc<AtomicU32>,
+    gate: Arc<Semaphore>,
+}
+
+impl Gated {
+    fn new() -> Self {
+        Self { runs: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+    }
+
+    fn process(
+        &self,
+        cache: impl CacheEngine,
+        first: impl Fn() -> Response + Clone + Send + Sync + 'static,
+    ) -> TestClient {
+        let Self { runs, gate } = self.clone();
+        let handler = move || {
+            let (runs, gate, first) = (runs.clone(), gate.clone(), first.clone());
+            async move {
+                let run = runs.fetch_add(1, Ordering::SeqCst) + 1;
+                gate.acquire().await.unwrap().forget();
+                if run == 1 { first() } else { run.to_string().into_response() }
+            }
+        };
+        let route = Route::get("/", handler).cache(cache);
+        TestClient::new(Ember::new().route(route).build().unwrap())
+    }
+
+    /// Two processes with caches of this kind on one store.
+    fn processes(&self, store: &Flaky, first: fn() -> Response) -> [TestClient; 2] {
+        [(); 2].map(|()| self.process(cache(store), first))
+    }
+
+    fn runs(&self) -> u32 {
+        self.runs.load(Ordering::SeqCst)
+    }
+
+    async fn wait_for_runs(&self, runs: u32) {
+        until(async || self.runs() >= runs).await;
+    }
+}
+
+fn cache(store: &Flaky) -> StoreCache {
+    StoreCache::new(BoxStore::new(store.clone()), secs(600))
+}
+
+fn fifty(client: &TestClient) -> Vec<JoinHandle<String>> {
+    let ask = || {
+        let request = client.get("/").send();
+        tokio::spawn(async move { request.await.text().await })
+    };
+    (0..50).map(|_| ask()).collect()
+}
+
+async fn all(asking: impl IntoIterator<Item = JoinHandle<String>>) -> Vec<String> {
+    join_all(asking).await.into_iter().map(Result::unwrap).collect()
+}
+
+/// Lets everybody do what can be done without waiting for anything.
+async fn settle() {
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_misses_of_two_processes_run_the_handler_once() {
+    let (gated, store) = (Gated::new(), Flaky::new());
+    let processes = gated.processes(&store, || "first".into_response());
+    let asking: Vec<_> = processes.iter().flat_map(fifty).collect();
+    gated.wait_for_runs(1).await;
+    settle().await;
+    gated.gate.add_permits(1000);
+    assert!(all(asking).await.iter().all(|answer| answer == "first"));
+    assert_eq!(gated.runs(), 1);
+    until(async || store.keys("claim:").await.is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_leader_that_goes_away_frees_the_other_process() {
+    let (gated, store) = (Gated::new(), Flaky::new());
+    let [here, there] = gated.processes(&store, || "first".into_response());
+    let leader = tokio::spawn(here.get("/").send());
+    gated.wait_for_runs(1).await;
+    let asking = fifty(&there);
+    settle().await;
+    leader.abort();
+    gated.gate.add_permits(1000);
+    assert!(all(asking).await.iter().all(|answer| answer == "2"));
+    assert_eq!(gated.runs(), 2);
+}
+
+#[tokio::test]
+async fn a_leader_that_panics_frees_the_other_process() {
+    let (gated, store) = (Gated::new(), Flaky::new());
+    let [here, there] = gated.processes(&store, || panic!("in the handler"));
+    let leader = tokio::spawn(here.get("/").send());
+    gated.wait_for_runs(1).await;
+    let asking = fifty(&there);
+    settle().await;
+    gated.gate.add_permits(1000);
+    assert_eq!(leader.await.unwrap().status(), 500);
+    let answers = all(asking).await;
+    assert!(answers.iter().all(|answer| !answer.contains("500")), "{answers:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_kept_is_waited_for_by_nobody() {
+    let (gated, store) = (Gated::new(), Flaky::new());
+    let [here, there] = gated.processes(&store, || Error::unavailable("later").into_response());
+    let leader = tokio::spawn(here.get("/").send());
+    gated.wait_for_runs(1).await;
+    let asking = fifty(&there);
+    settle().await;
+    gated.gate.add_permits(1);
+    assert_eq!(leader.await.unwrap().status(), 503);
+    // All of them are in the handler at the same time.
+    gated.wait_for_runs(51).await;
+    gated.gate.add_permits(1000);
+    let answers = all(asking).await;
+    assert!(answers.iter().all(|answer| !answer.contains("later")));
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_the_store_is_waited_for_by_nobody() {
+    let (gated, store) = (Gated::new(), Flaky::new());
+    let processes = [(); 2]
+        .map(|()| gated.process(cache(&store).max_size(64), || "x".repeat(65).into_response()));
+    let leader = tokio::spawn(processes[0].get("/").send());
+    gated.wait_for_runs(1).await;
+    let asking = fifty(&processes[1]);
+    settle().await;
+    gated.gate.add_permits(1);
+    leader.await.unwrap();
+    gated.wait_for_runs(51).await;
+    gated.gate.add_permits(1000);
+    all(asking).await;
+    assert!(store.keys("cache:/").await.is_empty());
+}
+
+#[tokio::test]
+async fn without_the_store_handlers_run_as_without_a_cache() {
+    let (gated, store) = (Gated::new(), Flaky::new());
+    gated.gate.add_permits(1000);
+    let [here, there] = gated.processes(&store, || "first".into_response());
+    assert_eq!(here.get("/").send().await.text().await, "first");
+    assert_eq!(there.get("/").send().await.text().await, "first");
+    store.go_away(true);
+    assert_eq!(here.get("/").send().await.text().await, "2");
+    assert_eq!(there.get("/").send().await.text().await, "3");
+    store.go_away(false);
+    assert_eq!(there.get("/").send().await.text().await, "first", "it is used again");
+}
+
+/// A cache whose claims end soon if nobody renews them.
+#[derive(Clone)]
+struct Mortal(StoreCache, BoxStore);
+
+impl CacheEngine for Mortal {
+    async fn get(&self, key: &str) -> Option<CachedResponse> {
+        self.0.get(key).await
+    }
+
+    async fn put(&self, key: &str, response: CachedResponse) {
+        self.0.put(key, response).await;
+    }
+
+    async fn invalidate_prefix(&self, prefix: &str) {
+        self.0.invalidate_prefix(prefix).await;
+    }
+
+    fn rules(&self) -> CacheRules {
+        self.0.rules()
+    }
+
+    fn claims(&self) -> Option<Claims> {
+        Some(Claims::new(self.1.clone(), "claim:").hold(millis(200)))
+    }
+}
+
+#[tokio::test]
+async fn the_claim_of_a_process_that_dies_ends() {
+    let (gated, store) = (Gated::new(), BoxStore::new(MemoryStore::new()));
+    let cache = || Mortal(StoreCache::new(store.clone(), secs(600)), store.clone());
+    let process = || gated.process(cache(), || "first".into_response());
+    // A runtime that ends is a process that dies: nobody gives the claim back.
+    let dying = process();
+    let (runs, asked) = (gated.runs.clone(), dying.get("/").send());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.spawn(asked);
+        runtime.block_on(until(async || runs.load(Ordering::SeqCst) == 1));
+    })
+    .join()
+    .unwrap();
+    let alive = process();
+    let asking = fifty(&alive);
+    gated.gate.add_permits(1000);
+    assert!(all(asking).await.iter().all(|answer| answer == "2"));
+    assert_eq!(gated.runs(), 2);
+}
+
+#[tokio::test]
+async fn a_claim_is_renewed_while_the_handler_runs() {
+    let (gated, store) = (Gated::new(), BoxStore::new(MemoryStore::new()));
+    let cache = || Mortal(StoreCache::new(store.clone(), secs(600)), store.clone());
+    let processes = [(); 2].map(|()| gated.process(cache(), || "first".into_response()));
+    let asking: Vec<_> = processes.iter().flat_map(fifty).collect();
+    gated.wait_for_runs(1).await;
+    // Three times as long as a claim is held.
+    tokio::time::sleep(millis(600)).await;
+    gated.gate.add_permits(1000);
+    assert!(all(asking).await.iter().all(|answer| answer == "first"));
+    assert_eq!(gated.runs(), 1);
+}
+
+/// An engine that counts how often it is started and stopped.
+#[derive(Clone)]
+struct Counted {
+    id: EngineId,
+    started: Arc<AtomicU32>,
+    stopped: Arc<AtomicU32>,
+    refuses: bool,
+}
+
+impl Counted {
+    fn new(refuses: bool) -> Self {
+        let id = EngineId::new("counted");
+        Self { id, started: Arc::default(), stopped: Arc::default(), refuses }
+    }
+
+    fn counts(&self) -> (u32, u32) {
+        (self.started.load(Ordering::SeqCst), self.stopped.load(Ordering::SeqCst))
+    }
+}
+
+impl CacheEngine for Counted {
+    async fn get(&self, _: &str) -> Option<CachedResponse> {
+        None
+    }
+
+    async fn put(&self, _: &str, _: CachedResponse) {}
+
+    async fn invalidate_prefix(&self, _: &str) {}
+
+    async fn start(&self) -> Result<Option<String>> {
+        self.started.fetch_add(1, Ordering::SeqCst);
+        match self.refuses {
+            true => Err(Error::unavailable("nobody answers")),
+            false => Ok(Some("it answers".to_owned())),
+        }
+    }
+
+    async fn stop(&self) {
+        self.stopped.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn id(&self) -> Option<EngineId> {
+        Some(self.id.clone())
+    }
+}
+
+#[tokio::test]
+async fn an_engine_is_started_and_stopped_once_however_many_routes_have_it() {
+    let (shared, other, away) = (Counted::new(false), Counted::new(false), Counted::new(true));
+    let mut app = Ember::new();
+    for (path, cache) in
+        [("/a", &shared), ("/b", &shared), ("/c", &other), ("/d", &away), ("/e", &shared)]
+    {
+        app = app.route(Route::get(path, async || "made").cache(cache.clone()));
+    }
+    let client = TestClient::start(app).await.unwrap();
+    let counts = || [&shared, &other, &away].map(Counted::counts);
+    assert_eq!(counts(), [(1, 0); 3]);
+    assert_eq!(client.get("/d").send().await.text().await, "made", "what is away is gone without");
+    client.stop().await;
+    assert_eq!(counts(), [(1, 1); 3]);
+}
+
+#[tokio::test]
+async fn the_store_of_a_cache_is_closed_at_the_end() {
+    let store = Flaky::new();
+    store.go_away(true);
+    let app = Ember::new().route(Route::get("/", async || "made").cache(cache(&store)));
+    let client = TestClient::start(app).await.unwrap();
+    assert_eq!(client.get("/").send().await.text().await, "made");
+    assert!(!store.is_closed());
+    client.stop().await;
+    assert!(store.is_closed());
+}
+
+#[cfg(feature = "redis")]
+mod redis {
+    use ember::prelude::*;
+    use ember::web::Route;
+    use ember::web::cache::RedisCache;
+
+    #[get("/rates", cache = RedisCache::new("reddis://:s3cret@localhost", secs(30)))]
+    async fn rates() -> &'static str {
+        "1.08"
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_a_problem_of_the_route() {
+        let error = Ember::new().route(rates {}).build().unwrap_err();
+        let [finding] = error.findings() else { panic!("{error}") };
+        assert!(finding.message.contains("a `RedisCache` cannot be used"), "{error}");
+        assert!(finding.places[0].contains("`rates` (tests/it/shared_caches.rs:"), "{error}");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+        // One that two routes share is one problem.
+        let cache = RedisCache::new("", secs(30)).key_prefix("a:").max_size(9);
+        let route = |path: &str| Route::get(path, async || "x").cache(cache.clone());
+        let error = Ember::new().route(route("/a")).route(route("/b")).build().unwrap_err();
+        assert_eq!((error.findings().len(), error.findings()[0].places.len()), (1, 2));
+    }
+}
