@@ -90,6 +90,9 @@ fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
             if let Some(provider) = ready.provider() {
                 println!("provider: {provider}");
             }
+            for note in ready.notes() {
+                println!("note: {note}");
+            }
             check_store(&ready)
         }
     }

@@ -6,13 +6,21 @@ use crate::store::{BoxStore, MemoryStore};
 use crate::web::session::{SessionConfig, StoreSession};
 use crate::web::{Components, Need, Placed};
 
+/// What is known of the state of an application.
+#[derive(Default)]
+pub(super) struct State {
+    /// The store that processes may share, if the program or the environment names one.
+    pub(super) store: Option<BoxStore>,
+    pub(super) wrong: Option<Finding>,
+}
+
 /// Provides the store, and what stands on it, as far as the program has not provided them itself.
 pub(super) fn provide_state(
     components: &mut Components,
     env: &Env,
     routes: &[Placed],
     is_made: impl Fn(Need) -> bool,
-) -> Option<Finding> {
+) -> State {
     let mut wrong = None;
     if components.get::<BoxStore>().is_none() && !is_made(Need::of::<BoxStore>()) {
         match BoxStore::from_env(env) {
@@ -35,9 +43,9 @@ pub(super) fn provide_state(
         components.insert(BoxStore::new(MemoryStore::new()));
     }
     if components.get::<Sessions>().is_some() {
-        return wrong;
+        return State { store, wrong };
     }
-    let sessions = match store.map(StoreSessions::new) {
+    let sessions = match store.clone().map(StoreSessions::new) {
         // Nothing is written as bytes that nobody else reads.
         None => Sessions::new(MemorySessionStore::new()),
         Some(Ok(sessions)) => Sessions::new(sessions),
@@ -59,5 +67,5 @@ pub(super) fn provide_state(
         }
     };
     components.insert(sessions);
-    wrong
+    State { store, wrong }
 }

@@ -20,7 +20,7 @@ use self::guard::Marks;
 use self::index::{Match, normalised};
 use self::key::Key;
 use self::shelf::Kept;
-use super::budget::Budget;
+use super::budget::BoxBudget;
 use super::chat::{ChatRequest, ChatResponse, FinishReason};
 use super::embed::Embedder as _;
 use super::error::{Error, ErrorKind};
@@ -65,7 +65,7 @@ impl SemanticCache {
         provider: &str,
         model: Option<&str>,
         request: &ChatRequest,
-        budgets: &[Arc<dyn Budget>],
+        budgets: &[BoxBudget],
     ) -> Result<Found, Error> {
         let Some(tenant) = &self.tenant else {
             return Ok(self.skipped("anonymous"));
@@ -93,7 +93,9 @@ impl SemanticCache {
             flight.land(Outcome::Answer(answer.clone(), None));
             return Ok(self.hit(&answer, None));
         }
-        budgets.iter().try_for_each(|budget| budget.check())?;
+        for budget in budgets {
+            budget.check().await?;
+        }
         let mut ticket = Ticket { cache: self.clone(), flight, key, vector: None, marks: None };
         if let Some((answer, similarity)) = ticket.nearest().await {
             ticket.flight.land(Outcome::Answer(answer.clone(), Some(similarity)));

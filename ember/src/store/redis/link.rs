@@ -1,5 +1,5 @@
 use crate::base::Error;
-use crate::store::failure::away;
+use crate::store::failure::{away, not_done};
 use crate::store::home::Home;
 use redis::aio::MultiplexedConnection;
 use redis::cluster::ClusterClient;
@@ -127,7 +127,7 @@ impl Link {
             return Ok((connection.clone(), state.number));
         }
         if state.back_off.is_some_and(|(until, _)| Instant::now() < until) {
-            return Err(away(state.reason.clone()));
+            return Err(not_done(state.reason.clone()));
         }
         let reason = match self.connect().await {
             Ok(connection) => {
@@ -141,7 +141,7 @@ impl Link {
         let pause = state.back_off.map_or(BACK_OFF.0, |(_, last)| (last * 2).min(BACK_OFF.1));
         state.back_off = Some((Instant::now() + pause, pause));
         state.reason.clone_from(&reason);
-        Err(away(reason))
+        Err(not_done(reason))
     }
 
     async fn connect(&self) -> Result<Connection, String> {

@@ -36,7 +36,7 @@ pub(super) fn open(path: &Path, patience: Duration) -> Result<Connection, OpenEr
     let version = check(&connection)?;
     // Readers do not wait for the writer, nor it for them. What is committed is on the disk.
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    set_synchronous(&connection, "FULL")?;
     if version < VERSION {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have been first.
@@ -49,6 +49,12 @@ pub(super) fn open(path: &Path, patience: Duration) -> Result<Connection, OpenEr
         transaction.commit()?;
     }
     Ok(connection)
+}
+
+/// Sets whether a commit waits for the disk (`FULL`), or leaves that to the next one that does (`NORMAL`):
+/// in a write-ahead log neither damages the file ("PRAGMA synchronous" of SQLite's documentation).
+pub(super) fn set_synchronous(connection: &Connection, how: &str) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", how)
 }
 
 /// Returns the version of a file that is ours, or empty.
