@@ -293,7 +293,6 @@ async fn two_processes_together_never_spend_more_than_there_is() {
                     false => client.complete(request).await,
                     true => match client.stream(request).await {
                         Ok(mut stream) if n % 5 == 0 => {
-                            use futures_util::StreamExt as _;
                             let _ = stream.next().await;
                             return true;
                         }
@@ -385,7 +384,7 @@ async fn buckets_and_keys_are_counted_by_their_names() {
     let store = MemoryStore::new().clock(ManualClock::new().clock());
     let app = || {
         let bucket = GlobalTokenBucket::per_minute("bodies", 1_000);
-        let keys = VirtualKey::new("team", "sk-team").requests_per_minute(3);
+        let keys = ember::ai::VirtualKey::new("team", "sk-team").requests_per_minute(3);
         process(store.clone(), Client::new(model(300)))
             .middleware(RateLimit::tokens(bucket).estimate_from_body())
             .openai_api(ember::ai::OpenAiApi::new("/v1").keys(keys))

@@ -1,5 +1,6 @@
 //! Stores on real servers: what they must do, and what becomes of them when the server goes away.
 
+mod limits;
 mod server;
 
 use ember::base::clock::{millis, secs};
@@ -43,6 +44,30 @@ pub fn tests() -> Vec<Trial> {
             let url = format!("redis://127.0.0.1:{}", server.port);
             let cache = || RedisCache::new(&url, secs(100)).unwrap();
             run(answers(cache(), cache(), server));
+        }),
+        super::needing(&["redis-server"], "limits_are_shared_by_redis", || {
+            let server = Server::redis(&[]);
+            run(limits::hold_for_the_sum(|| redis(&server).into()));
+        }),
+        super::needing(&["redis-server"], "limits_without_redis", || {
+            let server = Server::redis(&[]);
+            let store = || BoxStore::from(redis(&server));
+            let (one, other) = (store(), store());
+            run(limits::are_denied_or_allowed(one, other, server));
+        }),
+        super::needing(&["redis-server", "redis-cli"], "limits_are_shared_by_a_redis_cluster", || {
+            let cluster = server::Cluster::start();
+            run(limits::hold_for_the_sum(|| RedisStore::cluster(cluster.urls()).unwrap().into()));
+        }),
+        super::needing(&["memcached"], "limits_are_shared_by_memcached", || {
+            let server = Server::memcached();
+            run(limits::hold_for_the_sum(|| memcached(&server).into()));
+        }),
+        super::needing(&["memcached"], "limits_without_memcached", || {
+            let server = Server::memcached();
+            let store = || BoxStore::from(memcached(&server));
+            let (one, other) = (store(), store());
+            run(limits::are_denied_or_allowed(one, other, server));
         }),
         super::needing(&["memcached"], "answers_are_shared_by_memcached", || {
             let server = Server::memcached();
