@@ -538,3 +538,61 @@ async fn a_store_that_goes_away_in_the_middle_of_an_answer_does_not_end_it() {
     let bucket = Bucket::refilling(1_000, secs(60));
     assert!(left(&store, OF_APPLICATION, bucket).await < 1_000);
 }
+
+/// Asks over a connection of its own; hangs up after the first token, or reads to the end.
+async fn ask_on_socket(address: std::net::SocketAddr, hangs_up: bool) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request =
+        "POST /stream HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\nHi";
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    if hangs_up {
+        // The usage has been told by the time of the first token.
+        while !String::from_utf8_lossy(&bytes).contains("data: ")
+            && socket.read_buf(&mut bytes).await.unwrap() > 0
+        {}
+    } else {
+        socket.read_to_end(&mut bytes).await.unwrap();
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stops_has_settled_what_its_workers_held() {
+    const CAPACITY: u64 = 9_000;
+    let store = MemoryStore::new().clock(ManualClock::new().clock());
+    let used = Arc::new(AtomicU64::new(0));
+    let count = used.clone();
+    let provider = FakeProvider::new().respond(move |_| {
+        let usage = Usage::new(20, 40);
+        count.fetch_add(usage.total(), SeqCst);
+        let reply = FakeReply::new().event(ChatEvent::Usage(usage));
+        reply.text("word ".repeat(40)).usage(usage).delay(millis(1))
+    });
+    let app = || {
+        let app = process(store.clone(), Client::new(provider.clone())).workers(2);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        app.token_limits(TokenLimits::per_minute(CAPACITY)).serve(listener).unwrap()
+    };
+    let servers = [app(), app()];
+    let addresses = servers.each_ref().map(|server| server.address());
+    let asked = (0..100).map(|n| tokio::spawn(ask_on_socket(addresses[n % 2], n % 3 == 0)));
+    let asked: Vec<_> = asked.collect();
+    let answers: Vec<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
+    let of = |start: &str| answers.iter().filter(|answer| answer.starts_with(start)).count();
+    assert_eq!(of("HTTP/1.1 200") + of("HTTP/1.1 429"), 100);
+    assert!(of("HTTP/1.1 200") > 20 && of("HTTP/1.1 429") > 0);
+    tokio::task::spawn_blocking(move || {
+        for server in servers {
+            server.stop().gracefully();
+            server.join();
+        }
+    })
+    .await
+    .unwrap();
+    // Nothing is waited for: the end of a server has waited.
+    let bucket = Bucket::refilling(CAPACITY, secs(60));
+    let missing = i64::try_from(CAPACITY).unwrap() - left(&store, OF_APPLICATION, bucket).await;
+    assert_eq!(missing, i64::try_from(used.load(SeqCst)).unwrap());
+}

@@ -94,7 +94,8 @@ impl TokenLimits {
     /// by their address, as [`RateLimit`](crate::RateLimit) tells them apart.
     ///
     /// Behind a proxy, a component of type [`TrustedProxies`](crate::TrustedProxies) says whom to
-    /// believe. The 10,000 callers that were seen last are remembered.
+    /// believe. The 10,000 callers that were seen last are remembered, and in
+    /// a store all are.
     #[must_use]
     pub const fn per_principal(mut self) -> Self {
         self.per_principal = true;

@@ -400,7 +400,7 @@ impl Ember {
         let is_made = |need| factories.iter().any(|factory| (factory.provides)() == need);
         let state = provide_state(&mut self.components, &self.env, &routes, is_made);
         findings.extend(state.wrong);
-        let notes = state.store.map(|store| {
+        let notes = state.shared.map(|store| {
             let all = routes.iter().map(|placed| &placed.route);
             keep_limits(&store, all, &prices, &self.middleware)
         });

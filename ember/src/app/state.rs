@@ -2,15 +2,16 @@
 
 use crate::base::{Env, Finding};
 use crate::llm::{MemorySessionStore, Sessions, StoreSessions};
-use crate::store::{BoxStore, MemoryStore};
+use crate::store::{BoxStore, MemoryStore, Store as _};
 use crate::web::session::{SessionConfig, StoreSession};
 use crate::web::{Components, Need, Placed};
 
 /// What is known of the state of an application.
 #[derive(Default)]
 pub(super) struct State {
-    /// The store that processes may share, if the program or the environment names one.
-    pub(super) store: Option<BoxStore>,
+    /// The store that processes may share: one that the program gives, or that the environment names and is not
+    /// the memory of this process.
+    pub(super) shared: Option<BoxStore>,
     pub(super) wrong: Option<Finding>,
 }
 
@@ -21,10 +22,11 @@ pub(super) fn provide_state(
     routes: &[Placed],
     is_made: impl Fn(Need) -> bool,
 ) -> State {
-    let mut wrong = None;
+    let (mut wrong, mut is_memory) = (None, false);
     if components.get::<BoxStore>().is_none() && !is_made(Need::of::<BoxStore>()) {
         match BoxStore::from_env(env) {
             Some(Ok(store)) => {
+                is_memory = store.name() == MemoryStore::new().name();
                 components.insert(store);
             }
             Some(Err(error)) => wrong = Some(Finding::new(error.message().to_owned())),
@@ -32,6 +34,7 @@ pub(super) fn provide_state(
         }
     }
     let store = components.get::<BoxStore>().map(|store| BoxStore::clone(store));
+    let shared = store.clone().filter(|_| !is_memory);
     if let Some(store) = &store
         && components.get::<SessionConfig>().is_none()
         && !is_made(Need::of::<SessionConfig>())
@@ -43,9 +46,9 @@ pub(super) fn provide_state(
         components.insert(BoxStore::new(MemoryStore::new()));
     }
     if components.get::<Sessions>().is_some() {
-        return State { store, wrong };
+        return State { shared, wrong };
     }
-    let sessions = match store.clone().map(StoreSessions::new) {
+    let sessions = match store.map(StoreSessions::new) {
         // Nothing is written as bytes that nobody else reads.
         None => Sessions::new(MemorySessionStore::new()),
         Some(Ok(sessions)) => Sessions::new(sessions),
@@ -67,5 +70,5 @@ pub(super) fn provide_state(
         }
     };
     components.insert(sessions);
-    State { store, wrong }
+    State { shared, wrong }
 }

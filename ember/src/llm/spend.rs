@@ -176,7 +176,8 @@ impl SpendLimit {
     }
 
     /// Keeps what is spent in this store, whatever that of the application is. It needs a
-    /// [`name`](Self::name) then.
+    /// [`name`](Self::name) then. The end of an application waits only for what is to be settled in
+    /// its own store.
     #[must_use]
     pub fn store(mut self, store: impl Into<BoxStore>) -> Self {
         self.store = Arc::new(OnceLock::from(store.into()));
@@ -588,6 +589,7 @@ mod tests {
     use crate::base::clock::ManualClock;
     use crate::llm::chat::ChatRequest;
     use crate::llm::layer::CostConfig;
+    use crate::store::MemoryStore;
 
     fn usd(text: &str) -> Usd {
         text.parse().unwrap()
@@ -763,5 +765,47 @@ mod tests {
         assert_eq!((limit.spent(), limit.account(SHARED).left()), (usd("30"), usd("20")));
         hands.advance(Duration::from_secs(3_600));
         assert_eq!(limit.account(SHARED).left(), usd("50"));
+    }
+
+    /// Waits until all that is to be settled is.
+    async fn settled(limit: &SpendLimit) {
+        assert!(limit.store.get().unwrap().idle(Duration::from_secs(20)).await);
+    }
+
+    #[tokio::test]
+    async fn limits_of_one_name_in_one_store_are_one_and_begin_anew_together() {
+        let hands = ManualClock::new();
+        let store = MemoryStore::new().clock(hands.clock());
+        let limit = |name: &str| {
+            let limit = SpendLimit::per_hour(usd("100")).clock(hands.clock());
+            limit.name(name).store(store.clone())
+        };
+        let (here, there, other) = (limit("a"), limit("a"), limit("b"));
+        let (mut held, _) = reserve(&here, 10, Some(20)).await.unwrap();
+        assert_eq!(there.account(SHARED).ask_left().await.unwrap(), usd("50"));
+        assert_eq!(other.account(SHARED).ask_left().await.unwrap(), usd("100"));
+        assert_eq!(reserve(&there, 10, None).await.unwrap().1, Some(20), "the rest");
+        settled(&there).await;
+        let refused = reserve(&there, 50, Some(20)).await.err().unwrap();
+        assert_eq!(refused.kind(), ErrorKind::BudgetExceeded);
+        assert!(refused.retry_after().unwrap() > SOON);
+        let refused = reserve(&here, 50, Some(20)).await.err().unwrap();
+        assert_eq!(refused.retry_after(), Some(SOON), "it is set aside here, and may come back");
+        // What is under way belongs to the period in which it began.
+        hands.advance(here.until_next());
+        assert_eq!(there.account(SHARED).ask_left().await.unwrap(), usd("100"));
+        assert!(held.used(&spent("30")).is_continue());
+        drop(held);
+        settled(&here).await;
+        assert_eq!(there.account(SHARED).ask_left().await.unwrap(), usd("100"));
+        let (mut held, _) = reserve(&here.account("ann"), 10, Some(5)).await.unwrap();
+        assert!(held.used(&spent("99.9999999991")).is_continue(), "there is so much");
+        settled(&here).await;
+        let left = there.account("ann").ask_left().await.unwrap();
+        assert_eq!(left, usd("0"), "rounded against the caller");
+        assert!(Budget::check(&there.account("ann")).await.is_err());
+        assert!(Budget::check(&there.account("bob")).await.is_ok());
+        let ControlFlow::Break(error) = held.used(&spent("101")) else { panic!() };
+        assert_eq!(error.kind(), ErrorKind::BudgetExceeded);
     }
 }

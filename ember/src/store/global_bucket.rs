@@ -86,7 +86,8 @@ impl GlobalTokenBucket {
     }
 
     /// Keeps the bucket in this store, whatever that of the application is. It stays in the first that
-    /// it is given, and so do all clones.
+    /// it is given, and so do all clones. The end of an application waits only for what is to be settled
+    /// in its own store.
     #[must_use]
     pub fn store(self, store: impl Into<BoxStore>) -> Self {
         self.keep_in(&store.into());

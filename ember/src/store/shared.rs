@@ -68,7 +68,7 @@ impl SharedBucket {
         self.0.store.draw(&self.0.key, self.0.bucket, Draw::Take(0)).await
     }
 
-    /// Takes so much until it is known how much is used.
+    /// Takes so much until it is known how much is used. Nothing is always to be had.
     ///
     /// # Errors
     /// When the store cannot be asked, and nothing passes then.
@@ -76,6 +76,9 @@ impl SharedBucket {
     /// # Cancel safety
     /// What is taken for somebody who has gone is given back.
     pub(crate) async fn take(&self, amount: u64) -> Result<Taken, Error> {
+        if amount == 0 {
+            return Ok(Taken::Held(SharedHold::new(self.clone(), 0, None)));
+        }
         let (tell, told) = oneshot::channel();
         let bucket = self.clone();
         // It goes on when nobody waits for it any more: only then is it known what to give back.

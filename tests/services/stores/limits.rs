@@ -3,7 +3,9 @@
 use super::{BOUND, Server};
 use ember::base::clock::{millis, secs};
 use ember::llm::layer::CostConfig;
-use ember::llm::{ChatRequest, Client, ErrorKind, FakeProvider, FakeReply, Price, SpendLimit, Usage};
+use ember::llm::{
+    ChatRequest, Client, ErrorKind, FakeProvider, FakeReply, Price, SpendLimit, Usage,
+};
 use ember::store::{BoxStore, BucketError, OnStoreFailure};
 use ember::testing::TestClient;
 use ember::{Ember, GlobalTokenBucket, RateLimit};
@@ -112,28 +114,35 @@ pub async fn are_denied_or_allowed(store: BoxStore, other: BoxStore, mut server:
         let app = Ember::new().store(other.clone()).middleware(limit).route(hello {});
         TestClient::new(app.build().unwrap())
     };
-    let (denying, allowing) =
-        (limited(OnStoreFailure::Deny), limited(OnStoreFailure::Allow));
+    let (denying, allowing) = (limited(OnStoreFailure::Deny), limited(OnStoreFailure::Allow));
     let status = async |app: &TestClient| app.get("/hello").send().await.status().as_u16();
     let mut held = strict.reserve(600).await.unwrap();
     held.used(100);
     assert_eq!((status(&denying).await, status(&allowing).await), (200, 200));
 
     for is_paused in [true, false] {
-        if is_paused { server.pause() } else { server.stop() }
+        if is_paused {
+            server.pause()
+        } else {
+            server.stop()
+        }
         let begun = Instant::now();
         let denied = strict.reserve(1).await.unwrap_err();
         let BucketError::Away(error) = denied else { panic!("{denied}") };
         assert_eq!((error.status().as_u16(), error.retry_after()), (503, Some(secs(1))));
         assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
-        lenient.reserve(1).await.unwrap();
+        drop(lenient.reserve(1).await.unwrap());
         assert_eq!((status(&denying).await, status(&allowing).await), (503, 200));
         // Many at once do not wait for each other.
         let begun = Instant::now();
         let all = ember::futures_util::future::join_all((0..50).map(|_| strict.reserve(1))).await;
         assert!(all.iter().all(Result::is_err));
         assert!(begun.elapsed() < 2 * BOUND, "{:?}", begun.elapsed());
-        if is_paused { server.go_on() } else { server.start_again() }
+        if is_paused {
+            server.go_on()
+        } else {
+            server.start_again()
+        }
         until(async || strict.reserve(1).await.is_ok()).await;
         until(async || status(&denying).await == 200).await;
     }

@@ -55,10 +55,16 @@ pub fn tests() -> Vec<Trial> {
             let (one, other) = (store(), store());
             run(limits::are_denied_or_allowed(one, other, server));
         }),
-        super::needing(&["redis-server", "redis-cli"], "limits_are_shared_by_a_redis_cluster", || {
-            let cluster = server::Cluster::start();
-            run(limits::hold_for_the_sum(|| RedisStore::cluster(cluster.urls()).unwrap().into()));
-        }),
+        super::needing(
+            &["redis-server", "redis-cli"],
+            "limits_are_shared_by_a_redis_cluster",
+            || {
+                let cluster = server::Cluster::start();
+                run(limits::hold_for_the_sum(|| {
+                    RedisStore::cluster(cluster.urls()).unwrap().into()
+                }));
+            },
+        ),
         super::needing(&["memcached"], "limits_are_shared_by_memcached", || {
             let server = Server::memcached();
             run(limits::hold_for_the_sum(|| memcached(&server).into()));
