@@ -2,7 +2,7 @@
 
 use ember::base::clock::{millis, secs};
 use ember::bytes::Bytes;
-use ember::store::{BoxStore, Capability, Store};
+use ember::store::{BoxStore, Bucket, Capability, Draw, Store};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,8 @@ pub async fn conforms<S: Store + Clone>(store: S) {
     odd_keys(&store).await;
     comparing(&store).await;
     expiry(&store).await;
+    drawing(&store).await;
+    crowd(&store).await;
     if store.capabilities().contains(&Capability::Scan) {
         scanning(&store).await;
     } else {
@@ -97,6 +99,79 @@ async fn comparing<S: Store + Clone>(store: &S) {
         task.await.unwrap();
     }
     assert_eq!(store.get("count").await.unwrap().as_deref(), Some(&b"80"[..]));
+}
+
+/// A bucket of what never refills, and one that does.
+async fn drawing<S: Store + Clone>(store: &S) {
+    let draw = async |key: &str, bucket, what| {
+        let drawn = store.draw(key, bucket, what).await.unwrap();
+        (drawn.taken, drawn.left)
+    };
+    let money = Bucket::once(100, secs(1000));
+    assert_eq!(draw("money", money, Draw::Take(0)).await, (true, 100));
+    assert!(!store.exists("money").await.unwrap(), "looking leaves nothing");
+    assert_eq!(draw("money", money, Draw::Take(101)).await, (false, 100));
+    assert_eq!(draw("money", money, Draw::Take(70)).await, (true, 30));
+    assert_eq!(draw("money", money, Draw::Take(31)).await, (false, 30));
+    assert_eq!(draw("money", money, Draw::Adjust(20)).await, (true, 50));
+    assert_eq!(draw("money", money, Draw::Adjust(-60)).await, (true, -10));
+    assert_eq!(draw("money", money, Draw::Take(0)).await, (false, -10), "a debt");
+    assert_eq!(draw("money", money, Draw::Take(1)).await, (false, -10));
+    let less = Bucket::once(40, secs(1000));
+    assert_eq!(draw("money", less, Draw::Adjust(90)).await, (true, 40), "no more than it holds");
+    assert_eq!(draw("money", money, Draw::Adjust(1_000)).await, (true, 100));
+    until(async || !store.exists("money").await.unwrap()).await;
+    let large = Bucket::once((1 << 53) - 1, secs(1000));
+    let expected = (true, (1 << 53) - 2);
+    assert_eq!(draw("large", large, Draw::Take(1)).await, expected, "to the last digit");
+    assert!(store.delete("large").await.unwrap(), "what is deleted is full");
+    assert_eq!(draw("large", large, Draw::Take((1 << 53) - 1)).await, (true, 0));
+    // Nothing is left of it when its time is over, or when it is full again.
+    let short = Bucket::once(10, millis(300));
+    assert_eq!(draw("short bucket", short, Draw::Take(10)).await, (true, 0));
+    until(async || draw("short bucket", short, Draw::Take(10)).await == (true, 0)).await;
+    let quick = Bucket::refilling(10, millis(200));
+    assert_eq!(draw("quick", quick, Draw::Take(10)).await.0, true);
+    until(async || !store.exists("quick").await.unwrap()).await;
+    assert_eq!(draw("quick", quick, Draw::Take(10)).await, (true, 0));
+    let slow = Bucket::refilling(2, secs(1000));
+    store.draw("slow", slow, Draw::Take(2)).await.unwrap();
+    let refused = store.draw("slow", slow, Draw::Take(1)).await.unwrap();
+    let wait = refused.wait_for(&slow, 1);
+    assert!(!refused.taken && wait <= secs(500) && wait > secs(400), "{wait:?}");
+    assert!(refused.until_full(&slow) > secs(900));
+    store.set("other", "no bucket".into(), secs(100)).await.unwrap();
+    let error = store.draw("other", slow, Draw::Take(1)).await.unwrap_err();
+    assert_eq!(error.status(), 503, "a value is no bucket");
+}
+
+/// Of many who draw at once in two processes, nobody is given what is not there.
+async fn crowd<S: Store + Clone>(store: &S) {
+    let processes = [BoxStore::new(store.clone()), BoxStore::new(store.clone())];
+    let (capacity, period) = (100_u32, secs(20));
+    let bucket = Bucket::refilling(capacity.into(), period);
+    let begun = Instant::now();
+    let tasks = (0..300).map(|number: usize| {
+        let store = processes[number % 2].clone();
+        tokio::spawn(async move {
+            let taken = store.draw("crowd", bucket, Draw::Take(2)).await.unwrap().taken;
+            // Some give back what they did not need.
+            if taken && number % 3 == 0 {
+                store.draw("crowd", bucket, Draw::Adjust(1)).await.unwrap();
+                return 1;
+            }
+            if taken { 2 } else { 0 }
+        })
+    });
+    let mut taken = 0;
+    for task in tasks.collect::<Vec<_>>() {
+        taken += task.await.unwrap();
+    }
+    let left = store.draw("crowd", bucket, Draw::Take(0)).await.unwrap().left;
+    let refill = begun.elapsed().as_secs_f64() / period.as_secs_f64() * f64::from(capacity);
+    let sum = f64::from(taken) + f64::from(u32::try_from(left).unwrap());
+    assert!(taken > capacity / 2 && sum >= f64::from(capacity), "{taken} were taken, {left} left");
+    assert!(sum <= f64::from(capacity) + refill + 1.0, "{taken} were taken, {left} left");
 }
 
 async fn expiry(store: &impl Store) {

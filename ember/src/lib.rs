@@ -81,7 +81,7 @@ pub use llm::{
     ModelRouter, ModelSpec, PromptTemplate, RoutingStrategy, SemanticCache, SpendLimit,
     TemplateVar, ToolError,
 };
-pub use store::{GlobalTokenBucket, TokenBucket};
+pub use store::{GlobalTokenBucket, OnStoreFailure, TokenBucket};
 pub use web::cache::{StaticCache, TtlCache};
 pub use web::cookies::{Cookie, Cookies};
 #[cfg(feature = "cookies")]

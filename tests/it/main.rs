@@ -57,6 +57,7 @@ mod llm_sessions;
 mod plugins;
 mod openapi;
 mod limits;
+mod shared_limits;
 mod spending;
 #[cfg(feature = "tiktoken")]
 mod token_counting;

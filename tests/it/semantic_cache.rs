@@ -177,7 +177,7 @@ impl Reservation for Nothing {
 }
 
 impl Budget for Once {
-    fn reserve(&self, _plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
+    async fn reserve(&self, _plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
         match self.0.fetch_add(1, Ordering::SeqCst) {
             0 => Ok(Box::new(Nothing)),
             _ => Err(Error::new(ErrorKind::BudgetExceeded, "no more")),
@@ -312,7 +312,7 @@ async fn whoever_waits_for_a_near_answer_is_told_how_near_it_is() {
 struct Poor(ErrorKind);
 
 impl Budget for Poor {
-    fn reserve(&self, _plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
+    async fn reserve(&self, _plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
         Ok(Box::new(Poor(self.0)))
     }
 }

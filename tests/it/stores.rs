@@ -1,11 +1,86 @@
 //! The stores that need no server.
 
-use ember::store::MemoryStore;
+use ember::Error;
+use ember::bytes::Bytes;
+use ember::store::{Capability, MemoryStore, ScanPage, Store};
 use ember_tests::stores::conforms;
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_is_a_store() {
     conforms(MemoryStore::new()).await;
+}
+
+/// A store of somebody else, which only does what it must.
+#[derive(Clone)]
+struct Plain(MemoryStore);
+
+impl Store for Plain {
+    fn name(&self) -> String {
+        "plain".to_owned()
+    }
+
+    fn capabilities(&self) -> &'static [Capability] {
+        &[Capability::Scan, Capability::Lock]
+    }
+
+    async fn check(&self) -> Result<String, Error> {
+        self.0.check().await
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
+        tokio::task::yield_now().await;
+        self.0.get(key).await
+    }
+
+    async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), Error> {
+        self.0.set(key, value, ttl).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<bool, Error> {
+        self.0.delete(key).await
+    }
+
+    async fn exists(&self, key: &str) -> Result<bool, Error> {
+        self.0.exists(key).await
+    }
+
+    async fn compare_and_set(
+        &self,
+        key: &str,
+        expected: Option<Bytes>,
+        value: Bytes,
+        ttl: Duration,
+    ) -> Result<bool, Error> {
+        tokio::task::yield_now().await;
+        self.0.compare_and_set(key, expected, value, ttl).await
+    }
+
+    async fn scan(
+        &self,
+        prefix: &str,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<ScanPage, Error> {
+        self.0.scan(prefix, cursor, limit).await
+    }
+
+    async fn try_lock(&self, key: &str, hold: Duration) -> Result<Option<u64>, Error> {
+        self.0.try_lock(key, hold).await
+    }
+
+    async fn renew(&self, key: &str, token: u64, hold: Duration) -> Result<bool, Error> {
+        self.0.renew(key, token, hold).await
+    }
+
+    async fn unlock(&self, key: &str, token: u64) -> Result<bool, Error> {
+        self.0.unlock(key, token).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_draws_by_comparing_is_a_store() {
+    conforms(Plain(MemoryStore::new())).await;
 }
 
 #[cfg(feature = "sqlite")]

@@ -3,11 +3,12 @@
 use super::token_limits::TokenLimits;
 use crate::base::{Clock, Finding};
 use crate::llm::{Budget, Error, ErrorKind, Plan, Reservation, Spent};
-use crate::store::{BoundedMap, GlobalTokenBucket, TokenHold};
+use crate::store::{BoundedMap, BoxStore, BucketError, GlobalTokenBucket, TokenHold, key_part};
 use crate::web::Response;
 use crate::web::middleware::{CallTokens, RequestTokens, tell_limit};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// What bounds the tokens of a route: [`TokenLimits`] of its own, or a [`GlobalTokenBucket`] that
@@ -42,6 +43,41 @@ struct Inner {
     limits: TokenLimits,
     clock: Clock,
     buckets: Buckets,
+    /// What it is called in a store: the same in all processes.
+    place: String,
+    /// The bucket has a name of its own.
+    is_global: bool,
+    home: OnceLock<Home>,
+}
+
+/// Where the buckets are kept that processes share.
+#[derive(Debug)]
+struct Home {
+    store: BoxStore,
+    place: String,
+}
+
+/// The places of limits, each with a name of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Places(BTreeMap<String, usize>);
+
+impl Places {
+    /// The name of another limit at a place. Of several the order of the program counts, which is the
+    /// same in all its processes.
+    fn free(&mut self, place: &str) -> String {
+        let place = if place.is_empty() { "application" } else { place };
+        let count = self.0.entry(place.to_owned()).or_default();
+        *count += 1;
+        if *count == 1 { place.to_owned() } else { format!("{place} #{count}") }
+    }
+}
+
+fn keep(buckets: &[GlobalTokenBucket], home: &Home, caller: &str) {
+    for bucket in buckets {
+        bucket.keep_as(&home.store, || {
+            format!("limit:{}:{}:{}", home.place, bucket.name(), key_part(caller))
+        });
+    }
 }
 
 #[derive(Debug)]
@@ -60,7 +96,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const TYPICAL_ANSWER: u64 = 256;
 
 impl Limiter {
-    pub(super) fn new(bound: TokenBound, clock: &Clock) -> Self {
+    /// A limit that stands at a place, by which a store knows it.
+    pub(super) fn new(bound: TokenBound, clock: &Clock, place: String) -> Self {
+        let is_global = matches!(bound.0, Bound::Bucket(_));
         let (limits, buckets) = match bound.0 {
             Bound::Bucket(bucket) => (TokenLimits::new(), Buckets::OfAll([bucket].into())),
             Bound::Limits(limits) if limits.per_principal => {
@@ -68,7 +106,22 @@ impl Limiter {
             }
             Bound::Limits(limits) => (limits, Buckets::OfAll(buckets(limits, clock))),
         };
-        Self(Arc::new(Inner { limits, clock: clock.clone(), buckets }))
+        let home = OnceLock::new();
+        Self(Arc::new(Inner { limits, clock: clock.clone(), buckets, place, is_global, home }))
+    }
+
+    /// Keeps the buckets in the store of the application.
+    pub(super) fn keep_in(&self, store: &BoxStore, places: &mut Places) {
+        let Inner { place, home, buckets, .. } = &*self.0;
+        let home = home.get_or_init(|| Home { store: store.clone(), place: places.free(place) });
+        match buckets {
+            Buckets::OfAll(buckets) if self.0.is_global => {
+                buckets.iter().for_each(|bucket| bucket.keep_in(store));
+            }
+            Buckets::OfAll(buckets) => keep(buckets, home, ""),
+            // Those of a caller are kept when they are made.
+            Buckets::OfEach(_) => {}
+        }
     }
 
     /// Tells whether callers are counted apart.
@@ -78,14 +131,20 @@ impl Limiter {
 
     /// The limit as it holds for a caller.
     pub(super) fn of(&self, caller: &str) -> CallerLimit {
-        let Inner { limits, clock, buckets: all } = &*self.0;
+        let Inner { limits, clock, buckets: all, home, .. } = &*self.0;
         let buckets = match all {
             Buckets::OfAll(buckets) => buckets.clone(),
             Buckets::OfEach(callers) => {
                 let now = clock.now();
                 let mut callers = callers.lock().unwrap_or_else(PoisonError::into_inner);
                 let known = callers.get(caller, now).cloned();
-                let buckets = known.unwrap_or_else(|| buckets(*limits, clock));
+                let buckets = known.unwrap_or_else(|| {
+                    let buckets = buckets(*limits, clock);
+                    if let Some(home) = home.get() {
+                        keep(&buckets, home, caller);
+                    }
+                    buckets
+                });
                 // After its longest period a bucket is full again, unless there is a debt.
                 let longest = buckets
                     .iter()
@@ -121,7 +180,8 @@ fn buckets(limits: TokenLimits, clock: &Clock) -> Arc<[GlobalTokenBucket]> {
         ("tokens per day", limits.tokens_per_day, DAY),
     ];
     let buckets = wanted.into_iter().filter_map(|(name, limit, period)| {
-        Some(GlobalTokenBucket::with_clock(name, limit?, period, clock.clone()))
+        let bucket = GlobalTokenBucket::with_clock(name, limit?, period, clock.clone());
+        Some(bucket.on_store_failure(limits.on_store_failure))
     });
     buckets.collect()
 }
@@ -134,8 +194,13 @@ pub(super) struct CallerLimit {
 }
 
 impl CallerLimit {
+    /// Keeps the buckets in a store, under the name of whoever they belong to.
+    pub(super) fn keep_in(&self, store: &BoxStore, place: String) {
+        keep(&self.buckets, &Home { store: store.clone(), place }, "");
+    }
+
     /// Bounds a request, and sets aside what it is expected to use.
-    fn hold(&self, plan: &mut Plan<'_>) -> Result<Held, Error> {
+    async fn hold(&self, plan: &mut Plan<'_>) -> Result<Held, Error> {
         let Self { limits, buckets } = self;
         let prompt = plan.prompt_tokens;
         let most = limits.max_prompt_tokens.into_iter();
@@ -157,7 +222,8 @@ impl CallerLimit {
         let mut held = Vec::with_capacity(buckets.len());
         for bucket in &**buckets {
             // No call may be refused for ever because its answer could be long.
-            held.push(bucket.reserve(expected.min(bucket.capacity())).map_err(refusal)?);
+            let tokens = expected.min(bucket.capacity());
+            held.push(bucket.reserve(tokens).await.map_err(refusal)?);
         }
         Ok(Held(held))
     }
@@ -182,7 +248,11 @@ pub(super) fn write_headers(limits: &[CallerLimit], response: &mut Response) {
     }
 }
 
-fn refusal(wait: Duration) -> Error {
+fn refusal(error: BucketError) -> Error {
+    let wait = match error {
+        BucketError::Empty { wait } => wait,
+        BucketError::Away(error) => return Error::of_store(error),
+    };
     let message = "The budget of tokens is used up for now.";
     Error::new(ErrorKind::BudgetExceeded, message)
         .with_public_message(message)
@@ -190,12 +260,15 @@ fn refusal(wait: Duration) -> Error {
 }
 
 impl Budget for CallerLimit {
-    fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
-        Ok(Box::new(self.hold(plan)?))
+    async fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
+        Ok(Box::new(self.hold(plan).await?))
     }
 
-    fn check(&self) -> Result<(), Error> {
-        self.buckets.iter().try_for_each(|bucket| bucket.reserve(1).map(drop).map_err(refusal))
+    async fn check(&self) -> Result<(), Error> {
+        for bucket in &*self.buckets {
+            bucket.check().await.map_err(refusal)?;
+        }
+        Ok(())
     }
 }
 
@@ -216,8 +289,8 @@ impl Reservation for Held {
 pub(super) struct OfRequest(pub(super) RequestTokens);
 
 impl Budget for OfRequest {
-    fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
-        let tokens = self.0.call(expected(plan)).map_err(refusal)?;
+    async fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
+        let tokens = self.0.call(expected(plan)).await.map_err(refusal)?;
         Ok(Box::new(CallOfRequest(tokens)))
     }
 }
@@ -252,7 +325,7 @@ mod tests {
     }
 
     fn limiter(limits: TokenLimits, hands: &ManualClock) -> Limiter {
-        Limiter::new(limits.into(), &hands.clock())
+        Limiter::new(limits.into(), &hands.clock(), String::new())
     }
 
     #[tokio::test]
@@ -280,7 +353,7 @@ mod tests {
     #[tokio::test]
     async fn one_request_is_bounded() {
         let limits = TokenLimits::new().max_prompt_tokens(20).max_completion_tokens(5);
-        let limit = Limiter::new(limits.into(), &Clock::system()).of("");
+        let limit = Limiter::new(limits.into(), &Clock::system(), String::new()).of("");
         let refused = base::Error::from(call(&limit, 21, 1).await.unwrap_err());
         assert_eq!(refused.status(), 413);
         assert!(refused.message().contains("about 21 tokens"), "{refused}");
@@ -307,7 +380,8 @@ mod tests {
 
     #[test]
     fn a_limit_that_lets_nothing_pass_is_found() {
-        let found = |bound: TokenBound| Limiter::new(bound, &Clock::system()).check();
+        let found =
+            |bound: TokenBound| Limiter::new(bound, &Clock::system(), String::new()).check();
         assert!(found(TokenLimits::per_day(0).into()).unwrap().message.contains("zero"));
         let bucket = GlobalTokenBucket::per_minute("chat", 0);
         assert!(found(bucket.into()).unwrap().message.contains("`chat`"));

@@ -31,6 +31,7 @@ pub use conversations::Conversation;
 pub(crate) use conversations::routes as conversation_routes;
 pub use dialect::StreamDialect;
 pub use instructions::Instructions;
+pub(crate) use limiter::Places;
 pub use limiter::TokenBound;
 pub(crate) use model_router::check_models;
 pub use on_disconnect::OnDisconnect;

@@ -1,15 +1,18 @@
 use super::dialect::StreamDialect;
 use super::instructions::Instructions;
-use super::limiter::{Limiter, TokenBound};
+use super::limiter::{Limiter, Places, TokenBound};
 use super::on_disconnect::OnDisconnect;
 use crate::base::{Clock, Finding};
 use crate::llm::{Client, PromptError, SemanticCache, SpendLimit, Tool, Usd};
+use crate::store::BoxStore;
 use crate::web::RouteOptions;
 
 /// What an `#[ai_route]` says of its model: tools, the model itself, instructions, limits, and how
 /// answers are streamed.
 #[derive(Debug, Clone, Default)]
 pub struct AiOptions {
+    /// Where what is set now stands.
+    place: String,
     pub(super) tools: Vec<Tool>,
     pub(super) model: Option<String>,
     pub(super) system: Option<Instructions>,
@@ -26,7 +29,10 @@ pub struct AiOptions {
 impl AiOptions {
     /// The options of a route, to set them.
     pub fn of(options: &mut RouteOptions) -> &mut Self {
-        options.extension_mut()
+        let place = options.place.clone();
+        let own = options.extension_mut::<Self>();
+        own.place = place;
+        own
     }
 
     /// Lets the model call these tools.
@@ -64,7 +70,7 @@ impl AiOptions {
     /// Bounds the tokens that the route uses, by [`TokenLimits`](super::TokenLimits) or a
     /// [`GlobalTokenBucket`](crate::store::GlobalTokenBucket); limits around it hold as well.
     pub fn token_limits(&mut self, limits: impl Into<TokenBound>) -> &mut Self {
-        self.limiters.push(Limiter::new(limits.into(), &Clock::system()));
+        self.limiters.push(Limiter::new(limits.into(), &Clock::system(), self.place.clone()));
         self
     }
 
@@ -118,10 +124,18 @@ impl AiOptions {
         Some(Finding::new(message))
     }
 
+    /// Keeps what is counted in the store of the application, as far as other processes can know it there.
+    pub(crate) fn keep_in(&self, store: &BoxStore, places: &mut Places, notes: &mut Vec<String>) {
+        self.limiters.iter().for_each(|limiter| limiter.keep_in(store, places));
+        self.spend_limits.iter().for_each(|limit| limit.keep_in(store, notes));
+    }
+
     /// What is wrong with the options.
     pub(crate) fn check(&self) -> impl Iterator<Item = Finding> {
         let money = self.spend_limits.iter().filter(|limit| limit.limit() == Usd::ZERO);
         let money = money.map(|_| Finding::new("a spend limit of zero lets no request pass"));
+        let money =
+            money.chain(self.spend_limits.iter().filter_map(SpendLimit::fault).map(Finding::new));
         let cache = self.semantic_cache.as_ref().and_then(SemanticCache::fault).map(Finding::new);
         self.limiters.iter().filter_map(Limiter::check).chain(money).chain(cache)
     }

@@ -1,3 +1,5 @@
+use crate::store::OnStoreFailure;
+
 /// How many tokens a route may use.
 ///
 /// Before a call its prompt and answer are estimated and reserved; after it, what was really
@@ -8,6 +10,12 @@
 ///
 /// It stands on a route, a blueprint or an application, and counts all that is asked within together,
 /// or each caller apart: [`TokenLimits::per_principal`]. Of several that apply all must agree.
+///
+/// Where the application has a store that processes share ([`Ember::store`](crate::Ember::store), or
+/// `EMBER_STORE`), the tokens of a minute and a day are counted there, for the sum of all processes: by the
+/// place where the limits stand, which is the methods and the path of a route, the prefix of a
+/// blueprint, the application, or the name of a virtual key. Processes that are not alike in these, or
+/// that bring other numbers along, each go by their own.
 ///
 /// ```
 /// use ember::TokenLimits;
@@ -27,6 +35,8 @@ pub struct TokenLimits {
     pub max_completion_tokens: Option<u64>,
     /// Whether each caller has the tokens of a minute and a day, or all together have them.
     pub per_principal: bool,
+    /// What becomes of requests while the store cannot be asked, where the limits are in one.
+    pub on_store_failure: OnStoreFailure,
 }
 
 impl TokenLimits {
@@ -48,6 +58,7 @@ impl TokenLimits {
             max_prompt_tokens: None,
             max_completion_tokens: None,
             per_principal: false,
+            on_store_failure: OnStoreFailure::Deny,
         }
     }
 
@@ -83,10 +94,19 @@ impl TokenLimits {
     /// by their address, as [`RateLimit`](crate::RateLimit) tells them apart.
     ///
     /// Behind a proxy, a component of type [`TrustedProxies`](crate::TrustedProxies) says whom to
-    /// believe. The 10,000 callers that were seen last are remembered.
+    /// believe. The 10,000 callers that were seen last are remembered, and in
+    /// a store all are.
     #[must_use]
     pub const fn per_principal(mut self) -> Self {
         self.per_principal = true;
+        self
+    }
+
+    /// Says what becomes of requests while the store cannot be asked: they are
+    /// [denied](OnStoreFailure::Deny) unless it is said.
+    #[must_use]
+    pub const fn on_store_failure(mut self, policy: OnStoreFailure) -> Self {
+        self.on_store_failure = policy;
         self
     }
 

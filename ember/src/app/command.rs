@@ -91,6 +91,9 @@ fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
                 println!("provider: {provider}");
             }
             check_caches(&ready)?;
+            for note in ready.notes() {
+                println!("note: {note}");
+            }
             check_store(&ready)
         }
     }

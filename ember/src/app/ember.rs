@@ -4,6 +4,7 @@ use super::checks::{
 use super::gather::Gathered;
 use super::launch::LaunchError;
 use super::lifecycle::Lifecycle;
+use super::limits::keep_limits;
 use super::model::Model;
 use super::ready::Ready;
 use super::state::provide_state;
@@ -272,7 +273,11 @@ impl Ember {
     /// this process: see [`BoxStore::from_url`]. Handlers take it as `Component<BoxStore>`.
     ///
     /// Conversations are kept in it, unless [`sessions`](Self::sessions) says otherwise, and the
-    /// sessions of visitors, unless a [`SessionConfig`](crate::SessionConfig) is provided.
+    /// sessions of visitors, unless a [`SessionConfig`](crate::SessionConfig) is provided. Limits are counted
+    /// in it for the sum of all processes: [`TokenLimits`](crate::TokenLimits) by the place where
+    /// they stand, a [`GlobalTokenBucket`](crate::GlobalTokenBucket) by its name, and a
+    /// [`RateLimit`](crate::RateLimit) or [`SpendLimit`] if it has one; the log says which has none.
+    /// A store that a `#[component]` function makes is not known in time for limits.
     ///
     /// ```
     /// use ember::store::MemoryStore;
@@ -393,7 +398,12 @@ impl Ember {
         let needs = factories.iter().flat_map(|factory| factory.all_needs());
         let needs = needs.chain(gathered.hooks().iter().flat_map(|hook| hook.needs()));
         let is_made = |need| factories.iter().any(|factory| (factory.provides)() == need);
-        findings.extend(provide_state(&mut self.components, &self.env, &routes, is_made));
+        let state = provide_state(&mut self.components, &self.env, &routes, is_made);
+        findings.extend(state.wrong);
+        let notes = state.shared.map(|store| {
+            let all = routes.iter().map(|placed| &placed.route);
+            keep_limits(&store, all, &prices, &self.middleware)
+        });
         if self.components.get::<ToolRegistry>().is_none() {
             self.components.insert(tools.clone());
         }
@@ -446,6 +456,7 @@ impl Ember {
             model,
             scope: self.scope,
             lifecycle: Arc::new(lifecycle),
+            notes: notes.unwrap_or_default(),
             info: self.info,
             #[cfg(feature = "server")]
             settings,

@@ -9,6 +9,7 @@ mod gather;
 mod lifecycle;
 mod checks;
 mod model;
+mod limits;
 mod state;
 #[cfg(feature = "server")]
 mod settings;

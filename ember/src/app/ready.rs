@@ -3,6 +3,7 @@ use super::model::Model;
 use crate::base::error::BoxError;
 use crate::base::{Result, Scope};
 use crate::llm::ToolRegistry;
+use crate::store::BoxStore;
 use crate::web::openapi::ApiInfo;
 use crate::web::{Answer, Body, Components, HookEvent, Response, Site, Urls};
 use bytes::Bytes;
@@ -10,6 +11,10 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// How long the end of an application waits until limits are settled.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// An application that has passed its start-up check.
 ///
@@ -40,6 +45,8 @@ pub struct Ready {
     pub(super) model: Option<Model>,
     pub(super) scope: Scope,
     pub(super) lifecycle: Arc<Lifecycle>,
+    /// What an operator should know, and keeps nothing from starting.
+    pub(super) notes: Vec<String>,
     pub(super) info: ApiInfo,
     #[cfg(feature = "server")]
     pub(super) settings: super::settings::Settings,
@@ -79,6 +86,9 @@ impl Ready {
 
     /// Makes the components, connects the caches, and runs the hooks before anybody listens.
     pub(super) async fn prepare(mut self) -> Result<Self> {
+        for note in self.notes() {
+            tracing::warn!("{note}");
+        }
         if self.lifecycle.makes_components() {
             let components = self.lifecycle.make(self.components().clone()).await?;
             self.site = Arc::new(self.site.with_components(components));
@@ -99,6 +109,11 @@ impl Ready {
 
     /// Runs the last hooks, and takes the components down.
     pub(super) async fn finish(&self) {
+        if let Some(store) = self.components().get::<BoxStore>()
+            && !store.idle(SETTLING).await
+        {
+            tracing::warn!("not all limits were settled before the stop, and stay taken");
+        }
         self.lifecycle.run_all(HookEvent::AfterServerStop, self.components()).await;
         self.take_down().await;
     }
@@ -126,6 +141,12 @@ impl Ready {
     /// The provider that the application asks, with its model, as the banner tells it; `None` if it asks none.
     pub fn provider(&self) -> Option<&str> {
         self.model.as_ref().map(|model| model.note.as_str())
+    }
+
+    /// What an operator should know, and keeps nothing from starting: limits that each process counts apart.
+    /// The log is told when the application starts, and the command `check` prints it.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// The tools of the application: all that are annotated within its scope.

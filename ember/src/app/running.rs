@@ -2,12 +2,14 @@
 
 use super::ready::Ready;
 use crate::base::{Clock, Error, Result};
+use crate::store::BoxStore;
 use crate::web::HookEvent;
 use crate::web::server::{self, Server, ServerHandle, ThreadRuntime, Workers};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// An application that is being served, by threads of its own, with the type of its address.
@@ -143,8 +145,12 @@ impl Ready {
         match ready.run_hooks(HookEvent::AfterServerStart).await {
             Ok(()) => {
                 tell(Ok((server.address(), server.workers())));
+                let store = ready.components().get::<BoxStore>().cloned();
+                // What goes on after a request outlives the worker of that request.
+                store.iter().for_each(|store| store.set_home(Handle::try_current().ok()));
                 until_ended(&ready, server, &stop).await;
                 ready.finish().await;
+                store.iter().for_each(|store| store.set_home(None));
             }
             Err(error) => {
                 stop.within(Duration::ZERO);

@@ -2,9 +2,18 @@
 
 use crate::base::{Env, Finding};
 use crate::llm::{MemorySessionStore, Sessions, StoreSessions};
-use crate::store::{BoxStore, MemoryStore};
+use crate::store::{BoxStore, MemoryStore, Store as _};
 use crate::web::session::{SessionConfig, StoreSession};
 use crate::web::{Components, Need, Placed};
+
+/// What is known of the state of an application.
+#[derive(Default)]
+pub(super) struct State {
+    /// The store that processes may share: one that the program gives, or that the environment names and is not
+    /// the memory of this process.
+    pub(super) shared: Option<BoxStore>,
+    pub(super) wrong: Option<Finding>,
+}
 
 /// Provides the store, and what stands on it, as far as the program has not provided them itself.
 pub(super) fn provide_state(
@@ -12,11 +21,12 @@ pub(super) fn provide_state(
     env: &Env,
     routes: &[Placed],
     is_made: impl Fn(Need) -> bool,
-) -> Option<Finding> {
-    let mut wrong = None;
+) -> State {
+    let (mut wrong, mut is_memory) = (None, false);
     if components.get::<BoxStore>().is_none() && !is_made(Need::of::<BoxStore>()) {
         match BoxStore::from_env(env) {
             Some(Ok(store)) => {
+                is_memory = store.name() == MemoryStore::new().name();
                 components.insert(store);
             }
             Some(Err(error)) => wrong = Some(Finding::new(error.message().to_owned())),
@@ -24,6 +34,7 @@ pub(super) fn provide_state(
         }
     }
     let store = components.get::<BoxStore>().map(|store| BoxStore::clone(store));
+    let shared = store.clone().filter(|_| !is_memory);
     if let Some(store) = &store
         && components.get::<SessionConfig>().is_none()
         && !is_made(Need::of::<SessionConfig>())
@@ -35,12 +46,12 @@ pub(super) fn provide_state(
         components.insert(BoxStore::new(MemoryStore::new()));
     }
     if components.get::<Sessions>().is_some() || is_made(Need::of::<Sessions>()) {
-        return wrong;
+        return State { shared, wrong };
     }
     let refused = match store.map(StoreSessions::new) {
         Some(Ok(sessions)) => {
             components.insert(Sessions::new(sessions));
-            return wrong;
+            return State { shared, wrong };
         }
         Some(Err(error)) => Some(error.message().to_owned()),
         None if is_made(Need::of::<BoxStore>()) => Some(
@@ -61,5 +72,5 @@ pub(super) fn provide_state(
             Finding::new(format!("{refused}; `.sessions(…)` keeps conversations elsewhere"));
         wrong = Some(asking.fold(finding, |finding, placed| finding.at(&placed.route)));
     }
-    wrong
+    State { shared, wrong }
 }

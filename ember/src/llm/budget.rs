@@ -10,6 +10,7 @@ use super::usd::Usd;
 use crate::base::tokens::TokenCounter;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// What a client may spend: asked before a request is sent, told what it has cost.
@@ -27,7 +28,7 @@ use std::sync::Arc;
 /// struct Reading;
 ///
 /// impl Budget for Short {
-///     fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
+///     async fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
 ///         plan.request.max_tokens.get_or_insert(50);
 ///         Ok(Box::new(Reading))
 ///     }
@@ -51,16 +52,58 @@ pub trait Budget: Send + Sync + 'static {
     /// Sets aside what a request is expected to use, and may bound it.
     ///
     /// # Errors
-    /// When there is not so much left, or the request is larger than any may be.
-    fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error>;
+    /// When there is not so much left, the request is larger than any may be, or nobody can tell.
+    ///
+    /// # Cancel safety
+    /// The future may be dropped at any time; whatever was set aside by then must be given back.
+    fn reserve(
+        &self,
+        plan: &mut Plan<'_>,
+    ) -> impl Future<Output = Result<Box<dyn Reservation>, Error>> + Send;
 
     /// Tells whether anything is left, before little things are paid for such as the embedding of a
     /// question. Unless it is implemented, there always is.
     ///
     /// # Errors
-    /// When nothing is left.
-    fn check(&self) -> Result<(), Error> {
-        Ok(())
+    /// When nothing is left, or nobody can tell.
+    fn check(&self) -> impl Future<Output = Result<(), Error>> + Send {
+        std::future::ready(Ok(()))
+    }
+}
+
+/// A budget whose type is forgotten: those of a client stand in one list.
+#[derive(Clone)]
+pub(super) struct BoxBudget(Arc<dyn Erased>);
+
+impl BoxBudget {
+    pub(super) fn new(budget: impl Budget) -> Self {
+        Self(Arc::new(budget))
+    }
+
+    pub(super) async fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
+        self.0.reserve(plan).await
+    }
+
+    pub(super) async fn check(&self) -> Result<(), Error> {
+        self.0.check().await
+    }
+}
+
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
+
+/// The boxed twin of [`Budget`].
+trait Erased: Send + Sync {
+    fn reserve<'a>(&'a self, plan: &'a mut Plan<'_>) -> Boxed<'a, Box<dyn Reservation>>;
+    fn check(&self) -> Boxed<'_, ()>;
+}
+
+impl<B: Budget> Erased for B {
+    fn reserve<'a>(&'a self, plan: &'a mut Plan<'_>) -> Boxed<'a, Box<dyn Reservation>> {
+        Box::pin(Budget::reserve(self, plan))
+    }
+
+    fn check(&self) -> Boxed<'_, ()> {
+        Box::pin(Budget::check(self))
     }
 }
 
@@ -70,7 +113,8 @@ pub trait Reservation: Send {
     ///
     /// It is called when a round is sent, at each piece of an answer, and at its end. `Break` ends the
     /// request with that error: a stream where it stands, a whole answer in place of it. What was used
-    /// until then is billed all the same, and settled.
+    /// until then is billed all the same, and settled. It does not wait: what is to be told to others, such as
+    /// a store, is told by a task.
     fn used(&mut self, spent: &Spent) -> ControlFlow<Error>;
 }
 

@@ -1,5 +1,5 @@
 use super::billing::Billing;
-use super::budget::{Account, Budget, Meter, Plan, Reservation, Spent};
+use super::budget::{Account, BoxBudget, Budget, Meter, Plan, Reservation, Spent};
 use super::catalog::{Catalog, Price};
 use super::chat::{ChatRequest, ChatResponse};
 use super::defaults;
@@ -50,7 +50,7 @@ struct Inner {
     /// What stands before a conversation that has no instructions of its own.
     system: Option<Message>,
     context: ToolContext,
-    budgets: Vec<Arc<dyn Budget>>,
+    budgets: Vec<BoxBudget>,
     semantic_cache: Option<SemanticCache>,
     ledger: Ledger,
     /// Whom to tell what happens.
@@ -170,7 +170,7 @@ impl Client {
     /// Asks a budget before every request, and tells it what was used; all that there are must agree.
     #[must_use]
     pub fn budget(mut self, budget: impl Budget) -> Self {
-        Arc::make_mut(&mut self.0).budgets.push(Arc::new(budget));
+        Arc::make_mut(&mut self.0).budgets.push(BoxBudget::new(budget));
         self
     }
 
@@ -302,7 +302,7 @@ impl Client {
             Found::Answer(answer) => return Ok(answer),
             Found::Nothing(ticket) => ticket,
         };
-        let outcome = tool_loop::complete(self.call(request)?).await;
+        let outcome = tool_loop::complete(self.call(request).await?).await;
         if let Some(ticket) = ticket {
             match &outcome {
                 Ok(answer) => ticket.answered(answer),
@@ -325,7 +325,7 @@ impl Client {
             Found::Answer(answer) => return Ok(semantic_cache::replayed_stream(answer)),
             Found::Nothing(ticket) => ticket,
         };
-        let outcome = tool_loop::stream(self.call(request)?).await;
+        let outcome = tool_loop::stream(self.call(request).await?).await;
         match (outcome, ticket) {
             (Ok(stream), Some(ticket)) => Ok(semantic_cache::kept_stream(stream, ticket)),
             (Err(error), Some(ticket)) => {
@@ -417,7 +417,7 @@ impl Client {
     ///
     /// # Errors
     /// When a budget has not so much left.
-    pub(crate) fn reserve_embedding(
+    pub(crate) async fn reserve_embedding(
         &self,
         provider: &str,
         model: &str,
@@ -429,9 +429,11 @@ impl Client {
         // No token is written.
         let mut request = ChatRequest::default().model(model).max_tokens(0_u64);
         let mut plan = Plan::new(&mut request, tokens, provider, Some(model), &prices);
-        let reservations: Result<Vec<_>, Error> =
-            budgets.iter().map(|budget| budget.reserve(&mut plan)).collect();
-        Ok(ReservedEmbedding { price: plan.price(), reservations: reservations? })
+        let mut reservations = Vec::with_capacity(budgets.len());
+        for budget in budgets {
+            reservations.push(budget.reserve(&mut plan).await?);
+        }
+        Ok(ReservedEmbedding { price: plan.price(), reservations })
     }
 
     fn observer(&self) -> Observer {
@@ -439,7 +441,7 @@ impl Client {
     }
 
     /// Sets aside what a request is expected to use.
-    fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
+    async fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
         let Inner { provider, env, model, context, budgets, prices, counter, .. } = &*self.0;
         request.billing = Billing::default();
         let mut reservations = Vec::with_capacity(budgets.len());
@@ -459,7 +461,7 @@ impl Client {
             };
             let mut plan = Plan::new(&mut request, prompt, name, model.as_deref(), &prices);
             for budget in budgets {
-                reservations.push(budget.reserve(&mut plan)?);
+                reservations.push(budget.reserve(&mut plan).await?);
             }
             if request.max_tokens != asked {
                 request.billing.bounded(asked);

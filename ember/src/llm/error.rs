@@ -81,10 +81,15 @@ impl Error {
         }))
     }
 
-    /// What a store of conversations reports. A client of our own service is told as much as the
-    /// store's error tells it.
-    pub(super) fn of_store(error: base::Error) -> Self {
-        Self::new(ErrorKind::Session, error.to_string()).with_source(StoreFailure(error))
+    /// What a store of conversations or limits reports. A client of our own service is told as much as
+    /// the store's error tells it.
+    pub(crate) fn of_store(error: base::Error) -> Self {
+        let failed = Self::new(ErrorKind::Session, error.to_string());
+        let failed = match error.retry_after() {
+            Some(wait) => failed.with_retry_after(wait),
+            None => failed,
+        };
+        failed.with_source(StoreFailure(error))
     }
 
     /// Sets what a client of our own service may read, in place of the sentence of the kind.
@@ -256,7 +261,11 @@ inventory::submit! { ErrorClass(|error| error.downcast_ref::<Error>().map(public
 fn public(error: &Error) -> base::Error {
     use base::ErrorKind as Public;
     if let Some(StoreFailure(error)) = error.source().and_then(<dyn StdError>::downcast_ref) {
-        return base::Error::new(error.kind(), error.message().to_owned());
+        let public = base::Error::new(error.kind(), error.message().to_owned());
+        return match error.retry_after() {
+            Some(wait) => public.with_retry_after(wait),
+            None => public,
+        };
     }
     let (kind, sentence) = match error.kind() {
         ErrorKind::RateLimit

@@ -12,6 +12,15 @@ const HOUR: u64 = 60 * 60;
 const DAY: u64 = 24 * HOUR;
 
 impl Period {
+    /// What it is called.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+
     /// When the period around a moment begins and ends, all in seconds since 1970.
     pub(super) fn around(self, now: u64) -> (u64, u64) {
         let of = |length: u64| (now - now % length, now - now % length + length);

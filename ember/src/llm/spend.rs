@@ -5,10 +5,13 @@ use super::period::Period;
 use super::usage::Usage;
 use super::usd::Usd;
 use crate::base::Clock;
+use crate::store::{
+    BoxStore, Bucket, Draw, OnStoreFailure, SharedBucket, SharedHold, Taken, key_part,
+};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// How much money may be spent on models in an hour, a day or a month.
@@ -47,8 +50,20 @@ use std::time::{Duration, UNIX_EPOCH};
 /// A call that came to its time limit before anything of an answer arrived is settled as its prompt, although
 /// [`Client::usage`](super::Client::usage) does not count it: the provider was at work, and may bill it.
 ///
-/// What is spent is kept in the memory of this process: a restart forgets it, and several processes
-/// have a limit each.
+/// # Several processes
+/// What is spent is kept in the memory of this process, so that a restart forgets it and several
+/// processes have a limit each, unless the limit has a [`name`](Self::name) and the application a store
+/// that processes share, or the limit [one of its own](Self::store). Then it holds for the sum of
+/// all that have a limit of that name there: each call sets aside its cost in one step of the
+/// store, and settles it by a task when it ends, which is tried again for half a minute while
+/// the store is away. A process that dies leaves what it had set aside spent, as a call does whose
+/// settling failed. There
+///
+/// - amounts are counted in billionths of a dollar, rounded against the caller, and a limit beyond nine
+///   million dollars is one of 9,007,199;
+/// - a call belongs to the period in which it began, and each caller has an account, however many there are;
+/// - a stream that turns out dearer ends where the money does as far as this process knows it;
+/// - each process brings its own amount along, which should be the same in all.
 #[derive(Clone)]
 pub struct SpendLimit {
     limit: Usd,
@@ -57,7 +72,11 @@ pub struct SpendLimit {
     refuses_unpriced: bool,
     max_accounts: usize,
     clock: Clock,
+    /// All that there is; or what this process has spent and set aside of what is in a store.
     accounts: Arc<Mutex<Accounts>>,
+    name: Option<String>,
+    store: Arc<OnceLock<BoxStore>>,
+    on_store_failure: OnStoreFailure,
 }
 
 #[derive(Default)]
@@ -109,6 +128,15 @@ const SHORT_ANSWER: u64 = 16;
 /// How long to wait for money that is set aside and may come back.
 const SOON: Duration = Duration::from_secs(1);
 
+/// How many 10⁻¹² dollars a billionth is.
+const PICOS_PER_NANO: u128 = 1_000;
+
+/// How long an account is kept in a store after its period, for calls that end late.
+const LATE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often the rest of an account is tried to be had, where others are faster.
+const ATTEMPTS: usize = 8;
+
 impl SpendLimit {
     /// So much in any hour of the clock.
     pub fn per_hour(limit: Usd) -> Self {
@@ -134,7 +162,34 @@ impl SpendLimit {
             max_accounts: MAX_ACCOUNTS,
             clock: Clock::system(),
             accounts: Arc::default(),
+            name: None,
+            store: Arc::default(),
+            on_store_failure: OnStoreFailure::default(),
         }
+    }
+
+    /// Names the limit: all of its name and period in one store are one.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Keeps what is spent in this store, whatever that of the application is. It needs a
+    /// [`name`](Self::name) then. The end of an application waits only for what is to be settled in
+    /// its own store.
+    #[must_use]
+    pub fn store(mut self, store: impl Into<BoxStore>) -> Self {
+        self.store = Arc::new(OnceLock::from(store.into()));
+        self
+    }
+
+    /// Says what becomes of calls while the store cannot be asked: they are
+    /// [denied](OnStoreFailure::Deny) unless it is said. One that is allowed is not counted there.
+    #[must_use]
+    pub fn on_store_failure(mut self, policy: OnStoreFailure) -> Self {
+        self.on_store_failure = policy;
+        self
     }
 
     /// Gives each principal an account of its own, where the limit stands on a route, a blueprint or
@@ -155,7 +210,7 @@ impl SpendLimit {
     }
 
     /// Sets how many callers have an account of their own, 10,000 unless it is said. Those beyond it
-    /// share one until the period ends: nobody gets more by being one of many.
+    /// share one until the period ends: nobody gets more by being one of many. In a store everybody has one.
     #[must_use]
     pub fn max_accounts(mut self, accounts: usize) -> Self {
         self.max_accounts = accounts;
@@ -184,7 +239,7 @@ impl SpendLimit {
         self.limit
     }
 
-    /// How much everybody together has spent in the present period.
+    /// How much everybody together has spent in the present period, through this process.
     pub fn spent(&self) -> Usd {
         self.lock().by_key.values().map(|account| account.spent).sum()
     }
@@ -192,6 +247,40 @@ impl SpendLimit {
     /// The account of one caller, such as a virtual key: a budget of its own under this limit.
     pub fn account(&self, key: impl Into<String>) -> SpendAccount {
         SpendAccount { limit: self.clone(), key: key.into() }
+    }
+
+    /// Keeps the limit in the store of an application, or notes why it cannot be.
+    pub(crate) fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
+        if self.name.is_some() {
+            self.store.get_or_init(|| store.clone());
+        } else {
+            notes.push(format!(
+                "a `SpendLimit` of ${} per {} has no name, and counts in each process apart; \
+                 `.name(…)` lets them share it",
+                self.limit,
+                self.period.name()
+            ));
+        }
+    }
+
+    /// What is wrong with the limit, whatever it stands on.
+    pub(crate) fn fault(&self) -> Option<&'static str> {
+        let is_unnamed = self.store.get().is_some() && self.name.is_none();
+        is_unnamed.then_some(
+            "a `SpendLimit` has a store, and no name by which other processes would know it there; add `.name(…)`",
+        )
+    }
+
+    /// The account in the store, if it is in one.
+    fn shared(&self, key: &str) -> Option<SharedBucket> {
+        let (store, name) = (self.store.get()?, self.name.as_ref()?);
+        let began = self.lock().began;
+        let (_, ends) = self.period.around(began);
+        let ttl = Duration::from_secs(ends.saturating_sub(seconds(&self.clock))) + LATE;
+        let key = format!("spend:{name}:{}:{began}:{}", self.period.name(), key_part(key));
+        let limit = u64::try_from(self.limit.picos() / PICOS_PER_NANO).unwrap_or(u64::MAX);
+        let bucket = Bucket::once(limit, ttl);
+        Some(SharedBucket::new(store, key, bucket, self.on_store_failure))
     }
 
     /// The accounts of the present period.
@@ -228,6 +317,13 @@ impl SpendLimit {
         error
     }
 
+    /// As [`SpendLimit::refusal`], for an account in a store, by what this process has of it.
+    fn refusal_shared(&self, own: Account, wanted: Usd) -> Error {
+        // What others have set aside may come back as well, and nobody knows how much it is.
+        let spent = if own.held == Usd::ZERO { self.limit } else { Usd::ZERO };
+        self.refusal(Account { spent, held: own.held }, wanted.min(self.limit))
+    }
+
     fn price(&self, plan: &Plan<'_>) -> Result<Option<Price>, Error> {
         let price = plan.price().filter(Price::is_whole);
         if price.is_some() {
@@ -245,48 +341,110 @@ impl SpendLimit {
         Err(Error::new(ErrorKind::Config, message))
     }
 
-    fn reserve(&self, key: &str, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
+    async fn reserve(&self, key: &str, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
         let price = self.price(plan)?;
-        let cost = |output: u64| {
-            let usage = Usage::new(plan.prompt_tokens, output);
-            price.and_then(|price| price.cost(&usage)).unwrap_or_default()
-        };
         let known = plan.max_answer_tokens();
         let longest = known.unwrap_or(LONG_ANSWER);
         if known.is_none() && price.is_some() {
             plan.request.max_tokens = Some(longest);
         }
-        let mut accounts = self.lock();
-        let key = accounts.key_of(key, self.max_accounts);
-        let account = accounts.by_key.get(key).copied().unwrap_or_default();
-        let left = minus(self.limit, account.spent + account.held);
-        let mut wanted = cost(longest);
-        if wanted > left {
-            let least = cost(SHORT_ANSWER.min(longest));
-            if least > left {
-                return Err(self.refusal(account, least));
-            }
-            let each = minus(cost(1), cost(0)).picos().max(1);
-            let affordable = minus(left, cost(0)).picos() / each;
-            let affordable = u64::try_from(affordable).unwrap_or(u64::MAX).min(longest);
-            plan.request.max_tokens = Some(affordable);
-            wanted = cost(affordable);
+        let quote = Quote { price, prompt: plan.prompt_tokens, longest };
+        let (held, bound) = match self.shared(key) {
+            None => self.hold(key, &quote)?,
+            Some(shared) => self.hold_shared(&shared, key, &quote).await?,
+        };
+        if bound.is_some() {
+            plan.request.max_tokens = bound;
         }
+        Ok(Box::new(held))
+    }
+
+    /// Sets aside what a call may cost, and tells what its answer is bounded to.
+    fn hold(&self, key: &str, quote: &Quote) -> Result<(Held, Option<u64>), Error> {
+        let mut accounts = self.lock();
+        let key = accounts.key_of(key, self.max_accounts).to_owned();
+        let account = accounts.by_key.get(&key).copied().unwrap_or_default();
+        let left = minus(self.limit, account.spent + account.held);
+        let (wanted, bound) = quote.within(left).map_err(|least| self.refusal(account, least))?;
         // Whoever is refused takes no place.
-        accounts.by_key.entry(key.to_owned()).or_default().held += wanted;
-        let (limit, key) = (self.clone(), key.to_owned());
-        Ok(Box::new(Held { limit, key, held: wanted, billed: Usd::ZERO }))
+        accounts.by_key.entry(key.clone()).or_default().held += wanted;
+        let held = Held { limit: self.clone(), key, held: wanted, billed: Usd::ZERO, shared: None };
+        Ok((held, bound))
+    }
+
+    /// As [`SpendLimit::hold`], from an account in the store.
+    async fn hold_shared(
+        &self,
+        shared: &SharedBucket,
+        key: &str,
+        quote: &Quote,
+    ) -> Result<(Held, Option<u64>), Error> {
+        let (mut wanted, mut bound) = (quote.cost(quote.longest), None);
+        for _ in 0..ATTEMPTS {
+            let drawn = match shared.take(nanos(wanted)).await.map_err(Error::of_store)? {
+                Taken::Held(hold) => {
+                    let mut accounts = self.lock();
+                    let key = accounts.key_of(key, self.max_accounts).to_owned();
+                    accounts.by_key.entry(key.clone()).or_default().held += wanted;
+                    let (limit, billed) = (self.clone(), Usd::ZERO);
+                    let held = Held { limit, key, held: wanted, billed, shared: Some(hold) };
+                    return Ok((held, bound));
+                }
+                Taken::Refused(drawn) => drawn,
+            };
+            let fits = quote.within(dollars(drawn.left));
+            let own = || self.lock().of(key, self.max_accounts);
+            (wanted, bound) = fits.map_err(|least| self.refusal_shared(own(), least))?;
+        }
+        // Others were faster each time, and there is nearly nothing left.
+        let own = self.lock().of(key, self.max_accounts);
+        Err(self.refusal_shared(own, wanted))
+    }
+}
+
+/// What a call may cost.
+struct Quote {
+    price: Option<Price>,
+    prompt: u64,
+    /// The longest answer that is asked for, in tokens.
+    longest: u64,
+}
+
+impl Quote {
+    fn cost(&self, output: u64) -> Usd {
+        let usage = Usage::new(self.prompt, output);
+        self.price.and_then(|price| price.cost(&usage)).unwrap_or_default()
+    }
+
+    /// What is to be set aside of so much, and what the answer is bounded to if that is less than the
+    /// longest.
+    ///
+    /// # Errors
+    /// What the shortest answer that is worth a call costs, if that is more.
+    fn within(&self, left: Usd) -> Result<(Usd, Option<u64>), Usd> {
+        let wanted = self.cost(self.longest);
+        if wanted <= left {
+            return Ok((wanted, None));
+        }
+        let least = self.cost(SHORT_ANSWER.min(self.longest));
+        if least > left {
+            return Err(least);
+        }
+        let each = minus(self.cost(1), self.cost(0)).picos().max(1);
+        let affordable = minus(left, self.cost(0)).picos() / each;
+        let affordable = u64::try_from(affordable).unwrap_or(u64::MAX).min(self.longest);
+        Ok((self.cost(affordable), Some(affordable)))
     }
 }
 
 /// One account for all requests of the client.
 impl Budget for SpendLimit {
-    fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
-        self.reserve(SHARED, plan)
+    async fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
+        self.reserve(SHARED, plan).await
     }
 
-    fn check(&self) -> Result<(), Error> {
-        self.account(SHARED).check()
+    async fn check(&self) -> Result<(), Error> {
+        self.account(SHARED).check().await
     }
 }
 
@@ -308,26 +466,45 @@ pub struct SpendAccount {
 }
 
 impl SpendAccount {
-    /// How much the caller has spent in the present period, or all of those who share its account.
+    /// How much the caller has spent in the present period, or all of those who share its account; through
+    /// this process.
     pub fn spent(&self) -> Usd {
         self.limit.lock().of(&self.key, self.limit.max_accounts).spent
     }
 
     /// How much the caller may still spend in the present period, beside what is set aside for calls that
-    /// are under way.
+    /// are under way; if no other process spends of it, for which there is [`ask_left`](Self::ask_left).
     pub fn left(&self) -> Usd {
         let account = self.limit.lock().of(&self.key, self.limit.max_accounts);
         minus(self.limit.limit, account.spent + account.held)
     }
+
+    /// As [`left`](Self::left), for the sum of all processes where the account is in a store.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn ask_left(&self) -> Result<Usd, Error> {
+        let Some(shared) = self.limit.shared(&self.key) else { return Ok(self.left()) };
+        let drawn = shared.ask().await.map_err(Error::of_store)?;
+        Ok(dollars(drawn.left))
+    }
 }
 
 impl Budget for SpendAccount {
-    fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
-        self.limit.reserve(&self.key, plan)
+    async fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
+        self.limit.reserve(&self.key, plan).await
     }
 
-    fn check(&self) -> Result<(), Error> {
+    async fn check(&self) -> Result<(), Error> {
         let least = Usd::from_picos(1);
+        if let Some(shared) = self.limit.shared(&self.key) {
+            let drawn = shared.draw(Draw::Take(0)).await.map_err(Error::of_store)?;
+            let own = || self.limit.lock().of(&self.key, self.limit.max_accounts);
+            return match drawn.is_none_or(|drawn| drawn.left > 0) {
+                true => Ok(()),
+                false => Err(self.limit.refusal_shared(own(), least)),
+            };
+        }
         let account = self.limit.lock().by_key.get(&self.key).copied().unwrap_or_default();
         let goes = account.spent + account.held + least <= self.limit.limit;
         if goes { Ok(()) } else { Err(self.limit.refusal(account, least)) }
@@ -340,20 +517,33 @@ struct Held {
     key: String,
     held: Usd,
     billed: Usd,
+    /// What is set aside of an account in a store.
+    shared: Option<SharedHold>,
 }
 
 impl Reservation for Held {
     fn used(&mut self, spent: &Spent) -> ControlFlow<Error> {
         let billed = spent.cost;
         self.billed = billed;
+        if let Some(shared) = &mut self.shared {
+            shared.used(nanos(billed));
+        }
         let more = minus(billed, self.held);
         if more == Usd::ZERO {
             return ControlFlow::Continue(());
         }
         let mut accounts = self.limit.lock();
         let account = accounts.by_key.entry(self.key.clone()).or_default();
-        let goes = account.spent + account.held + more <= self.limit.limit;
-        let refusal = (!goes).then(|| self.limit.refusal(*account, more));
+        let refusal = match &self.shared {
+            None => {
+                let goes = account.spent + account.held + more <= self.limit.limit;
+                (!goes).then(|| self.limit.refusal(*account, more))
+            }
+            Some(shared) => {
+                let goes = shared.left().is_none_or(|left| left >= 0);
+                (!goes).then(|| self.limit.refusal_shared(*account, more))
+            }
+        };
         // It has been used in any case: nobody else is to be given it.
         account.held += more;
         self.held = billed;
@@ -375,6 +565,16 @@ impl Drop for Held {
     }
 }
 
+/// How many billionths of a dollar an amount is, rounded up.
+fn nanos(amount: Usd) -> u64 {
+    u64::try_from(amount.picos().div_ceil(PICOS_PER_NANO)).unwrap_or(u64::MAX)
+}
+
+/// So many billionths of a dollar; a debt is nothing.
+fn dollars(nanos: i64) -> Usd {
+    Usd::from_picos(u128::try_from(nanos).unwrap_or(0) * PICOS_PER_NANO)
+}
+
 fn minus(amount: Usd, other: Usd) -> Usd {
     Usd::from_picos(amount.picos().saturating_sub(other.picos()))
 }
@@ -389,6 +589,7 @@ mod tests {
     use crate::base::clock::ManualClock;
     use crate::llm::chat::ChatRequest;
     use crate::llm::layer::CostConfig;
+    use crate::store::MemoryStore;
 
     fn usd(text: &str) -> Usd {
         text.parse().unwrap()
@@ -400,8 +601,8 @@ mod tests {
         CostConfig::new().price("m", price)
     }
 
-    fn reserve(
-        budget: &dyn Budget,
+    async fn reserve(
+        budget: &impl Budget,
         prompt: u64,
         max: Option<u64>,
     ) -> Result<(Box<dyn Reservation>, Option<u64>), Error> {
@@ -409,7 +610,7 @@ mod tests {
         request.max_tokens = max;
         let prices = prices();
         let mut plan = Plan::new(&mut request, prompt, "fake", None, &prices);
-        let held = budget.reserve(&mut plan)?;
+        let held = budget.reserve(&mut plan).await?;
         Ok((held, request.max_tokens))
     }
 
@@ -417,10 +618,10 @@ mod tests {
         Spent { cost: usd(cost), ..Spent::default() }
     }
 
-    #[test]
-    fn money_is_set_aside_and_settled() {
+    #[tokio::test]
+    async fn money_is_set_aside_and_settled() {
         let limit = SpendLimit::per_day(usd("100")).account("a");
-        let (mut held, _) = reserve(&limit, 10, Some(20)).unwrap();
+        let (mut held, _) = reserve(&limit, 10, Some(20)).await.unwrap();
         assert_eq!(limit.left(), usd("50"));
         assert!(held.used(&spent("30")).is_continue());
         assert_eq!((limit.left(), limit.spent()), (usd("50"), usd("0")));
@@ -428,26 +629,30 @@ mod tests {
         assert_eq!((limit.left(), limit.spent()), (usd("70"), usd("30")));
     }
 
-    #[test]
-    fn an_answer_is_bounded_to_what_the_rest_affords() {
+    #[tokio::test]
+    async fn an_answer_is_bounded_to_what_the_rest_affords() {
         let limit = SpendLimit::per_day(usd("100"));
-        let (held, bound) = reserve(&limit, 10, None).unwrap();
+        let (held, bound) = reserve(&limit, 10, None).await.unwrap();
         assert_eq!(bound, Some(45));
-        let refused = reserve(&limit, 10, None).err().unwrap();
+        let refused = reserve(&limit, 10, None).await.err().unwrap();
         assert_eq!(refused.kind(), ErrorKind::BudgetExceeded);
         assert_eq!(refused.retry_after(), Some(SOON), "it may come back");
         drop(held);
-        assert_eq!(reserve(&limit, 68, None).unwrap().1, Some(16));
-        assert_eq!(reserve(&limit, 98, Some(1)).unwrap().1, Some(1), "the caller wants no more");
-        let refused = reserve(&limit, 69, None).err().unwrap();
+        assert_eq!(reserve(&limit, 68, None).await.unwrap().1, Some(16));
+        assert_eq!(
+            reserve(&limit, 98, Some(1)).await.unwrap().1,
+            Some(1),
+            "the caller wants no more"
+        );
+        let refused = reserve(&limit, 69, None).await.err().unwrap();
         assert!(refused.retry_after().unwrap() > SOON);
     }
 
-    #[test]
-    fn what_turns_out_dearer_is_stopped_at_the_limit_and_billed() {
+    #[tokio::test]
+    async fn what_turns_out_dearer_is_stopped_at_the_limit_and_billed() {
         let limit = SpendLimit::per_day(usd("100"));
-        let other = reserve(&limit, 20, Some(10)).unwrap();
-        let (mut held, _) = reserve(&limit, 10, Some(5)).unwrap();
+        let other = reserve(&limit, 20, Some(10)).await.unwrap();
+        let (mut held, _) = reserve(&limit, 10, Some(5)).await.unwrap();
         assert!(held.used(&spent("60")).is_continue(), "there is more");
         let ControlFlow::Break(error) = held.used(&spent("61")) else { panic!() };
         assert_eq!(error.kind(), ErrorKind::BudgetExceeded);
@@ -457,93 +662,102 @@ mod tests {
         assert_eq!(limit.account(SHARED).left(), usd("39"));
     }
 
-    #[test]
-    fn a_model_without_a_price_is_refused_unless_it_is_said() {
-        let ask = |limit: &SpendLimit| {
+    #[tokio::test]
+    async fn a_model_without_a_price_is_refused_unless_it_is_said() {
+        let ask = async |limit: &SpendLimit| {
             let mut request = ChatRequest::from("x").model("unheard-of");
             let prices = CostConfig::new();
-            limit.reserve("", &mut Plan::new(&mut request, 10, "fake", None, &prices))
+            let mut plan = Plan::new(&mut request, 10, "fake", None, &prices);
+            limit.reserve("", &mut plan).await
         };
         let limit = SpendLimit::per_day(usd("1"));
-        let refused = ask(&limit).err().unwrap();
+        let refused = ask(&limit).await.err().unwrap();
         assert_eq!(refused.kind(), ErrorKind::Config);
         assert!(refused.to_string().contains("`unheard-of`"), "{refused}");
         assert!(!crate::base::Error::from(refused).message().contains("unheard"));
         let used = Spent { unpriced: Usage::new(500_000, 0), ..Spent::default() };
-        let mut held = ask(&limit.clone().allow_unpriced()).unwrap();
+        let mut held = ask(&limit.clone().allow_unpriced()).await.unwrap();
         assert!(held.used(&used).is_continue());
         drop(held);
         assert_eq!(limit.spent(), Usd::ZERO);
         let mut request = ChatRequest::from("x").model("unheard-of");
         let assumed = CostConfig::new().unknown_price(Price::per_million("100000", "0").unwrap());
         let mut plan = Plan::new(&mut request, 9, "fake", None, &assumed);
-        let _held = limit.reserve("", &mut plan).unwrap();
+        let _held = limit.reserve("", &mut plan).await.unwrap();
         assert_eq!(limit.account("").left(), usd("0.1"));
     }
 
-    #[test]
-    fn callers_have_accounts_and_those_beyond_the_bound_share_one() {
+    #[tokio::test]
+    async fn callers_have_accounts_and_those_beyond_the_bound_share_one() {
         let limit = SpendLimit::per_day(usd("100")).max_accounts(2);
-        let spend = |key: &str| {
-            let (mut held, _) = reserve(&limit.account(key), 10, Some(10)).ok()?;
+        let spend = async |key: &str| {
+            let (mut held, _) = reserve(&limit.account(key), 10, Some(10)).await.ok()?;
             assert!(held.used(&spent("30")).is_continue());
             Some(())
         };
         for key in ["a", "b"] {
-            assert_eq!((0..9).filter_map(|_| spend(key)).count(), 3, "{key}");
+            let mut count = 0;
+            for _ in 0..9 {
+                count += usize::from(spend(key).await.is_some());
+            }
+            assert_eq!(count, 3, "{key}");
         }
-        let others = (0..50).filter_map(|key| spend(&format!("other {key}"))).count();
+        let mut others = 0;
+        for key in 0..50 {
+            others += usize::from(spend(&format!("other {key}")).await.is_some());
+        }
         assert_eq!(others, 3);
     }
 
-    #[test]
-    fn whoever_is_refused_or_spends_nothing_takes_no_place() {
+    #[tokio::test]
+    async fn whoever_is_refused_or_spends_nothing_takes_no_place() {
         let limit = SpendLimit::per_day(usd("100")).max_accounts(2);
         for key in 0..9 {
             let account = limit.account(format!("refused {key}"));
-            assert!(reserve(&account, 1_000, Some(1)).is_err());
-            drop(reserve(&limit.account(format!("failed {key}")), 10, Some(20)).unwrap());
+            assert!(reserve(&account, 1_000, Some(1)).await.is_err());
+            let failed = limit.account(format!("failed {key}"));
+            drop(reserve(&failed, 10, Some(20)).await.unwrap());
         }
-        let spend = |key: &str| {
-            let (mut held, _) = reserve(&limit.account(key), 10, Some(20)).unwrap();
+        let spend = async |key: &str| {
+            let (mut held, _) = reserve(&limit.account(key), 10, Some(20)).await.unwrap();
             assert!(held.used(&spent("30")).is_continue());
         };
         for key in ["a", "b"] {
-            spend(key);
+            spend(key).await;
             assert_eq!(limit.account(key).spent(), usd("30"), "{key} has a place");
         }
-        spend("c");
+        spend("c").await;
         let late = limit.account("d");
         assert_eq!((late.spent(), late.left()), (usd("30"), usd("70")), "with all who share it");
     }
 
-    #[test]
-    fn an_answer_is_asked_for_no_longer_than_was_set_aside() {
+    #[tokio::test]
+    async fn an_answer_is_asked_for_no_longer_than_was_set_aside() {
         let limit = SpendLimit::per_day(usd("100000"));
-        let (_held, bound) = reserve(&limit, 10, None).unwrap();
+        let (_held, bound) = reserve(&limit, 10, None).await.unwrap();
         assert_eq!(bound, Some(LONG_ANSWER));
         assert_eq!(limit.account(SHARED).left(), usd("91798"));
     }
 
-    #[test]
-    fn a_clock_that_steps_back_gives_no_money_back() {
+    #[tokio::test]
+    async fn a_clock_that_steps_back_gives_no_money_back() {
         let (early, late) = (ManualClock::new(), ManualClock::new());
         late.advance(Duration::from_secs(2 * 86_400));
         let limit = SpendLimit::per_day(usd("100")).clock(late.clock());
-        let (mut held, _) = reserve(&limit, 10, Some(10)).unwrap();
+        let (mut held, _) = reserve(&limit, 10, Some(10)).await.unwrap();
         assert!(held.used(&spent("30")).is_continue());
         drop(held);
         let behind = limit.clone().clock(early.clock());
         assert_eq!((behind.spent(), limit.spent()), (usd("30"), usd("30")));
     }
 
-    #[test]
-    fn a_period_ends_and_what_is_under_way_belongs_to_the_next() {
+    #[tokio::test]
+    async fn a_period_ends_and_what_is_under_way_belongs_to_the_next() {
         let hands = ManualClock::new();
         let limit = SpendLimit::per_hour(usd("50")).clock(hands.clock());
-        let (mut early, _) = reserve(&limit, 10, Some(10)).unwrap();
+        let (mut early, _) = reserve(&limit, 10, Some(10)).await.unwrap();
         assert!(early.used(&spent("30")).is_continue());
-        let refused = reserve(&limit, 30, Some(1)).err().unwrap();
+        let refused = reserve(&limit, 30, Some(1)).await.err().unwrap();
         assert_eq!(refused.kind(), ErrorKind::BudgetExceeded);
         hands.advance(limit.until_next());
         assert_eq!(limit.account(SHARED).left(), usd("20"), "it is still under way");
@@ -551,5 +765,47 @@ mod tests {
         assert_eq!((limit.spent(), limit.account(SHARED).left()), (usd("30"), usd("20")));
         hands.advance(Duration::from_secs(3_600));
         assert_eq!(limit.account(SHARED).left(), usd("50"));
+    }
+
+    /// Waits until all that is to be settled is.
+    async fn settled(limit: &SpendLimit) {
+        assert!(limit.store.get().unwrap().idle(Duration::from_secs(20)).await);
+    }
+
+    #[tokio::test]
+    async fn limits_of_one_name_in_one_store_are_one_and_begin_anew_together() {
+        let hands = ManualClock::new();
+        let store = MemoryStore::new().clock(hands.clock());
+        let limit = |name: &str| {
+            let limit = SpendLimit::per_hour(usd("100")).clock(hands.clock());
+            limit.name(name).store(store.clone())
+        };
+        let (here, there, other) = (limit("a"), limit("a"), limit("b"));
+        let (mut held, _) = reserve(&here, 10, Some(20)).await.unwrap();
+        assert_eq!(there.account(SHARED).ask_left().await.unwrap(), usd("50"));
+        assert_eq!(other.account(SHARED).ask_left().await.unwrap(), usd("100"));
+        assert_eq!(reserve(&there, 10, None).await.unwrap().1, Some(20), "the rest");
+        settled(&there).await;
+        let refused = reserve(&there, 50, Some(20)).await.err().unwrap();
+        assert_eq!(refused.kind(), ErrorKind::BudgetExceeded);
+        assert!(refused.retry_after().unwrap() > SOON);
+        let refused = reserve(&here, 50, Some(20)).await.err().unwrap();
+        assert_eq!(refused.retry_after(), Some(SOON), "it is set aside here, and may come back");
+        // What is under way belongs to the period in which it began.
+        hands.advance(here.until_next());
+        assert_eq!(there.account(SHARED).ask_left().await.unwrap(), usd("100"));
+        assert!(held.used(&spent("30")).is_continue());
+        drop(held);
+        settled(&here).await;
+        assert_eq!(there.account(SHARED).ask_left().await.unwrap(), usd("100"));
+        let (mut held, _) = reserve(&here.account("ann"), 10, Some(5)).await.unwrap();
+        assert!(held.used(&spent("99.9999999991")).is_continue(), "there is so much");
+        settled(&here).await;
+        let left = there.account("ann").ask_left().await.unwrap();
+        assert_eq!(left, usd("0"), "rounded against the caller");
+        assert!(Budget::check(&there.account("ann")).await.is_err());
+        assert!(Budget::check(&there.account("bob")).await.is_ok());
+        let ControlFlow::Break(error) = held.used(&spent("101")) else { panic!() };
+        assert_eq!(error.kind(), ErrorKind::BudgetExceeded);
     }
 }

@@ -1,6 +1,9 @@
+use super::background::Background;
 use super::capability::Capability;
+use super::draw::{Bucket, Draw, Drawn};
 use super::failure::away;
 use super::locks::KeyedLocks;
+use super::outage::Outage;
 use super::store::{ScanPage, Store};
 use crate::base::{Error, random_id};
 use bytes::Bytes;
@@ -12,18 +15,45 @@ use std::time::Duration;
 
 /// A store whose type is forgotten. Clones are the same store.
 ///
-/// The operations are those of [`Store`], with its promises, and [`BoxStore::lock`].
+/// The operations are those of [`Store`], with its promises, and [`BoxStore::lock`]. When the store
+/// begins to fail, the log is told once, and once more when it answers again.
 #[derive(Clone)]
 pub struct BoxStore {
     store: Arc<dyn Erased>,
     /// One of those who wait for a lock asks the store, the others wait here behind it.
     pub(super) queues: KeyedLocks,
+    /// What goes on after the request that began it.
+    pub(super) background: Arc<Background>,
+    outage: Arc<Outage>,
 }
+
+/// How long a draw waits for others of the process at most, where they go one behind another.
+const DRAW_PATIENCE: Duration = Duration::from_secs(4);
 
 impl BoxStore {
     /// Forgets the type of a store.
     pub fn new(store: impl Store) -> Self {
-        Self { store: Arc::new(store), queues: KeyedLocks::new() }
+        Self {
+            store: Arc::new(store),
+            queues: KeyedLocks::new(),
+            background: Arc::default(),
+            outage: Arc::default(),
+        }
+    }
+
+    fn seen<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+        self.outage.seen(outcome, || self.name())
+    }
+
+    /// Runs what goes on after requests on this runtime, while an application lends it.
+    #[cfg(feature = "server")]
+    pub(crate) fn set_home(&self, home: Option<tokio::runtime::Handle>) {
+        self.background.set_home(home);
+    }
+
+    /// Waits until what goes on after requests has ended, for at most so long; tells whether it has.
+    pub(crate) async fn idle(&self, limit: Duration) -> bool {
+        self.background.idle(limit).await
     }
 
     /// What and where it is, without passwords.
@@ -65,7 +95,7 @@ impl BoxStore {
     /// # Errors
     /// As [`Store`] says.
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
-        self.store.get(key).await
+        self.seen(self.store.get(key).await)
     }
 
     /// Keeps a value for a time.
@@ -78,7 +108,7 @@ impl BoxStore {
         value: impl Into<Bytes>,
         ttl: Duration,
     ) -> Result<(), Error> {
-        self.store.set(key, value.into(), ttl).await
+        self.seen(self.store.set(key, value.into(), ttl).await)
     }
 
     /// Forgets what is kept under a key; tells whether there was something.
@@ -86,7 +116,7 @@ impl BoxStore {
     /// # Errors
     /// As [`Store`] says.
     pub async fn delete(&self, key: &str) -> Result<bool, Error> {
-        self.store.delete(key).await
+        self.seen(self.store.delete(key).await)
     }
 
     /// Tells whether something is kept under a key.
@@ -94,7 +124,7 @@ impl BoxStore {
     /// # Errors
     /// As [`Store`] says.
     pub async fn exists(&self, key: &str) -> Result<bool, Error> {
-        self.store.exists(key).await
+        self.seen(self.store.exists(key).await)
     }
 
     /// Keeps a value if what is there is what was expected; tells whether it did.
@@ -108,7 +138,29 @@ impl BoxStore {
         value: impl Into<Bytes>,
         ttl: Duration,
     ) -> Result<bool, Error> {
-        self.store.compare_and_set(key, expected, value.into(), ttl).await
+        self.seen(self.store.compare_and_set(key, expected, value.into(), ttl).await)
+    }
+
+    /// Draws from a bucket.
+    ///
+    /// Where the store [does not do so by itself](Capability::Draw), those who draw from one bucket go one
+    /// behind another, and wait for at most four seconds.
+    ///
+    /// # Errors
+    /// As [`Store`] says.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves it open whether something was drawn.
+    pub async fn draw(&self, key: &str, bucket: Bucket, draw: Draw) -> Result<Drawn, Error> {
+        if self.can(Capability::Draw) {
+            return self.seen(self.store.draw(key, bucket, draw).await);
+        }
+        let in_turn = async {
+            let _turn = self.queues.lock(key).await;
+            self.store.draw(key, bucket, draw).await
+        };
+        let drawn = tokio::time::timeout(DRAW_PATIENCE, in_turn).await;
+        self.seen(drawn.unwrap_or_else(|_| Err(away("too many wait to draw from one bucket"))))
     }
 
     /// Lists keys that begin like this, as far as a page goes.
@@ -121,7 +173,7 @@ impl BoxStore {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<ScanPage, Error> {
-        self.store.scan(prefix, cursor, limit).await
+        self.seen(self.store.scan(prefix, cursor, limit).await)
     }
 
     /// Closes connections that nobody uses at the moment. The next operation connects again.
@@ -130,15 +182,15 @@ impl BoxStore {
     }
 
     pub(super) async fn try_lock(&self, key: &str, hold: Duration) -> Result<Option<u64>, Error> {
-        self.store.try_lock(key, hold).await
+        self.seen(self.store.try_lock(key, hold).await)
     }
 
     pub(super) async fn renew(&self, key: &str, token: u64, hold: Duration) -> Result<bool, Error> {
-        self.store.renew(key, token, hold).await
+        self.seen(self.store.renew(key, token, hold).await)
     }
 
     pub(super) async fn unlock(&self, key: &str, token: u64) -> Result<bool, Error> {
-        self.store.unlock(key, token).await
+        self.seen(self.store.unlock(key, token).await)
     }
 }
 
@@ -172,6 +224,7 @@ trait Erased: Send + Sync {
         value: Bytes,
         ttl: Duration,
     ) -> Boxed<'a, bool>;
+    fn draw<'a>(&'a self, key: &'a str, bucket: Bucket, draw: Draw) -> Boxed<'a, Drawn>;
     fn scan<'a>(
         &'a self,
         prefix: &'a str,
@@ -221,6 +274,10 @@ impl<S: Store> Erased for S {
         ttl: Duration,
     ) -> Boxed<'a, bool> {
         Box::pin(Store::compare_and_set(self, key, expected, value, ttl))
+    }
+
+    fn draw<'a>(&'a self, key: &'a str, bucket: Bucket, draw: Draw) -> Boxed<'a, Drawn> {
+        Box::pin(Store::draw(self, key, bucket, draw))
     }
 
     fn scan<'a>(

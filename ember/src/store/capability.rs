@@ -10,11 +10,14 @@ pub enum Capability {
     Scan,
     /// Gives locks whose tokens grow, so that a late holder can be told from the present one.
     Lock,
+    /// Draws from buckets in one step by itself. A store without it compares and sets, so that those
+    /// within the process go one behind another.
+    Draw,
 }
 
 impl Capability {
     /// Everything there is.
-    pub const ALL: &'static [Self] = &[Self::Scan, Self::Lock];
+    pub const ALL: &'static [Self] = &[Self::Scan, Self::Lock, Self::Draw];
 }
 
 /// As the end of "the store cannot …".
@@ -23,6 +26,7 @@ impl fmt::Display for Capability {
         f.write_str(match self {
             Self::Scan => "list its keys (`Scan`)",
             Self::Lock => "lock keys with fencing tokens (`Lock`)",
+            Self::Draw => "draw from buckets by itself (`Draw`)",
         })
     }
 }

@@ -11,8 +11,8 @@ const LIMIT: Duration = Duration::from_millis(500);
 
 /// A store that its user can do without, as a cache can.
 ///
-/// What fails, or is not done within half a second, is `None`: nothing was found, or nothing kept. The log is
-/// told once that the store went away, and once that it is back. Clones are the same store.
+/// What fails, or is not done within half a second, is `None`: nothing was found, or nothing kept. Clones are
+/// the same store.
 #[derive(Clone)]
 pub(crate) struct LenientStore {
     store: BoxStore,
@@ -74,34 +74,30 @@ impl LenientStore {
         &self,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Option<T> {
-        let error = match tokio::time::timeout(LIMIT, work).await {
+        let is_away = match tokio::time::timeout(LIMIT, work).await {
             Ok(Ok(value)) => {
-                self.notice_back();
+                // Most of the time it was there before, and nothing is written that others read.
+                if self.is_away() {
+                    self.is_away.store(false, Ordering::Relaxed);
+                }
                 return Some(value);
             }
-            Ok(Err(error)) => error,
-            Err(_) => Error::unavailable(format!("no answer within {LIMIT:?}")),
-        };
-        match error.kind() {
-            ErrorKind::Unavailable => self.notice_away(&error),
+            // The store itself tells the log that it is away.
+            Ok(Err(error)) if error.kind() == ErrorKind::Unavailable => true,
             // It is there, and refuses this: a value that is too large, for example.
-            _ => tracing::debug!(store = self.store.name(), %error, "a store has refused"),
-        }
+            Ok(Err(error)) => {
+                tracing::debug!(store = self.store.name(), %error, "a store has refused");
+                return None;
+            }
+            Err(_) => {
+                if !self.is_away() {
+                    tracing::warn!(store = self.store.name(), limit = ?LIMIT, "a store is too slow for a cache, which goes on without");
+                }
+                true
+            }
+        };
+        self.is_away.store(is_away, Ordering::Relaxed);
         None
-    }
-
-    fn notice_back(&self) {
-        // Most of the time it was there before, and nothing is written that others read.
-        if self.is_away() && self.is_away.swap(false, Ordering::Relaxed) {
-            tracing::info!(store = self.store.name(), "the store of a cache is back");
-        }
-    }
-
-    fn notice_away(&self, error: &Error) {
-        if !self.is_away.swap(true, Ordering::Relaxed) {
-            let store = self.store.name();
-            tracing::warn!(store, %error, "the store of a cache is away; what needs it goes on without");
-        }
     }
 }
 

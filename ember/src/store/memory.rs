@@ -1,5 +1,6 @@
 use super::bounded::BoundedMap;
 use super::capability::Capability;
+use super::draw::{self, Bucket, Change, Draw, Drawn};
 use super::failure::away;
 use super::store::{ScanPage, Store};
 use crate::base::{Clock, Error};
@@ -25,6 +26,8 @@ pub struct MemoryStore {
     max_entries: usize,
     max_bytes: u64,
     clock: Clock,
+    /// The moment from which buckets count.
+    began: Instant,
 }
 
 struct State {
@@ -47,7 +50,9 @@ impl MemoryStore {
     pub fn new() -> Self {
         let (max_entries, max_bytes) = (100_000, Self::DEFAULT_MAX_BYTES);
         let state = room(max_entries, max_bytes);
-        Self { state, max_entries, max_bytes, clock: Clock::system() }
+        let clock = Clock::system();
+        let began = clock.now();
+        Self { state, max_entries, max_bytes, clock, began }
     }
 
     /// Sets how many values are kept.
@@ -69,6 +74,7 @@ impl MemoryStore {
     /// Takes the time from this clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
+        self.began = clock.now();
         self.clock = clock;
         self
     }
@@ -142,6 +148,24 @@ impl Store for MemoryStore {
             state.values.insert_weighed(key, value, weight, expires, now);
         }
         Ok(is_expected)
+    }
+
+    async fn draw(&self, key: &str, bucket: Bucket, what: Draw) -> Result<Drawn, Error> {
+        let now = self.clock.now();
+        let micros = now.saturating_duration_since(self.began).as_micros();
+        let micros = u64::try_from(micros).unwrap_or(u64::MAX);
+        let mut state = self.state();
+        let kept = state.values.get(key, now).cloned();
+        let (drawn, change) = draw::draw(kept.as_deref(), &bucket, what, micros)?;
+        match change {
+            Change::Nothing => {}
+            Change::Forget => drop(state.values.remove(key)),
+            Change::Keep(value, ttl) => {
+                let weight = self.weigh(key, &value)?;
+                state.values.insert_weighed(key, value, weight, self.clock.after(ttl), now);
+            }
+        }
+        Ok(drawn)
     }
 
     async fn scan(

@@ -8,9 +8,11 @@
 mod bounded;
 mod locks;
 mod token_bucket;
-mod global_bucket;
 mod failure;
 mod capability;
+mod draw;
+mod outage;
+mod background;
 #[expect(clippy::module_inception, reason = "the folder is about the trait")]
 mod store;
 mod boxed;
@@ -30,11 +32,17 @@ mod redis;
 #[cfg(feature = "memcached")]
 mod memcached;
 mod url;
+mod on_failure;
+mod shared;
+mod bucket_error;
+mod global_bucket;
 
 pub(crate) use bounded::BoundedMap;
 pub use boxed::BoxStore;
+pub use bucket_error::BucketError;
 pub use capability::Capability;
 pub use claims::Claims;
+pub use draw::{Bucket, Draw, Drawn};
 pub use global_bucket::{GlobalTokenBucket, TokenHold};
 pub use lease::StoreLock;
 pub(crate) use lenient::LenientStore;
@@ -42,8 +50,10 @@ pub use locks::{KeyedLock, KeyedLocks};
 #[cfg(feature = "memcached")]
 pub use memcached::MemcachedStore;
 pub use memory::MemoryStore;
+pub use on_failure::OnStoreFailure;
 #[cfg(feature = "redis")]
 pub use redis::RedisStore;
+pub(crate) use shared::{SharedBucket, SharedHold, Taken, key_part};
 pub(crate) use single_flight::{Flight, Joined, SingleFlight, Waiting};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;

@@ -1,8 +1,10 @@
 use super::capability::Capability;
+use super::draw::{self, Bucket, Change, Draw, Drawn, SLACK};
+use super::failure::away;
 use crate::base::Error;
 use bytes::Bytes;
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Keeps bytes under keys, for one process or for many.
 ///
@@ -66,6 +68,25 @@ pub trait Store: Send + Sync + 'static {
         ttl: Duration,
     ) -> impl Future<Output = Result<bool, Error>> + Send;
 
+    /// Draws from a bucket: what is there, what has grown since, and what is taken or given back are one
+    /// step for all who share the store. A bucket is full until it is drawn from, and a full one has no key.
+    ///
+    /// Unless it is implemented it is done by [`get`](Self::get) and
+    /// [`compare_and_set`](Self::compare_and_set), tried again while others are faster, and by the
+    /// clock of this machine: between machines whose clocks differ, a bucket refills by the one that
+    /// is ahead. A store that implements it has [`Capability::Draw`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves it open whether something was drawn.
+    fn draw(
+        &self,
+        key: &str,
+        bucket: Bucket,
+        draw: Draw,
+    ) -> impl Future<Output = Result<Drawn, Error>> + Send {
+        by_comparing(self, key, bucket, draw)
+    }
+
     /// Lists keys that begin like this: about so many, beginning where another page ended.
     ///
     /// The order is the store's. A key that is there from the first page to the last is on one of
@@ -119,4 +140,49 @@ impl ScanPage {
     pub fn new(keys: Vec<String>, cursor: Option<String>) -> Self {
         Self { keys, cursor }
     }
+}
+
+/// How often a draw is tried that others get ahead of.
+const ATTEMPTS: u32 = 64;
+
+/// Draws by looking, and setting if nobody was faster.
+async fn by_comparing<S: Store + ?Sized>(
+    store: &S,
+    key: &str,
+    bucket: Bucket,
+    what: Draw,
+) -> Result<Drawn, Error> {
+    for attempt in 0..ATTEMPTS {
+        if attempt > 2 {
+            // Whoever was faster is let through.
+            tokio::time::sleep(pause(attempt)).await;
+        }
+        let kept = store.get(key).await?;
+        let now = micros();
+        let (drawn, change) = draw::draw(kept.as_deref(), &bucket, what, now)?;
+        let (value, ttl) = match change {
+            Change::Nothing => return Ok(drawn),
+            // What is full is left to expire, as nothing can be deleted only if it is unchanged.
+            Change::Forget => (Bytes::from(format!("{} {now}", drawn.left)), SLACK),
+            Change::Keep(value, ttl) => (value, ttl),
+        };
+        if store.compare_and_set(key, kept, value, ttl).await? {
+            return Ok(drawn);
+        }
+    }
+    Err(away("too many draw from one bucket at the same time"))
+}
+
+/// Microseconds since 1970, by the clock of this machine.
+fn micros() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Between none and a bound that grows up to 50 ms, so that two do not keep step.
+fn pause(attempt: u32) -> Duration {
+    let mut byte = [0];
+    // Without randomness some wait longer than they must, which is nothing worse.
+    let _ = getrandom::getrandom(&mut byte);
+    Duration::from_millis(u64::from(attempt.min(50))) * u32::from(byte[0]) / 255
 }

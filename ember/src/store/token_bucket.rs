@@ -115,6 +115,14 @@ impl TokenBucket {
         Duration::try_from_secs_f64(missing / self.per_second).unwrap_or(Duration::MAX)
     }
 
+    /// Goes on from what somebody else says is left.
+    pub(super) fn set_left(&self, left: i64) {
+        let mut level = self.refilled();
+        #[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^53")]
+        let left = left as f64;
+        level.tokens = left.min(self.capacity);
+    }
+
     /// The clock that it refills by.
     pub(super) fn time(&self) -> &Clock {
         &self.clock

@@ -3,6 +3,7 @@
 #[cfg(all(feature = "sqlite", target_os = "linux"))]
 mod files;
 mod http;
+mod limits;
 mod proxy;
 mod server;
 mod together;
@@ -59,6 +60,36 @@ pub fn tests() -> Vec<Trial> {
             "an_application_whose_redis_is_behind_a_bad_network",
             weather::application,
         ),
+        super::needing(&["redis-server"], "limits_are_shared_by_redis", || {
+            let server = Server::redis(&[]);
+            run(limits::hold_for_the_sum(|| redis(&server).into()));
+        }),
+        super::needing(&["redis-server"], "limits_without_redis", || {
+            let server = Server::redis(&[]);
+            let store = || BoxStore::from(redis(&server));
+            let (one, other) = (store(), store());
+            run(limits::are_denied_or_allowed(one, other, server));
+        }),
+        super::needing(
+            &["redis-server", "redis-cli"],
+            "limits_are_shared_by_a_redis_cluster",
+            || {
+                let cluster = server::Cluster::start();
+                run(limits::hold_for_the_sum(|| {
+                    RedisStore::cluster(cluster.urls()).unwrap().into()
+                }));
+            },
+        ),
+        super::needing(&["memcached"], "limits_are_shared_by_memcached", || {
+            let server = Server::memcached();
+            run(limits::hold_for_the_sum(|| memcached(&server).into()));
+        }),
+        super::needing(&["memcached"], "limits_without_memcached", || {
+            let server = Server::memcached();
+            let store = || BoxStore::from(memcached(&server));
+            let (one, other) = (store(), store());
+            run(limits::are_denied_or_allowed(one, other, server));
+        }),
         super::needing(&["memcached"], "answers_are_shared_by_memcached", || {
             let server = Server::memcached();
             let cache = || MemcachedCache::new("127.0.0.1", server.port, secs(100)).pool_size(2);

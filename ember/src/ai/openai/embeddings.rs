@@ -90,7 +90,7 @@ pub(super) async fn create_embedding(request: Request) -> Result<Json<EmbeddingL
         None => client,
     };
     let tokens = asked.texts.iter().map(|text| estimate_tokens(text)).sum();
-    let reserved = client.reserve_embedding(embedder.name(), &asked.model, tokens);
+    let reserved = client.reserve_embedding(embedder.name(), &asked.model, tokens).await;
     let mut reserved = reserved.map_err(|error| match error.kind() {
         // Its price is not known, and there is a limit in money.
         ErrorKind::Config => no_such_model(&asked.model).with_source(error),

@@ -3,6 +3,7 @@ use crate::ai::AiOptions;
 use crate::ai::extract::limits_of;
 use crate::ai::limiter::{CallerLimit, tightest};
 use crate::base::{Error, random_id};
+use crate::store::{BoxStore, BucketError};
 use crate::web::middleware::{Middleware, Next, bearer_token};
 use crate::web::operation::{Operation, Security};
 use crate::web::{IntoResponse, Parameter, Principal, Request, RequestParts, Response};
@@ -28,7 +29,7 @@ pub(super) struct Gate {
 
 impl Gate {
     /// Finds out who asks, counts the request, and tells what is to stand on its answer.
-    fn look_at(&self, request: &mut Request) -> (Marks, Result<(), Error>) {
+    async fn look_at(&self, request: &mut Request) -> (Marks, Result<(), Error>) {
         let id = random_id().ok().and_then(|id| HeaderValue::try_from(format!("req_{id}")).ok());
         let mut marks = Marks { id, limits: Seen::default(), caller: None };
         let caller = match self.admit(request) {
@@ -46,9 +47,12 @@ impl Gate {
         }
         request.extensions_mut().insert(marks.limits.clone());
         let Some(caller) = caller else { return (marks, Ok(())) };
-        let counted = caller.count().map_err(|wait| {
-            let message = "Too many requests were made with this API key.";
-            Error::too_many_requests(message).with_retry_after(wait)
+        let counted = caller.count().await.map_err(|error| match error {
+            BucketError::Empty { wait } => {
+                let message = "Too many requests were made with this API key.";
+                Error::too_many_requests(message).with_retry_after(wait)
+            }
+            BucketError::Away(error) => error,
         });
         marks.limits.also(caller.limit.clone());
         marks.caller = Some(caller);
@@ -124,7 +128,7 @@ fn is_loopback(address: IpAddr) -> bool {
 
 impl Middleware for Gate {
     async fn handle(&self, mut request: Request, next: Next) -> Response {
-        let (mut marks, admitted) = self.look_at(&mut request);
+        let (mut marks, admitted) = self.look_at(&mut request).await;
         match admitted {
             Ok(()) => {
                 let mut response = next.run(request).await;
@@ -137,6 +141,10 @@ impl Middleware for Gate {
                 error.into_response()
             }
         }
+    }
+
+    fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
+        self.keys.keep_in(store, notes);
     }
 
     fn describe(&self, operation: &mut Operation) {
@@ -266,8 +274,8 @@ mod tests {
         assert!(!is_named("http://localhost/", &["evil.example"]));
     }
 
-    #[test]
-    fn a_key_is_no_user_of_its_name() {
+    #[tokio::test]
+    async fn a_key_is_no_user_of_its_name() {
         let mut findings = Vec::new();
         let keys: VirtualKeys = VirtualKey::new("ada", "sk-ada").into();
         let keys = keys.settle(&Env::of([("X", "y")]), &mut findings);
@@ -275,7 +283,7 @@ mod tests {
         let mut request = http::Request::new(());
         request.headers_mut().insert(AUTHORIZATION, HeaderValue::from_static("Bearer sk-ada"));
         let mut request = Request::from(request);
-        let (_, admitted) = gate.look_at(&mut request);
+        let (_, admitted) = gate.look_at(&mut request).await;
         assert!(admitted.is_ok() && findings.is_empty());
         let principal = request.extensions().get::<Principal>().unwrap();
         assert_eq!(principal.id, "key:ada");

@@ -2,7 +2,7 @@ use crate::ai::TokenLimits;
 use crate::ai::limiter::{CallerLimit, Limiter};
 use crate::base::{Clock, Env, Finding};
 use crate::llm::{Client, SpendLimit, Usd};
-use crate::store::TokenBucket;
+use crate::store::{BoxStore, BucketError, GlobalTokenBucket, OnStoreFailure};
 use crate::web::middleware::is_token68;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -19,6 +19,9 @@ pub(super) const VARIABLE: &str = "EMBER_API_KEYS";
 /// Its secret is kept as a SHA-256 digest. The
 /// [`Principal`](crate::Principal) of every request that is made with it has the name of the key
 /// behind `key:` as its id, `key:team-a`, so that it is nobody's who signs in.
+///
+/// Where the application has a store that processes share, requests and tokens are counted there by the
+/// name of the key; and money, where the [`SpendLimit`] has a name.
 ///
 /// ```
 /// use ember::TokenLimits;
@@ -39,6 +42,7 @@ pub struct VirtualKey {
     requests_per_minute: Option<u64>,
     token_limits: Option<TokenLimits>,
     spend_limit: Option<SpendLimit>,
+    on_store_failure: OnStoreFailure,
 }
 
 impl VirtualKey {
@@ -57,6 +61,7 @@ impl VirtualKey {
             requests_per_minute: None,
             token_limits: None,
             spend_limit: None,
+            on_store_failure: OnStoreFailure::default(),
         }
     }
 
@@ -80,6 +85,14 @@ impl VirtualKey {
     #[must_use]
     pub fn requests_per_minute(mut self, requests: u64) -> Self {
         self.requests_per_minute = Some(requests);
+        self
+    }
+
+    /// Says what becomes of its requests while the store cannot be asked in which they are counted: they are
+    /// [denied](OnStoreFailure::Deny) unless it is said. Limits of tokens and money say so themselves.
+    #[must_use]
+    pub fn on_store_failure(mut self, policy: OnStoreFailure) -> Self {
+        self.on_store_failure = policy;
         self
     }
 
@@ -184,7 +197,8 @@ impl VirtualKeys {
             let tokens = key.token_limits.as_ref().and_then(|limits| limits.check());
             let money = key.spend_limit.as_ref().filter(|limit| limit.limit() == Usd::ZERO);
             let money = money.map(|_| "a spend limit of zero lets no request pass");
-            for wrong in tokens.into_iter().chain(money) {
+            let unnamed = key.spend_limit.as_ref().and_then(SpendLimit::fault);
+            for wrong in tokens.into_iter().chain(money).chain(unnamed) {
                 findings.push(Finding::new(format!("the API key `{name}`: {wrong}")));
             }
             for secret in &key.secrets {
@@ -244,7 +258,7 @@ pub(super) struct Caller {
 #[derive(Debug)]
 pub(super) struct Requests {
     pub(super) limit: u64,
-    pub(super) bucket: TokenBucket,
+    pub(super) bucket: GlobalTokenBucket,
 }
 
 impl Keyring {
@@ -253,10 +267,18 @@ impl Keyring {
         for key in keys {
             let requests = key.requests_per_minute.map(|limit| Requests {
                 limit,
-                bucket: TokenBucket::per_minute(limit).clock(clock.clone()),
+                bucket: GlobalTokenBucket::with_clock(
+                    "requests per minute",
+                    limit,
+                    Duration::from_secs(60),
+                    clock.clone(),
+                )
+                .on_store_failure(key.on_store_failure),
             });
             // A key is one caller.
-            let limit = key.token_limits.map(|limits| Limiter::new(limits.into(), &clock).of(""));
+            let limit = key
+                .token_limits
+                .map(|limits| Limiter::new(limits.into(), &clock, String::new()).of(""));
             let caller = Arc::new(Caller {
                 name: key.name,
                 models: (!key.models.is_empty()).then(|| key.models.into()),
@@ -288,6 +310,11 @@ impl Keyring {
 
     pub(super) fn is_empty(&self) -> bool {
         self.secrets.is_empty()
+    }
+
+    /// Keeps what is counted in the store of the application.
+    pub(super) fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
+        self.secrets.iter().for_each(|(_, caller)| caller.keep_in(store, notes));
     }
 
     /// Finds whom a secret belongs to: every one is compared, each in constant time.
@@ -333,9 +360,26 @@ impl Caller {
     /// Counts a request.
     ///
     /// # Errors
-    /// How long there will be no room for another.
-    pub(super) fn count(&self) -> Result<(), Duration> {
-        self.requests.as_ref().map_or(Ok(()), |requests| requests.bucket.try_consume(1))
+    /// How long there will be no room for another, or why nobody can tell.
+    pub(super) async fn count(&self) -> Result<(), BucketError> {
+        if let Some(requests) = &self.requests {
+            requests.bucket.reserve(1).await?.used(1);
+        }
+        Ok(())
+    }
+
+    /// Keeps what is counted in the store of the application, under the name of the key.
+    fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
+        if let Some(requests) = &self.requests {
+            let name = requests.bucket.name();
+            requests.bucket.keep_as(store, || format!("limit:key {}:{name}", self.name));
+        }
+        if let Some(limit) = &self.limit {
+            limit.keep_in(store, format!("key {}", self.name));
+        }
+        if let Some(limit) = &self.spend_limit {
+            limit.keep_in(store, notes);
+        }
     }
 }
 

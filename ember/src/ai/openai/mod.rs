@@ -132,4 +132,4 @@ mod mount;
 pub(crate) use error::CATCHER;
 pub use keys::{VirtualKey, VirtualKeys};
 pub use mount::OpenAiApi;
-pub(crate) use mount::{AiRoute, Surroundings};
+pub(crate) use mount::{AiRoute, Prices, Surroundings};

@@ -6,9 +6,10 @@ use super::gate::Gate;
 use super::keys::{VARIABLE, VirtualKeys};
 use super::models::{list_models, retrieve_model};
 use super::response::now;
-use crate::ai::AiOptions;
+use crate::ai::{AiOptions, Places};
 use crate::base::{Env, Finding, Schema};
 use crate::llm::{BoxEmbedder, Client, Tool};
+use crate::store::BoxStore;
 use crate::web::operation::{Content, Operation, Outcome, Status};
 use crate::web::{Blueprint, Parameter, Route, RouteLimits, RouteOptions};
 use serde_json::{Value, json};
@@ -268,6 +269,7 @@ impl OpenAiApi {
         let mut models: Vec<RouteModel> = Vec::new();
         for (name, define) in &self.own_models {
             let mut options = around.options.clone();
+            options.place = format!("model {name}");
             define(AiOptions::of(&mut options));
             let options = options.extension_mut::<AiOptions>().clone();
             if by_name.contains_key(name.as_str()) || models.iter().any(|model| model.name == *name)
@@ -357,6 +359,11 @@ impl Prices {
         });
         let of_models = self.of_models.iter().filter_map(|model| model.options.check_price(client));
         of_keys.chain(of_models).collect()
+    }
+
+    /// Keeps what the models count in the store of the application.
+    pub(crate) fn keep_in(&self, store: &BoxStore, places: &mut Places, notes: &mut Vec<String>) {
+        self.of_models.iter().for_each(|model| model.options.keep_in(store, places, notes));
     }
 }
 

@@ -24,7 +24,7 @@ use self::guard::Marks;
 use self::index::{Match, normalised};
 use self::key::Key;
 use self::shelf::Kept;
-use super::budget::Budget;
+use super::budget::BoxBudget;
 use super::chat::{ChatRequest, ChatResponse, FinishReason};
 use super::embed::Embedder as _;
 use super::error::{Error, ErrorKind};
@@ -72,7 +72,7 @@ impl SemanticCache {
         provider: &str,
         model: Option<&str>,
         request: &ChatRequest,
-        budgets: &[Arc<dyn Budget>],
+        budgets: &[BoxBudget],
     ) -> Result<Found, Error> {
         let Some(tenant) = &self.tenant else {
             return Ok(self.skipped("anonymous"));
@@ -100,7 +100,9 @@ impl SemanticCache {
                 return Ok(Found::Nothing(None));
             }
         };
-        budgets.iter().try_for_each(|budget| budget.check())?;
+        for budget in budgets {
+            budget.check().await?;
+        }
         let era = self.log.as_ref().and_then(|log| log.era());
         let cache = self.clone();
         let mut ticket = Ticket { cache, flight, key, vector: None, marks: None, era };

@@ -1,5 +1,5 @@
 use crate::base::Error;
-use crate::store::failure::away;
+use crate::store::failure::{away, not_done};
 use crate::store::home::Home;
 use redis::aio::MultiplexedConnection;
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
@@ -186,7 +186,7 @@ impl Link {
             state.connection = None;
         }
         if state.back_off.is_some_and(|(until, _)| Instant::now() < until) {
-            return Err(away(state.reason.clone()));
+            return Err(not_done(state.reason.clone()));
         }
         let reason = match self.connect(self.timeout.saturating_sub(begun.elapsed())).await {
             Ok(connection) => {
@@ -198,7 +198,7 @@ impl Link {
             Err(reason) => reason,
         };
         state.pause(reason.clone());
-        Err(away(reason))
+        Err(not_done(reason))
     }
 
     async fn connect(&self, timeout: Duration) -> Result<Connection, String> {

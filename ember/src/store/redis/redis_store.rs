@@ -2,6 +2,7 @@ use super::link::{Link, Target, cluster_client};
 use super::scripts;
 use crate::base::Error;
 use crate::store::capability::Capability;
+use crate::store::draw::{Bucket, Draw, Drawn};
 use crate::store::failure::away;
 use crate::store::store::{ScanPage, Store};
 use bytes::Bytes;
@@ -247,6 +248,19 @@ impl Store for RedisStore {
         eval.arg(u8::from(expected.is_some())).arg(expected.as_deref().unwrap_or_default());
         eval.arg(&value[..]).arg(milliseconds(ttl));
         Ok(self.link.send::<u64>(eval).await? > 0)
+    }
+
+    async fn draw(&self, key: &str, bucket: Bucket, draw: Draw) -> Result<Drawn, Error> {
+        let mut eval = Self::script(scripts::DRAW, self.key(key));
+        eval.arg(bucket.most()).arg(bucket.micros());
+        match draw {
+            // What is more than can be counted is more than there is.
+            Draw::Take(amount) => eval.arg("take").arg(amount),
+            Draw::Adjust(amount) => eval.arg("adjust").arg(amount),
+        };
+        eval.arg(milliseconds(bucket.ttl));
+        let (taken, left, growing): (u64, i64, u64) = self.link.send(eval).await?;
+        Ok(Drawn::new(taken > 0, left, Duration::from_micros(growing)))
     }
 
     async fn scan(

@@ -43,3 +43,56 @@ if ARGV[2] ~= '0' then ends = micros + ARGV[2] * 1000 end
 redis.call('HSET', KEYS[1], 'until', string.format('%.0f', ends))
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1";
+
+/// `KEYS[1]`, how much the bucket holds, microseconds to fill it or 0, `take` or `adjust`, how much,
+/// milliseconds to remember one that never fills or 0.
+///
+/// The arithmetic is that of `store::draw`: whole ones grow, and the moment since when the next one
+/// grows moves on by what they took, rounded up. What is kept is whole and below 2^53; a product that
+/// is larger is rounded, and time is counted by what was given for it.
+pub(super) const DRAW: &str = "
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local capacity, period, amount = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[4])
+local left, since = capacity, now
+local kept = redis.call('GET', KEYS[1])
+if kept then
+  local a, b = string.match(kept, '^(-?%d+) (%d+)$')
+  if not a then return redis.error_reply('ERR what is kept under the key of a bucket is none') end
+  left, since = tonumber(a), tonumber(b)
+  if left < capacity and period > 0 and capacity > 0 and now > since then
+    local periods = math.floor((now - since) / period)
+    local rest = now - since - periods * period
+    local grown = math.floor(rest * capacity / period)
+    left = left + periods * capacity + grown
+    since = since + periods * period + math.ceil(grown * period / capacity)
+  end
+  if left >= capacity then left, since = capacity, now end
+end
+local taken, changed = 1, false
+if ARGV[3] == 'adjust' then
+  left = math.max(math.min(left + amount, capacity), -9007199254740991)
+  changed = amount ~= 0
+elseif amount == 0 then
+  if left < 0 then taken = 0 end
+elseif amount <= left then
+  left = left - amount
+  changed = true
+else
+  taken = 0
+end
+if changed then
+  if left >= capacity then
+    redis.call('DEL', KEYS[1])
+  else
+    local value = string.format('%.0f %.0f', left, since)
+    local ttl = tonumber(ARGV[5])
+    if period > 0 then ttl = math.min(math.ceil((capacity - left) / capacity * period / 1000) + 1000, 31536000000000) end
+    if ttl > 0 then
+      redis.call('SET', KEYS[1], value, 'PX', string.format('%.0f', ttl))
+    else
+      redis.call('SET', KEYS[1], value)
+    end
+  end
+end
+return {taken, string.format('%.0f', left), string.format('%.0f', math.max(now - since, 0))}";

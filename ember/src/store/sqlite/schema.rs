@@ -48,7 +48,7 @@ fn open_by(steps: &[&str], path: &Path, patience: Duration) -> Result<Connection
     // Connections that read do not wait for one that writes, nor it for them. What is committed is on
     // the disk.
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    set_synchronous(&connection, "FULL")?;
     if version < steps.len() {
         // All steps or none: a file that was left in between would be no version at all.
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -62,6 +62,12 @@ fn open_by(steps: &[&str], path: &Path, patience: Duration) -> Result<Connection
         transaction.commit()?;
     }
     Ok(connection)
+}
+
+/// Sets whether a commit waits for the disk (`FULL`), or leaves that to the next one that does (`NORMAL`):
+/// in a write-ahead log neither damages the file ("PRAGMA synchronous" of SQLite's documentation).
+pub(super) fn set_synchronous(connection: &Connection, how: &str) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", how)
 }
 
 /// Returns the version of a file that is ours, or empty: how many of the steps it has behind it.

@@ -2,6 +2,7 @@ use super::schema;
 use super::worker::Worker;
 use crate::base::{Clock, Error};
 use crate::store::capability::Capability;
+use crate::store::draw::{self, Bucket, Change, Draw, Drawn};
 use crate::store::store::{ScanPage, Store};
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
@@ -21,7 +22,9 @@ const MAX_VALUE: usize = 256 << 20;
 /// Keeps values in one file, by SQLite. Clones share it, and so do processes on one machine.
 ///
 /// What a write has acknowledged is on the disk: it survives `kill -9`, and a power cut as far as the
-/// disk tells the truth. The file is opened with the first operation, created where it is missing
+/// disk tells the truth. Draws from buckets are the exception: they survive `kill -9`, but a power cut can
+/// undo those that no other write has followed, so that no request waits for the disk to be counted;
+/// a limit then has a little more than it should. The file is opened with the first operation, created where it is missing
 /// (not its folder), and brought to the present version of its schema; one that a newer version of
 /// this library has written is refused.
 #[derive(Clone)]
@@ -200,6 +203,31 @@ impl Store for SqliteStore {
             Ok(is_expected)
         };
         self.worker.run(change).await
+    }
+
+    async fn draw(&self, key: &str, bucket: Bucket, what: Draw) -> Result<Drawn, Error> {
+        let (key, clock) = (key.to_owned(), self.clock.clone());
+        let sweeps = self.is_time_to_sweep();
+        let draw = move |connection: &mut Connection| {
+            let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let now = now(&clock);
+            let micros = u64::try_from(now).unwrap_or(0).saturating_mul(1000);
+            let kept = read(&step, &key, now)?;
+            let outcome = draw::draw(kept.as_deref(), &bucket, what, micros);
+            match &outcome {
+                Ok((_, Change::Forget)) => {
+                    step.prepare_cached("DELETE FROM entries WHERE key = ?1")?.execute([&key])?;
+                }
+                Ok((_, Change::Keep(value, ttl))) => put(&step, &key, value, end(now, *ttl))?,
+                Ok((_, Change::Nothing)) | Err(_) => return Ok(outcome),
+            }
+            step.commit()?;
+            if sweeps {
+                sweep(connection, now);
+            }
+            Ok(outcome)
+        };
+        self.worker.run_lightly(draw).await?.map(|(drawn, _)| drawn)
     }
 
     async fn scan(

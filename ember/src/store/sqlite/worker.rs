@@ -1,6 +1,6 @@
 use super::schema;
 use crate::base::Error;
-use crate::store::failure::away;
+use crate::store::failure::{away, not_done};
 use rusqlite::{Connection, ErrorCode};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,6 +43,21 @@ impl Worker {
         Self { jobs, path, patience }
     }
 
+    /// As [`Worker::run`], and does not wait until what is written is on the disk.
+    pub(super) async fn run_lightly<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Error> {
+        let lightly = move |connection: &mut Connection| {
+            schema::set_synchronous(connection, "NORMAL")?;
+            let outcome = work(connection);
+            // Everything else is promised to be on the disk: without this nothing more is done.
+            schema::set_synchronous(connection, "FULL")?;
+            outcome
+        };
+        self.run(lightly).await
+    }
+
     /// Does something on the thread, and waits for it no longer than may be.
     pub(super) async fn run<T: Send + 'static>(
         &self,
@@ -67,7 +82,8 @@ impl Worker {
         });
         let answer = async {
             self.jobs.send(job).await.map_err(|_| away("the thread of the store has ended"))?;
-            told.await.map_err(|_| away("an operation on the store failed"))?.map_err(away)
+            // A transaction that fails has changed nothing.
+            told.await.map_err(|_| away("an operation on the store failed"))?.map_err(not_done)
         };
         // The file may be locked for as long as its patience; others may wait before us.
         match tokio::time::timeout(self.patience.saturating_mul(2), answer).await {

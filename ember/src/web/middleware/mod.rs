@@ -59,6 +59,7 @@ use super::operation::Operation;
 use super::request::Request;
 use super::response::Response;
 use crate::base::Finding;
+use crate::store::BoxStore;
 use std::future::Future;
 
 /// Something that runs around the handlers of an application.
@@ -104,5 +105,13 @@ pub trait Middleware: Send + Sync + 'static {
     /// An application whose middleware has findings does not start.
     fn check(&self, findings: &mut Vec<Finding>) {
         let _ = findings;
+    }
+
+    /// Learns at start-up in which store the application keeps what its processes share. It is not called
+    /// where there is none but the memory of the process.
+    ///
+    /// Notes, such as what is not shared and why, are told in the log, and by the command `check`.
+    fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
+        let _ = (store, notes);
     }
 }

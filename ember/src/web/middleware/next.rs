@@ -1,5 +1,6 @@
 use super::Middleware;
 use crate::base::Finding;
+use crate::store::BoxStore;
 use crate::web::operation::Operation;
 use crate::web::panics::poll_caught;
 use crate::web::request::Request;
@@ -92,6 +93,11 @@ impl BoxMiddleware {
     pub(crate) fn check(&self, findings: &mut Vec<Finding>) {
         self.0.check(findings);
     }
+
+    /// Tells the middleware in which store the application keeps what its processes share.
+    pub(crate) fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
+        self.0.keep_in(store, notes);
+    }
 }
 
 impl fmt::Debug for BoxMiddleware {
@@ -103,6 +109,7 @@ impl fmt::Debug for BoxMiddleware {
 /// The boxed twin of [`Middleware`].
 trait BoxedHandle: Send + Sync {
     fn check(&self, findings: &mut Vec<Finding>);
+    fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>);
     fn handle(&self, request: Request, next: Next) -> ResponseFuture<'_>;
     fn describe(&self, operation: &mut Operation);
 }
@@ -110,6 +117,10 @@ trait BoxedHandle: Send + Sync {
 impl<M: Middleware> BoxedHandle for M {
     fn check(&self, findings: &mut Vec<Finding>) {
         Middleware::check(self, findings);
+    }
+
+    fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
+        Middleware::keep_in(self, store, notes);
     }
 
     fn handle(&self, request: Request, next: Next) -> ResponseFuture<'_> {

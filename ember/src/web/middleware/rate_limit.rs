@@ -3,12 +3,15 @@ use super::rate_headers::tell_limit;
 use super::token_rate_limit::TokenRateLimit;
 use super::{Middleware, Next};
 use crate::base::{Clock, Error, Finding};
-use crate::store::{BoundedMap, GlobalTokenBucket, TokenBucket};
+use crate::store::{
+    BoundedMap, BoxStore, Bucket, Draw, GlobalTokenBucket, OnStoreFailure, SharedBucket,
+    TokenBucket, key_part,
+};
 use crate::web::principal::Principal;
 use crate::web::request::{Request, RequestParts};
 use crate::web::response::{IntoResponse, Response};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Bounds how many requests somebody may make.
@@ -34,6 +37,14 @@ use std::time::Duration;
 /// network of an IPv6 address, because a client has all of that. Those without one, as over a Unix
 /// socket whose proxy is not trusted, share a bucket. The clients that were seen last are remembered, 10,000 of them unless
 /// [`RateLimit::max_clients`] says otherwise; who is forgotten starts anew.
+///
+/// # Several processes
+/// A limit with a [`name`](Self::name) is kept in the store of the application, if it has one that
+/// processes share, or in [one of its own](Self::store): then it holds for the sum of all
+/// processes that have a limit of that name, and so do restarts. Each request asks the store once, in one
+/// step. A limit without a name counts in each process. Every process brings its own number and period
+/// along, which should be the same in all. No client is forgotten there before it has
+/// regained everything, as far as the store keeps what it was given.
 #[doc(alias = "RateLimitMiddleware")]
 pub struct RateLimit {
     limit: u64,
@@ -42,6 +53,9 @@ pub struct RateLimit {
     proxies: TrustedProxies,
     clock: Clock,
     clients: Mutex<BoundedMap<Arc<TokenBucket>>>,
+    name: Option<String>,
+    store: OnceLock<BoxStore>,
+    on_store_failure: OnStoreFailure,
 }
 
 type Key = dyn Fn(&RequestParts) -> Option<String> + Send + Sync;
@@ -66,6 +80,9 @@ impl RateLimit {
             proxies: TrustedProxies::default(),
             clock: Clock::system(),
             clients: Mutex::new(BoundedMap::new(MAX_CLIENTS)),
+            name: None,
+            store: OnceLock::new(),
+            on_store_failure: OnStoreFailure::default(),
         }
     }
 
@@ -122,7 +139,30 @@ impl RateLimit {
         self
     }
 
-    /// Sets how many clients are remembered.
+    /// Names the limit: all of its name in one store are one.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Keeps the limit in this store, whatever that of the application is. It needs a
+    /// [`name`](Self::name) then.
+    #[must_use]
+    pub fn store(mut self, store: impl Into<BoxStore>) -> Self {
+        self.store = OnceLock::from(store.into());
+        self
+    }
+
+    /// Says what becomes of requests while the store cannot be asked: they are
+    /// [denied](OnStoreFailure::Deny) unless it is said.
+    #[must_use]
+    pub fn on_store_failure(mut self, policy: OnStoreFailure) -> Self {
+        self.on_store_failure = policy;
+        self
+    }
+
+    /// Sets how many clients are remembered, where the limit is in no store.
     #[must_use]
     pub fn max_clients(mut self, clients: usize) -> Self {
         self.clients = Mutex::new(BoundedMap::new(clients));
@@ -158,6 +198,30 @@ impl RateLimit {
         (bucket, outcome)
     }
 
+    /// Where the requests of a client are counted, if that is in a store.
+    fn shared(&self, key: &str) -> Option<SharedBucket> {
+        let (store, name) = (self.store.get()?, self.name.as_ref()?);
+        let key = format!("rate:{name}:{}", key_part(key));
+        let bucket = Bucket::refilling(self.limit, self.period);
+        Some(SharedBucket::new(store, key, bucket, self.on_store_failure))
+    }
+
+    /// Answers by what the store says.
+    async fn handle_shared(&self, shared: &SharedBucket, request: Request, next: Next) -> Response {
+        let drawn = match shared.draw(Draw::Take(1)).await {
+            Ok(Some(drawn)) => drawn,
+            Ok(None) => return next.run(request).await,
+            Err(error) => return error.into_response(),
+        };
+        let mut response = match drawn.taken {
+            true => next.run(request).await,
+            false => too_many(drawn.wait_for(shared.bucket(), 1)),
+        };
+        let left = u64::try_from(drawn.left).unwrap_or(0);
+        tell_limit(response.headers_mut(), self.limit, left, drawn.until_full(shared.bucket()));
+        response
+    }
+
     fn bucket(&self) -> TokenBucket {
         #[expect(
             clippy::cast_precision_loss,
@@ -168,22 +232,46 @@ impl RateLimit {
     }
 }
 
+fn too_many(wait: Duration) -> Response {
+    let error = Error::too_many_requests("Too many requests; please wait.");
+    error.with_retry_after(wait).into_response()
+}
+
 impl Middleware for RateLimit {
     async fn handle(&self, request: Request, next: Next) -> Response {
-        let (bucket, outcome) = self.admit(&self.key(&request));
+        let key = self.key(&request);
+        if let Some(shared) = self.shared(&key) {
+            return self.handle_shared(&shared, request, next).await;
+        }
+        let (bucket, outcome) = self.admit(&key);
         let mut response = match outcome {
             Ok(()) => next.run(request).await,
-            Err(wait) => Error::too_many_requests("Too many requests; please wait.")
-                .with_retry_after(wait)
-                .into_response(),
+            Err(wait) => too_many(wait),
         };
         tell_limit(response.headers_mut(), self.limit, bucket.available(), bucket.until_full());
         response
     }
 
+    fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
+        match self.name {
+            Some(_) => {
+                self.store.get_or_init(|| store.clone());
+            }
+            None => notes.push(format!(
+                "a `RateLimit` of {} requests in {:?} has no name, and counts in each process apart; \
+                 `.name(…)` lets them share it",
+                self.limit, self.period
+            )),
+        }
+    }
+
     fn check(&self, findings: &mut Vec<Finding>) {
         if self.limit == 0 || self.period.is_zero() {
             let text = "`RateLimit` allows no requests at all: its number and its period must be more than zero";
+            findings.push(Finding::new(text));
+        }
+        if self.store.get().is_some() && self.name.is_none() {
+            let text = "`RateLimit` has a store, and no name by which other processes would know it there; add `.name(…)`";
             findings.push(Finding::new(text));
         }
         for text in self.proxies.malformed() {

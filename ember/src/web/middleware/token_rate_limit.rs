@@ -3,7 +3,7 @@ use super::{Middleware, Next};
 use crate::base::error::BoxError;
 use crate::base::tokens::{Estimator, TokenCounter};
 use crate::base::{Error, Finding};
-use crate::store::{GlobalTokenBucket, TokenHold};
+use crate::store::{BoxStore, BucketError, GlobalTokenBucket, TokenHold};
 use crate::web::body::Body;
 use crate::web::buffered::BufferedBody;
 use crate::web::limits::RouteLimits;
@@ -13,7 +13,6 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// Bounds the tokens that requests bring, by a bucket that others may draw from as well: what
 /// [`RateLimit::tokens`](super::RateLimit::tokens) makes.
@@ -31,7 +30,8 @@ use std::time::Duration;
 /// Each request takes a token, or as many as its body has by estimate. On a route that asks a model,
 /// what the model is expected to use is set aside from the same bucket before it is asked, and what
 /// it has used is settled in place of the estimate, when the answer has been sent or given up. On any
-/// other route the estimate stands. Where the bucket has not so much left the answer is status 429 with
+/// other route the estimate stands. The bucket is kept in the store of the application, if it has one that
+/// processes share: see [`GlobalTokenBucket`]. Where the bucket has not so much left the answer is status 429 with
 /// `Retry-After`; every answer has `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`.
 pub struct TokenRateLimit {
     bucket: GlobalTokenBucket,
@@ -95,18 +95,25 @@ impl Middleware for TokenRateLimit {
             Err(error) => return error.into_response(),
         };
         // No request may be refused for ever.
-        let mut response = match self.bucket.reserve(tokens.min(self.bucket.capacity())) {
+        let held = self.bucket.reserve(tokens.min(self.bucket.capacity())).await;
+        let mut response = match held {
             Ok(hold) => {
                 request.extensions_mut().insert(RequestTokens::new(hold));
                 next.run(request).await
             }
-            Err(wait) => Error::too_many_requests("The budget of tokens is used up for now.")
-                .with_retry_after(wait)
-                .into_response(),
+            Err(BucketError::Empty { wait }) => {
+                let message = "The budget of tokens is used up for now.";
+                Error::too_many_requests(message).with_retry_after(wait).into_response()
+            }
+            Err(BucketError::Away(error)) => return error.into_response(),
         };
         let (limit, left) = (self.bucket.capacity(), self.bucket.available());
         tell_limit(response.headers_mut(), limit, left, self.bucket.until_full());
         response
+    }
+
+    fn keep_in(&self, store: &BoxStore, _: &mut Vec<String>) {
+        self.bucket.keep_in(store);
     }
 
     fn check(&self, findings: &mut Vec<Finding>) {
@@ -161,15 +168,22 @@ impl RequestTokens {
     /// the request costs what its calls do.
     ///
     /// # Errors
-    /// The time until the bucket has so much.
-    pub(crate) fn call(&self, expected: u64) -> Result<CallTokens, Duration> {
-        let mut account = locked(&self.0);
-        let used = account.used.unwrap_or(0);
-        let most = account.hold.capacity();
-        // Even if there is not so much: nothing is asked then, and nothing used.
-        account.used = Some(used);
-        account.hold.used(used);
-        account.hold.extend_to(used.saturating_add(expected).min(most))?;
+    /// As [`GlobalTokenBucket::reserve`].
+    pub(crate) async fn call(&self, expected: u64) -> Result<CallTokens, BucketError> {
+        let (bucket, more) = {
+            let mut account = locked(&self.0);
+            let used = account.used.unwrap_or(0);
+            let most = account.hold.capacity();
+            // Even if there is not so much: nothing is asked then, and nothing used.
+            account.used = Some(used);
+            account.hold.used(used);
+            let all = used.saturating_add(expected).min(most);
+            (account.hold.bucket().clone(), all.saturating_sub(account.hold.reserved()))
+        };
+        if more > 0 {
+            let held = bucket.reserve(more).await?;
+            locked(&self.0).hold.absorb(held);
+        }
         Ok(CallTokens { account: self.0.clone(), used: 0 })
     }
 }
@@ -279,23 +293,23 @@ mod tests {
         assert!(reading.estimator.tokens() > 0 && reading.rest.is_empty());
     }
 
-    #[test]
-    fn calls_of_a_request_settle_in_place_of_its_estimate() {
+    #[tokio::test]
+    async fn calls_of_a_request_settle_in_place_of_its_estimate() {
         let hands = ManualClock::new();
         let bucket = GlobalTokenBucket::with_clock("b", 1_000, secs(60), hands.clock());
-        let kept = RequestTokens::new(bucket.reserve(100).unwrap());
+        let kept = RequestTokens::new(bucket.reserve(100).await.unwrap());
         drop(kept);
         assert_eq!(bucket.available(), 900, "nobody knew better");
-        let tokens = RequestTokens::new(bucket.reserve(100).unwrap());
-        let mut first = tokens.call(300).unwrap();
+        let tokens = RequestTokens::new(bucket.reserve(100).await.unwrap());
+        let mut first = tokens.call(300).await.unwrap();
         assert_eq!(bucket.available(), 600);
         first.used(50);
-        let mut second = tokens.call(300).unwrap();
+        let mut second = tokens.call(300).await.unwrap();
         assert_eq!(bucket.available(), 550);
         second.used(20);
         second.used(10);
         first.used(60);
-        assert!(tokens.call(900).is_err(), "there is not so much");
+        assert!(tokens.call(900).await.is_err(), "there is not so much");
         drop((tokens, first));
         assert_eq!(bucket.available(), 550, "the second is still under way");
         drop(second);

@@ -95,7 +95,7 @@ impl Blueprint {
     /// Puts the routes below a prefix and within options.
     pub(crate) fn settle(self, prefix: &str, outer: &RouteOptions, into: &mut Vec<Settled>) {
         let prefix = join(prefix, &self.prefix);
-        let options = self.settings.within(outer);
+        let options = self.settings.within(outer, format!("blueprint {prefix}"));
         into.extend(self.routes.into_iter().map(|route| route.settle(&prefix, &options)));
         self.blueprints.into_iter().for_each(|inner| inner.settle(&prefix, &options, into));
     }
@@ -153,6 +153,7 @@ impl Groups {
             let (prefix, outer) = groups.around(module);
             let prefix = join(prefix, blueprint.prefix);
             let mut options = outer.clone();
+            options.place = format!("blueprint {module} {prefix}");
             (blueprint.options)(&mut options);
             groups.groups.push(Group { module, prefix, options });
         }

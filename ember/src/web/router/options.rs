@@ -14,6 +14,9 @@ use std::fmt;
 /// and tags, adds up; anything else is replaced by what stands further in.
 #[derive(Debug, Clone, Default)]
 pub struct RouteOptions {
+    /// Where what is set now stands, in words that are the same in all processes of a program: the methods
+    /// and the path of a route, a blueprint with its prefix, or nothing for the application.
+    pub(crate) place: String,
     pub(crate) name: Option<String>,
     pub(crate) hosts: Vec<String>,
     pub(crate) middleware: Vec<BoxMiddleware>,
@@ -138,9 +141,10 @@ impl Settings {
         self.0.push(Box::new(setting));
     }
 
-    /// The options within others.
-    pub(crate) fn within(self, outer: &RouteOptions) -> RouteOptions {
+    /// The options within others, of what stands at a place.
+    pub(crate) fn within(self, outer: &RouteOptions, place: String) -> RouteOptions {
         let mut options = outer.clone();
+        options.place = place;
         self.0.into_iter().for_each(|set| set(&mut options));
         options
     }

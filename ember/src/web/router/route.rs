@@ -168,11 +168,14 @@ impl Route {
 
     /// Puts the route below a prefix and within options.
     pub(crate) fn settle(self, prefix: &str, outer: &RouteOptions) -> Settled {
-        let mut options = self.settings.within(outer);
+        let path = join(prefix, &self.path);
+        let methods: Vec<_> = self.methods.iter().map(Method::as_str).collect();
+        let place = format!("{} {path}", methods.join("|"));
+        let mut options = self.settings.within(outer, place);
         Settled {
             methods: self.methods,
             is_mount: self.is_mount,
-            path: join(prefix, &self.path),
+            path,
             has_given_name: options.name.is_some(),
             has_own_cache: options.cache.is_some() && outer.cache.is_none(),
             name: options.name.take().unwrap_or(self.name),
