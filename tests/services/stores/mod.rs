@@ -49,7 +49,7 @@ pub fn tests() -> Vec<Trial> {
         super::needing(&["redis-server"], "answers_are_shared_by_redis", || {
             let server = Server::redis(&[]);
             let url = format!("redis://127.0.0.1:{}", server.port);
-            let cache = || RedisCache::new(&url, secs(100)).unwrap();
+            let cache = || RedisCache::new(&url, secs(100));
             run(answers(cache(), cache(), server));
         }),
         super::needing(&["redis-server"], "two_processes_share_a_redis", together::test),

@@ -169,7 +169,10 @@ impl Link {
         let mut state = self.state.lock().await;
         if state.number == number && state.connection.is_some() && !self.is_cluster() {
             state.connection = None;
-            state.pause(reason.to_owned());
+            // One that has answered may just have ended; one that never did is no better the next time.
+            if !self.answers.load(Ordering::Relaxed) {
+                state.pause(reason.to_owned());
+            }
         }
     }
 
