@@ -468,6 +468,8 @@ async fn what_is_not_shared_is_told_once_and_a_store_needs_a_name() {
         }
     };
     assert!(app(None).build().unwrap().notes().is_empty(), "there is nothing to share");
+    let of_memory = app(None).env(ember::Env::of([("EMBER_STORE", "memory")]));
+    assert!(of_memory.build().unwrap().notes().is_empty(), "nor in the memory of the process");
     let ready = app(Some(MemoryStore::new())).build().unwrap();
     let notes = ready.notes();
     assert_eq!(notes.len(), 2, "{notes:?}");

@@ -1,12 +1,12 @@
 //! Limits at work: the buckets that calls of models draw from.
 
+use super::home::{Home, Places};
 use super::token_limits::TokenLimits;
 use crate::base::{Clock, Finding};
 use crate::llm::{Budget, Error, ErrorKind, Plan, Reservation, Spent};
-use crate::store::{BoundedMap, BoxStore, BucketError, GlobalTokenBucket, TokenHold, key_part};
+use crate::store::{BoundedMap, BoxStore, BucketError, GlobalTokenBucket, TokenHold};
 use crate::web::Response;
 use crate::web::middleware::{CallTokens, RequestTokens, tell_limit};
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -50,36 +50,6 @@ struct Inner {
     home: OnceLock<Home>,
 }
 
-/// Where the buckets are kept that processes share.
-#[derive(Debug)]
-struct Home {
-    store: BoxStore,
-    place: String,
-}
-
-/// The places of limits, each with a name of its own.
-#[derive(Debug, Default)]
-pub(crate) struct Places(BTreeMap<String, usize>);
-
-impl Places {
-    /// The name of another limit at a place. Of several the order of the program counts, which is the
-    /// same in all its processes.
-    fn free(&mut self, place: &str) -> String {
-        let place = if place.is_empty() { "application" } else { place };
-        let count = self.0.entry(place.to_owned()).or_default();
-        *count += 1;
-        if *count == 1 { place.to_owned() } else { format!("{place} #{count}") }
-    }
-}
-
-fn keep(buckets: &[GlobalTokenBucket], home: &Home, caller: &str) {
-    for bucket in buckets {
-        bucket.keep_as(&home.store, || {
-            format!("limit:{}:{}:{}", home.place, bucket.name(), key_part(caller))
-        });
-    }
-}
-
 #[derive(Debug)]
 enum Buckets {
     OfAll(Arc<[GlobalTokenBucket]>),
@@ -112,15 +82,17 @@ impl Limiter {
 
     /// Keeps the buckets in the store of the application.
     pub(super) fn keep_in(&self, store: &BoxStore, places: &mut Places) {
-        let Inner { place, home, buckets, .. } = &*self.0;
-        let home = home.get_or_init(|| Home { store: store.clone(), place: places.free(place) });
+        let Inner { place, home, buckets, is_global, .. } = &*self.0;
+        let mut home = || home.get_or_init(|| Home::new(store, places.free(place)));
         match buckets {
-            Buckets::OfAll(buckets) if self.0.is_global => {
+            Buckets::OfAll(buckets) if *is_global => {
                 buckets.iter().for_each(|bucket| bucket.keep_in(store));
             }
-            Buckets::OfAll(buckets) => keep(buckets, home, ""),
+            Buckets::OfAll(buckets) => home().keep(buckets, ""),
             // Those of a caller are kept when they are made.
-            Buckets::OfEach(_) => {}
+            Buckets::OfEach(_) => {
+                home();
+            }
         }
     }
 
@@ -141,7 +113,7 @@ impl Limiter {
                 let buckets = known.unwrap_or_else(|| {
                     let buckets = buckets(*limits, clock);
                     if let Some(home) = home.get() {
-                        keep(&buckets, home, caller);
+                        home.keep(&buckets, caller);
                     }
                     buckets
                 });
@@ -196,7 +168,7 @@ pub(super) struct CallerLimit {
 impl CallerLimit {
     /// Keeps the buckets in a store, under the name of whoever they belong to.
     pub(super) fn keep_in(&self, store: &BoxStore, place: String) {
-        keep(&self.buckets, &Home { store: store.clone(), place }, "");
+        Home::new(store, place).keep(&self.buckets, "");
     }
 
     /// Bounds a request, and sets aside what it is expected to use.

@@ -6,6 +6,7 @@
 
 mod tool_context;
 mod token_limits;
+mod home;
 mod limiter;
 mod on_disconnect;
 mod dialect;
@@ -30,8 +31,8 @@ pub use conversation::{CONVERSATION_ID, ConversationContext};
 pub use conversations::Conversation;
 pub(crate) use conversations::routes as conversation_routes;
 pub use dialect::StreamDialect;
+pub(crate) use home::Places;
 pub use instructions::Instructions;
-pub(crate) use limiter::Places;
 pub use limiter::TokenBound;
 pub(crate) use model_router::check_models;
 pub use on_disconnect::OnDisconnect;

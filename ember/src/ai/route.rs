@@ -1,6 +1,7 @@
 use super::dialect::StreamDialect;
+use super::home::Places;
 use super::instructions::Instructions;
-use super::limiter::{Limiter, Places, TokenBound};
+use super::limiter::{Limiter, TokenBound};
 use super::on_disconnect::OnDisconnect;
 use crate::base::{Clock, Finding};
 use crate::llm::{Client, PromptError, SemanticCache, SpendLimit, Tool, Usd};

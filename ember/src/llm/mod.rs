@@ -37,6 +37,7 @@ pub mod layer;
 mod session_store;
 mod budget;
 mod period;
+mod quote;
 mod spend;
 pub mod events;
 mod defaults;

@@ -2,7 +2,7 @@ use super::budget::{Budget, Plan, Reservation, Spent};
 use super::catalog::Price;
 use super::error::{Error, ErrorKind};
 use super::period::Period;
-use super::usage::Usage;
+use super::quote::Quote;
 use super::usd::Usd;
 use crate::base::Clock;
 use crate::store::{
@@ -121,9 +121,6 @@ const SHARED: &str = "";
 
 /// How long an answer may be of a model of which nothing is known. It is asked for no longer one.
 const LONG_ANSWER: u64 = 4_096;
-
-/// The shortest answer that is worth a call, and that every provider lets be asked for.
-const SHORT_ANSWER: u64 = 16;
 
 /// How long to wait for money that is set aside and may come back.
 const SOON: Duration = Duration::from_secs(1);
@@ -364,7 +361,7 @@ impl SpendLimit {
         let mut accounts = self.lock();
         let key = accounts.key_of(key, self.max_accounts).to_owned();
         let account = accounts.by_key.get(&key).copied().unwrap_or_default();
-        let left = minus(self.limit, account.spent + account.held);
+        let left = self.limit.minus(account.spent + account.held);
         let (wanted, bound) = quote.within(left).map_err(|least| self.refusal(account, least))?;
         // Whoever is refused takes no place.
         accounts.by_key.entry(key.clone()).or_default().held += wanted;
@@ -399,41 +396,6 @@ impl SpendLimit {
         // Others were faster each time, and there is nearly nothing left.
         let own = self.lock().of(key, self.max_accounts);
         Err(self.refusal_shared(own, wanted))
-    }
-}
-
-/// What a call may cost.
-struct Quote {
-    price: Option<Price>,
-    prompt: u64,
-    /// The longest answer that is asked for, in tokens.
-    longest: u64,
-}
-
-impl Quote {
-    fn cost(&self, output: u64) -> Usd {
-        let usage = Usage::new(self.prompt, output);
-        self.price.and_then(|price| price.cost(&usage)).unwrap_or_default()
-    }
-
-    /// What is to be set aside of so much, and what the answer is bounded to if that is less than the
-    /// longest.
-    ///
-    /// # Errors
-    /// What the shortest answer that is worth a call costs, if that is more.
-    fn within(&self, left: Usd) -> Result<(Usd, Option<u64>), Usd> {
-        let wanted = self.cost(self.longest);
-        if wanted <= left {
-            return Ok((wanted, None));
-        }
-        let least = self.cost(SHORT_ANSWER.min(self.longest));
-        if least > left {
-            return Err(least);
-        }
-        let each = minus(self.cost(1), self.cost(0)).picos().max(1);
-        let affordable = minus(left, self.cost(0)).picos() / each;
-        let affordable = u64::try_from(affordable).unwrap_or(u64::MAX).min(self.longest);
-        Ok((self.cost(affordable), Some(affordable)))
     }
 }
 
@@ -476,7 +438,7 @@ impl SpendAccount {
     /// are under way; if no other process spends of it, for which there is [`ask_left`](Self::ask_left).
     pub fn left(&self) -> Usd {
         let account = self.limit.lock().of(&self.key, self.limit.max_accounts);
-        minus(self.limit.limit, account.spent + account.held)
+        self.limit.limit.minus(account.spent + account.held)
     }
 
     /// As [`left`](Self::left), for the sum of all processes where the account is in a store.
@@ -528,7 +490,7 @@ impl Reservation for Held {
         if let Some(shared) = &mut self.shared {
             shared.used(nanos(billed));
         }
-        let more = minus(billed, self.held);
+        let more = billed.minus(self.held);
         if more == Usd::ZERO {
             return ControlFlow::Continue(());
         }
@@ -556,7 +518,7 @@ impl Drop for Held {
         let mut accounts = self.limit.lock();
         let key = std::mem::take(&mut self.key);
         let account = accounts.by_key.entry(key.clone()).or_default();
-        account.held = minus(account.held, self.held);
+        account.held = account.held.minus(self.held);
         account.spent += self.billed;
         // Whoever has spent nothing leaves the place to another.
         if account.is_empty() {
@@ -575,10 +537,6 @@ fn dollars(nanos: i64) -> Usd {
     Usd::from_picos(u128::try_from(nanos).unwrap_or(0) * PICOS_PER_NANO)
 }
 
-fn minus(amount: Usd, other: Usd) -> Usd {
-    Usd::from_picos(amount.picos().saturating_sub(other.picos()))
-}
-
 fn seconds(clock: &Clock) -> u64 {
     clock.date().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
@@ -589,6 +547,7 @@ mod tests {
     use crate::base::clock::ManualClock;
     use crate::llm::chat::ChatRequest;
     use crate::llm::layer::CostConfig;
+    use crate::llm::usage::Usage;
     use crate::store::MemoryStore;
 
     fn usd(text: &str) -> Usd {

@@ -47,6 +47,11 @@ impl Usd {
         self.0 as f64 / DOLLAR as f64
     }
 
+    /// What is left of the amount without another; nothing, if that is more.
+    pub(super) const fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
     /// The amount so many times. What is too large to be told stays at the largest amount.
     #[must_use]
     pub const fn times(self, count: u64) -> Self {

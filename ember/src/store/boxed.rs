@@ -156,7 +156,8 @@ impl BoxStore {
             return self.seen(self.store.draw(key, bucket, draw).await);
         }
         let in_turn = async {
-            let _turn = self.queues.lock(key).await;
+            // A lock of the same key is something else.
+            let _turn = self.queues.lock(&format!("draw {key}")).await;
             self.store.draw(key, bucket, draw).await
         };
         let drawn = tokio::time::timeout(DRAW_PATIENCE, in_turn).await;

@@ -35,7 +35,8 @@ use std::time::Duration;
 /// middleware of an application that has one: then all buckets of its name in that store are one.
 /// What they hold together is never overdrawn, as each draw is one step of the store. Every
 /// process brings its own capacity and period along, which should be the same in all. A process that
-/// dies leaves taken what it held.
+/// dies leaves taken what it held. A store that has forgotten a bucket, as one that was restarted empty,
+/// has a full one.
 #[derive(Clone)]
 pub struct GlobalTokenBucket(Arc<Inner>);
 

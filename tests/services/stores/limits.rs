@@ -1,6 +1,6 @@
 //! Limits of several processes on one server, and without it.
 
-use super::{BOUND, Server};
+use super::{BOUND, LIMIT, Server};
 use ember::base::clock::{millis, secs};
 use ember::llm::layer::CostConfig;
 use ember::llm::{
@@ -102,6 +102,31 @@ async fn money(stores: &[BoxStore; 2]) {
     assert!(passed > 10 && spent <= "1000".parse().unwrap(), "{spent} by {passed}");
     let account = limits[0].account("");
     until(async || account.ask_left().await.unwrap() + spent == "1000".parse().unwrap()).await;
+}
+
+/// What is given back while the server sleeps is done when it wakes up, long after nobody waits for
+/// the answer any more: it must not be done again.
+pub async fn are_settled_once(store: BoxStore, server: Server) {
+    let bucket = bucket(&store, OnStoreFailure::Deny);
+    let mut held = bucket.reserve(600).await.unwrap();
+    let begun = Instant::now();
+    let kept = bucket.reserve(350).await.unwrap();
+    held.used(100);
+    server.pause();
+    drop(held);
+    // Longer than the limit of an answer, and the pauses before further tries.
+    tokio::time::sleep(LIMIT + millis(700)).await;
+    server.go_on();
+    let missing = async || match bucket.reserve(1_000).await.map(drop) {
+        Err(BucketError::Empty { wait }) => wait.as_secs_f64() / PERIOD.as_secs_f64() * 1_000.0,
+        Err(BucketError::Away(_)) => f64::INFINITY,
+        other => panic!("{other:?}"),
+    };
+    let expected = || 450.0 - begun.elapsed().as_secs_f64() / PERIOD.as_secs_f64() * 1_000.0;
+    until(async || (missing().await - expected()).abs() < 20.0).await;
+    tokio::time::sleep(millis(700)).await;
+    assert!((missing().await - expected()).abs() < 20.0, "it was done again");
+    drop(kept);
 }
 
 /// Paused, stopped, restarted: nobody waits long, nothing passes unless it is said, and nobody needs a

@@ -70,6 +70,10 @@ pub fn tests() -> Vec<Trial> {
             let (one, other) = (store(), store());
             run(limits::are_denied_or_allowed(one, other, server));
         }),
+        super::needing(&["redis-server"], "limits_are_settled_once", || {
+            let server = Server::redis(&[]);
+            run(limits::are_settled_once(redis(&server).into(), server));
+        }),
         super::needing(
             &["redis-server", "redis-cli"],
             "limits_are_shared_by_a_redis_cluster",
