@@ -3,6 +3,7 @@
 #[cfg(all(feature = "sqlite", target_os = "linux"))]
 mod files;
 mod http;
+mod nodes;
 mod proxy;
 mod server;
 mod together;
@@ -35,6 +36,21 @@ pub fn tests() -> Vec<Trial> {
             let cluster = server::Cluster::start();
             run(conforms(RedisStore::cluster(cluster.urls()).unwrap()));
         }),
+        super::needing(
+            &["redis-server", "redis-cli"],
+            "a_redis_cluster_loses_a_node",
+            nodes::one_goes_away,
+        ),
+        super::needing(
+            &["redis-server", "redis-cli"],
+            "a_node_of_a_redis_cluster_hangs",
+            nodes::one_hangs,
+        ),
+        super::needing(
+            &["redis-server", "redis-cli"],
+            "a_redis_cluster_promotes_a_replica",
+            nodes::one_is_replaced,
+        ),
         super::needing(&["redis-server"], "redis_over_tls_is_checked", tls),
         super::needing(&["redis-server"], "redis_goes_away_and_comes_back", || {
             let server = Server::redis(&[]);

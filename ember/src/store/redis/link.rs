@@ -2,7 +2,7 @@ use crate::base::Error;
 use crate::store::failure::away;
 use crate::store::home::Home;
 use redis::aio::MultiplexedConnection;
-use redis::cluster::ClusterClient;
+use redis::cluster::{ClusterClient, ClusterConfig};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::{
@@ -170,7 +170,12 @@ impl Link {
                         Connection::Server(connected.await?)
                     }
                     Target::Cluster(client) => {
-                        Connection::Cluster(client.get_async_connection().await?)
+                        // A node that hangs must not keep the others from being found in time.
+                        let config = ClusterConfig::new()
+                            .set_connection_timeout(timeout / 4)
+                            .set_response_timeout(timeout);
+                        let connected = client.get_async_connection_with_config(config);
+                        Connection::Cluster(connected.await?)
                     }
                 })
             };

@@ -56,12 +56,8 @@ impl RedisStore {
         nodes.iter().for_each(|node| prepare_tls(node));
         let infos = nodes.iter().map(|node| node.as_str().into_connection_info());
         let infos = infos.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(&error))?;
-        let client = ClusterClient::builder(infos)
-            .connection_timeout(Self::DEFAULT_TIMEOUT)
-            .response_timeout(Self::DEFAULT_TIMEOUT)
-            .retries(3)
-            .build()
-            .map_err(|error| wrong(&error))?;
+        let client =
+            ClusterClient::builder(infos).retries(3).build().map_err(|error| wrong(&error))?;
         Ok(Self::with_target(Target::Cluster(Arc::new(client)), shown.join(",")))
     }
 
