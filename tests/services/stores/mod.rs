@@ -67,7 +67,25 @@ pub fn tests() -> Vec<Trial> {
             let cache = || RedisCache::new(&url, secs(100)).unwrap();
             run(answers(cache(), cache(), server));
         }),
-        super::needing(&["redis-server"], "two_processes_share_a_redis", together::test),
+        super::needing(&["redis-server"], "two_processes_share_a_redis", || {
+            together::share(Server::redis(&[]));
+        }),
+        super::offered("valkey-server", "valkey_is_a_store", || {
+            let server = Server::valkey();
+            run(async {
+                let store = redis(&server);
+                let told = store.check().await.unwrap();
+                assert!(told.starts_with("Valkey "), "{told}");
+                conforms(store).await;
+            });
+        }),
+        super::offered("valkey-server", "valkey_goes_away_and_comes_back", || {
+            let server = Server::valkey();
+            run(goes_away(redis(&server), server));
+        }),
+        super::offered("valkey-server", "two_processes_share_a_valkey", || {
+            together::share(Server::valkey());
+        }),
         super::needing(&["redis-server"], "redis_behind_a_bad_network", weather::redis),
         super::needing(&["memcached"], "memcached_behind_a_bad_network", weather::memcached),
         super::needing(

@@ -17,12 +17,21 @@ pub struct Server {
 
 impl Server {
     pub fn redis(more: &[&str]) -> Self {
+        Self::redis_by("redis-server", more)
+    }
+
+    /// What has Redis's protocol and options, and another name.
+    pub fn valkey() -> Self {
+        Self::redis_by("valkey-server", &[])
+    }
+
+    fn redis_by(program: &str, more: &[&str]) -> Self {
         let port = free_port();
         let mut arguments = vec!["--port".to_owned(), port.to_string()];
         arguments
             .extend(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"].map(str::to_owned));
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
-        Self::start("redis-server", arguments, port)
+        Self::start(program, arguments, port)
     }
 
     pub fn redis_over_tls(certificate: &str, key: &str) -> Self {

@@ -117,7 +117,11 @@ impl RedisStore {
 }
 
 fn wrong(error: &redis::RedisError) -> Error {
-    Error::bad_request(format!("this is no address of Redis: {error}"))
+    // What kind of error it is to the library says nothing to whoever has written the address.
+    let text = error.to_string();
+    let why = text.split(" - ").next().unwrap_or_default();
+    let like = "`redis://user:password@host:6379/0`, or `rediss://…` for TLS";
+    Error::bad_request(format!("this is no address of Redis ({why}); one is like {like}"))
 }
 
 /// An address as it may be shown.
