@@ -286,6 +286,10 @@ fn a_check_connects_to_the_store() {
         !ok && text.contains(&format!("the store redis://127.0.0.1:{port} cannot be used")),
         "{text}"
     );
+    assert!(text.contains("Connection refused") && !text.contains("s3cret"), "{text}");
+    assert!(text.contains("the application itself has no problem: 3 routes"), "{text}");
+    let (ok, text) = check_with("redis://ann:s3cret@localhost:port");
+    assert!(!ok && text.contains("one is like `redis://user:password@host"), "{text}");
     assert!(!text.contains("s3cret"), "{text}");
     // Conversations need what Memcached cannot do.
     let (ok, text) = check_with("memcached://127.0.0.1");

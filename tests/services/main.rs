@@ -52,6 +52,13 @@ fn needing(programs: &'static [&str], name: &str, test: fn()) -> Trial {
     })
 }
 
+/// A test that needs a program which nobody can be required to have: it is ignored wherever it is missing.
+#[cfg(all(feature = "memcached", feature = "redis"))]
+fn offered(program: &'static str, name: &str, test: fn()) -> Trial {
+    let is_missing = find(program).is_none();
+    needing(&[], name, test).with_ignored_flag(is_missing)
+}
+
 /// A test that needs these programs, and may find out while it runs that it cannot be done.
 fn trying(
     programs: &'static [&str],

@@ -82,11 +82,12 @@ fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
         Command::Check => {
             let ready = app.build()?;
             let (routes, tools) = (ready.site().state().routes.len(), ready.tools().iter().len());
-            println!(
-                "no problem was found: {}, {}",
-                counted(routes, "route"),
-                counted(tools, "tool")
-            );
+            let has = format!("{}, {}", counted(routes, "route"), counted(tools, "tool"));
+            let store = check_store(&ready);
+            match &store {
+                Ok(_) => println!("no problem was found: {has}"),
+                Err(_) => println!("the application itself has no problem: {has}"),
+            }
             if let Some(provider) = ready.provider() {
                 println!("provider: {provider}");
             }
@@ -94,7 +95,10 @@ fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
             for note in ready.notes() {
                 println!("note: {note}");
             }
-            check_store(&ready)
+            if let Some(answered) = store? {
+                println!("store: {answered}");
+            }
+            Ok(())
         }
     }
 }
@@ -113,23 +117,20 @@ fn check_caches(ready: &Ready) -> Result {
     Ok(())
 }
 
-/// Connects to the store, and prints what answered.
-fn check_store(ready: &Ready) -> Result {
-    let Some(store) = ready.components().get::<BoxStore>() else { return Ok(()) };
+/// Connects to the store, and returns what answered; `None` if there is no store.
+fn check_store(ready: &Ready) -> Result<Option<String>> {
+    let Some(store) = ready.components().get::<BoxStore>() else { return Ok(None) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(store.check()) {
-        Ok(answered) => {
-            println!("store: {answered}");
-            Ok(())
-        }
-        Err(error) => {
-            // Whoever checks is the operator, and wants the reason more than the sentence for clients.
-            let reasons: Vec<_> = error.chain().map(ToString::to_string).collect();
-            let message =
-                format!("the store {} cannot be used: {}", store.name(), reasons.join(": "));
-            Err(Error::new(error.kind(), message))
-        }
-    }
+    runtime.block_on(store.check()).map(Some).map_err(|error| {
+        // Whoever checks is the operator, and wants the reason more than the sentence for clients.
+        let reasons: Vec<_> = error.chain().map(ToString::to_string).collect();
+        let reasons = match reasons.is_empty() {
+            true => error.message().to_owned(),
+            false => reasons.join(": "),
+        };
+        let message = format!("the store {} cannot be used: {reasons}", store.name());
+        Error::new(error.kind(), message)
+    })
 }
 
 /// Prints what can be printed even of an application that cannot start, and then why it cannot.

@@ -4,6 +4,7 @@
 mod files;
 mod http;
 mod limits;
+mod nodes;
 mod proxy;
 mod server;
 mod together;
@@ -36,6 +37,21 @@ pub fn tests() -> Vec<Trial> {
             let cluster = server::Cluster::start();
             run(conforms(RedisStore::cluster(cluster.urls()).unwrap()));
         }),
+        super::needing(
+            &["redis-server", "redis-cli"],
+            "a_redis_cluster_loses_a_node",
+            nodes::one_goes_away,
+        ),
+        super::needing(
+            &["redis-server", "redis-cli"],
+            "a_node_of_a_redis_cluster_hangs",
+            nodes::one_hangs,
+        ),
+        super::needing(
+            &["redis-server", "redis-cli"],
+            "a_redis_cluster_promotes_a_replica",
+            nodes::one_is_replaced,
+        ),
         super::needing(&["redis-server"], "redis_over_tls_is_checked", tls),
         super::needing(&["redis-server"], "redis_goes_away_and_comes_back", || {
             let server = Server::redis(&[]);
@@ -52,7 +68,25 @@ pub fn tests() -> Vec<Trial> {
             let cache = || RedisCache::new(&url, secs(100));
             run(answers(cache(), cache(), server));
         }),
-        super::needing(&["redis-server"], "two_processes_share_a_redis", together::test),
+        super::needing(&["redis-server"], "two_processes_share_a_redis", || {
+            together::share(Server::redis(&[]));
+        }),
+        super::offered("valkey-server", "valkey_is_a_store", || {
+            let server = Server::valkey();
+            run(async {
+                let store = redis(&server);
+                let told = store.check().await.unwrap();
+                assert!(told.starts_with("Valkey "), "{told}");
+                conforms(store).await;
+            });
+        }),
+        super::offered("valkey-server", "valkey_goes_away_and_comes_back", || {
+            let server = Server::valkey();
+            run(goes_away(redis(&server), server));
+        }),
+        super::offered("valkey-server", "two_processes_share_a_valkey", || {
+            together::share(Server::valkey());
+        }),
         super::needing(&["redis-server"], "redis_behind_a_bad_network", weather::redis),
         super::needing(&["memcached"], "memcached_behind_a_bad_network", weather::memcached),
         super::needing(

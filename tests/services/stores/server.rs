@@ -1,6 +1,7 @@
 //! Servers that are started, paused and stopped.
 
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -16,12 +17,21 @@ pub struct Server {
 
 impl Server {
     pub fn redis(more: &[&str]) -> Self {
+        Self::redis_by("redis-server", more)
+    }
+
+    /// What has Redis's protocol and options, and another name.
+    pub fn valkey() -> Self {
+        Self::redis_by("valkey-server", &[])
+    }
+
+    fn redis_by(program: &str, more: &[&str]) -> Self {
         let port = free_port();
         let mut arguments = vec!["--port".to_owned(), port.to_string()];
         arguments
             .extend(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"].map(str::to_owned));
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
-        Self::start("redis-server", arguments, port)
+        Self::start(program, arguments, port)
     }
 
     pub fn redis_over_tls(certificate: &str, key: &str) -> Self {
@@ -91,37 +101,55 @@ impl Drop for Server {
     }
 }
 
-/// Three nodes that share the keys among them.
-pub struct Cluster(Vec<Server>);
+/// Nodes that share the keys among them. Those of a node that is gone are missing; the others are not.
+pub struct Cluster {
+    pub nodes: Vec<Server>,
+    client: PathBuf,
+}
 
 impl Cluster {
+    /// Three nodes, none of which has a replica.
     pub fn start() -> Self {
-        let more = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"];
-        let nodes: Vec<_> = (0..3).map(|_| Server::redis(&more)).collect();
+        Self::with_replicas(0)
+    }
+
+    /// Three primaries, each with so many replicas.
+    pub fn with_replicas(replicas: usize) -> Self {
+        let mut more = vec!["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"];
+        more.extend(["--cluster-node-timeout", "1500", "--cluster-require-full-coverage", "no"]);
+        let nodes: Vec<_> = (0..3 * (1 + replicas)).map(|_| Server::redis(&more)).collect();
         let client = super::super::find("redis-cli").unwrap();
         let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
         let made = Command::new(&client)
             .args(["--cluster", "create"])
             .args(addresses)
-            .args(["--cluster-replicas", "0", "--cluster-yes"])
+            .args(["--cluster-replicas", &replicas.to_string(), "--cluster-yes"])
             .stdout(Stdio::null())
             .status();
         assert!(made.unwrap().success());
+        let cluster = Self { nodes, client };
         let begun = Instant::now();
         let is_ready = |node: &Server| {
-            let port = node.port.to_string();
-            let told = Command::new(&client).args(["-p", &port, "cluster", "info"]).output();
-            String::from_utf8_lossy(&told.unwrap().stdout).contains("cluster_state:ok")
+            let known = cluster.ask(node, &["cluster", "info"]).contains("cluster_state:ok");
+            known && cluster.ask(node, &["info", "replication"]).contains("role:master")
+                || cluster.ask(node, &["info", "replication"]).contains("master_link_status:up")
         };
-        while !nodes.iter().all(is_ready) {
+        while !cluster.nodes.iter().all(is_ready) {
             assert!(begun.elapsed() < Duration::from_secs(30), "the cluster is not ready");
             std::thread::sleep(Duration::from_millis(50));
         }
-        Self(nodes)
+        cluster
     }
 
     pub fn urls(&self) -> Vec<String> {
-        self.0.iter().take(2).map(|node| format!("redis://127.0.0.1:{}", node.port)).collect()
+        self.nodes.iter().take(2).map(|node| format!("redis://127.0.0.1:{}", node.port)).collect()
+    }
+
+    /// What a node says to a command.
+    pub fn ask(&self, node: &Server, command: &[&str]) -> String {
+        let port = node.port.to_string();
+        let told = Command::new(&self.client).args(["-p", &port]).args(command).output();
+        String::from_utf8_lossy(&told.unwrap().stdout).into_owned()
     }
 }
 

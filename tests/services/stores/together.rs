@@ -22,8 +22,7 @@ pub struct Together {
 }
 
 impl Together {
-    pub fn start() -> Self {
-        let server = Server::redis(&[]);
+    pub fn on(server: Server) -> Self {
         let url = format!("redis://127.0.0.1:{}", server.port);
         let processes = [Some(process(&url)), Some(process(&url))];
         Self { processes, url, _server: server }
@@ -93,8 +92,8 @@ pub fn pairs(address: &str, id: &str) -> Vec<(String, String)> {
     messages.chunks(2).map(pair).collect()
 }
 
-pub fn test() {
-    let mut together = Together::start();
+pub fn share(server: Server) {
+    let mut together = Together::on(server);
     turns_follow_each_other(&together);
     answers_are_shared(&together);
     visitors_are_known_to_both(&together);

@@ -91,6 +91,11 @@ impl StoreSessions {
     }
 
     /// Sets how long a conversation is kept after its last turn; [`Duration::MAX`] is for ever.
+    ///
+    /// A process that dies after it has written a turn, and before the conversation names it, leaves what
+    /// it wrote behind: the messages of one turn, or a few that were to be joined, which nobody ever
+    /// reads. They expire after twice this time; with [`Duration::MAX`] they stay. Ten years are for
+    /// ever to most conversations, and clean up.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;

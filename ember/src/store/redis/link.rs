@@ -2,12 +2,11 @@ use crate::base::Error;
 use crate::store::failure::{away, not_done};
 use crate::store::home::Home;
 use redis::aio::MultiplexedConnection;
-use redis::cluster::{ClusterClient, ClusterClientBuilder};
+use redis::cluster::{ClusterClient, ClusterConfig};
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, RedisError,
-    RedisResult,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,20 +39,7 @@ pub(super) struct Link {
 #[derive(Debug, Clone)]
 pub(super) enum Target {
     Server(Arc<Client>),
-    Cluster(Arc<[ConnectionInfo]>),
-}
-
-/// A client of a cluster whose connections and answers take so long in all: it connects first to the
-/// nodes that were named, and then to those that they name.
-pub(super) fn cluster_client(
-    nodes: &[ConnectionInfo],
-    timeout: Duration,
-) -> RedisResult<ClusterClient> {
-    ClusterClientBuilder::new(nodes.iter().cloned())
-        .connection_timeout(timeout / 3)
-        .response_timeout(timeout / 2)
-        .retries(3)
-        .build()
+    Cluster(Arc<ClusterClient>),
 }
 
 #[derive(Clone)]
@@ -217,9 +203,13 @@ impl Link {
                             client.get_multiplexed_async_connection_with_config(&config);
                         Connection::Server(connected.await?)
                     }
-                    Target::Cluster(nodes) => {
-                        let client = cluster_client(&nodes, timeout)?;
-                        Connection::Cluster(client.get_async_connection().await?)
+                    Target::Cluster(client) => {
+                        // A node that hangs must not keep the others from being found in time.
+                        let config = ClusterConfig::new()
+                            .set_connection_timeout(timeout / 4)
+                            .set_response_timeout(timeout);
+                        let connected = client.get_async_connection_with_config(config);
+                        Connection::Cluster(connected.await?)
                     }
                 })
             };

@@ -1,4 +1,4 @@
-use super::link::{Link, Target, cluster_client};
+use super::link::{Link, Target};
 use super::scripts;
 use crate::base::Error;
 use crate::store::capability::Capability;
@@ -6,6 +6,7 @@ use crate::store::draw::{Bucket, Draw, Drawn};
 use crate::store::failure::away;
 use crate::store::store::{ScanPage, Store};
 use bytes::Bytes;
+use redis::cluster::ClusterClient;
 use redis::{Client, Cmd, IntoConnectionInfo as _, cmd};
 use std::fmt;
 use std::sync::Arc;
@@ -55,10 +56,10 @@ impl RedisStore {
         let shown: Vec<_> = nodes.iter().map(|node| without_password(node)).collect();
         nodes.iter().for_each(|node| prepare_tls(node));
         let infos = nodes.iter().map(|node| node.as_str().into_connection_info());
-        let infos = infos.collect::<Result<Arc<[_]>, _>>().map_err(|error| wrong(&error))?;
-        // Whether they can be addresses of one cluster is found out by making a client of them.
-        cluster_client(&infos, Self::DEFAULT_TIMEOUT).map_err(|error| wrong(&error))?;
-        Ok(Self::with_target(Target::Cluster(infos), shown.join(",")))
+        let infos = infos.collect::<Result<Vec<_>, _>>().map_err(|error| wrong(&error))?;
+        let client =
+            ClusterClient::builder(infos).retries(3).build().map_err(|error| wrong(&error))?;
+        Ok(Self::with_target(Target::Cluster(Arc::new(client)), shown.join(",")))
     }
 
     fn with_target(target: Target, shown: String) -> Self {
@@ -132,7 +133,11 @@ fn shown((host, port): &(String, u16)) -> String {
 }
 
 fn wrong(error: &redis::RedisError) -> Error {
-    Error::bad_request(format!("this is no address of Redis: {error}"))
+    // What kind of error it is to the library says nothing to whoever has written the address.
+    let text = error.to_string();
+    let why = text.split(" - ").next().unwrap_or_default();
+    let like = "`redis://user:password@host:6379/0`, or `rediss://…` for TLS";
+    Error::bad_request(format!("this is no address of Redis ({why}); one is like {like}"))
 }
 
 /// An address as it may be shown.

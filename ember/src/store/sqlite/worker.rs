@@ -169,7 +169,9 @@ fn explain(error: &rusqlite::Error) -> String {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another program keeps the file locked"
         }
-        Some(ErrorCode::CannotOpen) => "the file cannot be opened or created",
+        Some(ErrorCode::CannotOpen) => {
+            "the file cannot be opened or created, as where its folder is missing"
+        }
         Some(ErrorCode::NotADatabase) => "the file is no SQLite database",
         Some(ErrorCode::DatabaseCorrupt) => "the file is damaged",
         Some(ErrorCode::TooBig) => "a value is larger than SQLite keeps",
