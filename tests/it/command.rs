@@ -297,3 +297,26 @@ fn a_check_connects_to_the_store() {
     assert!(text.contains("`Scan`") && text.contains("`Lock`"), "{text}");
     assert!(text.contains("tests/apps/sound.rs"), "{text}");
 }
+
+#[cfg(feature = "redis")]
+#[test]
+fn a_check_says_what_it_found_of_each_cache() {
+    let check = |url: &str| {
+        let mut command = program(env!("CARGO_BIN_EXE_cached"));
+        let output = command.arg("check").env("CACHE_URL", url).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    };
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    drop(taken);
+    // An application can do without its caches.
+    let (ok, text) = check(&format!("redis://:s3cret@127.0.0.1:{port}"));
+    let expected = format!("cache: redis://127.0.0.1:{port} cannot be reached");
+    assert!(ok && text.matches("cache: ").count() == 1 && text.contains(&expected), "{text}");
+    assert!(text.contains("`rates` (tests/apps/cached.rs") && text.contains("`fees`"), "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
+    let (ok, text) = check("localhost");
+    assert!(!ok && text.contains("a `RedisCache` cannot be used"), "{text}");
+    assert!(text.contains("`rates` (tests/apps/cached.rs") && text.contains("`fees`"), "{text}");
+}

@@ -64,3 +64,4 @@ mod token_counting;
 mod openai_api;
 mod openai_gate;
 mod semantic_cache;
+mod shared_answers;

@@ -299,7 +299,7 @@ impl Client {
     pub async fn complete(&self, request: impl Into<ChatRequest>) -> Result<ChatResponse, Error> {
         let request = self.filled(request.into());
         let ticket = match self.earlier(&request).await? {
-            Found::Answer(answer) => return Ok(answer),
+            Found::Answer(answer) => return Ok(*answer),
             Found::Nothing(ticket) => ticket,
         };
         let outcome = tool_loop::complete(self.call(request).await?).await;
@@ -322,12 +322,12 @@ impl Client {
     pub async fn stream(&self, request: impl Into<ChatRequest>) -> Result<ChatStream, Error> {
         let request = self.filled(request.into());
         let ticket = match self.earlier(&request).await? {
-            Found::Answer(answer) => return Ok(semantic_cache::replayed_stream(answer)),
+            Found::Answer(answer) => return Ok(semantic_cache::replayed_stream(*answer)),
             Found::Nothing(ticket) => ticket,
         };
         let outcome = tool_loop::stream(self.call(request).await?).await;
         match (outcome, ticket) {
-            (Ok(stream), Some(ticket)) => Ok(semantic_cache::kept_stream(stream, ticket)),
+            (Ok(stream), Some(ticket)) => Ok(semantic_cache::kept_stream(stream, *ticket)),
             (Err(error), Some(ticket)) => {
                 ticket.failed(&error);
                 Err(error)

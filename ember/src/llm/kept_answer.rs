@@ -94,9 +94,8 @@ mod tests {
 
     #[test]
     fn an_answer_comes_back_as_it_was_and_nothing_else_is_read() {
-        let mut reasoning = Reasoning::default();
-        reasoning.text = "so".into();
-        reasoning.signature = Some(Signature::new("anthropic", "c2ln"));
+        let signature = Some(Signature::new("anthropic", "c2ln"));
+        let reasoning = Reasoning { signature, ..Reasoning::new("so") };
         let content = [
             Part::Reasoning(reasoning),
             Part::text("Grüße \u{1f980}"),

@@ -43,7 +43,8 @@ impl LenientStore {
     }
 
     pub(crate) async fn get(&self, key: &str) -> Option<Option<Bytes>> {
-        self.attempt(self.store.get(key)).await
+        let (store, key) = (self.store.clone(), key.to_owned());
+        self.attempt(async move { store.get(&key).await }).await
     }
 
     pub(crate) async fn set(
@@ -52,11 +53,13 @@ impl LenientStore {
         value: impl Into<Bytes>,
         ttl: Duration,
     ) -> Option<()> {
-        self.attempt(self.store.set(key, value, ttl)).await
+        let (store, key, value) = (self.store.clone(), key.to_owned(), value.into());
+        self.attempt(async move { store.set(&key, value, ttl).await }).await
     }
 
     pub(crate) async fn delete(&self, key: &str) -> Option<bool> {
-        self.attempt(self.store.delete(key)).await
+        let (store, key) = (self.store.clone(), key.to_owned());
+        self.attempt(async move { store.delete(&key).await }).await
     }
 
     pub(crate) async fn compare_and_set(
@@ -66,15 +69,17 @@ impl LenientStore {
         value: impl Into<Bytes>,
         ttl: Duration,
     ) -> Option<bool> {
-        self.attempt(self.store.compare_and_set(key, expected, value, ttl)).await
+        let (store, key, value) = (self.store.clone(), key.to_owned(), value.into());
+        self.attempt(async move { store.compare_and_set(&key, expected, value, ttl).await }).await
     }
 
     /// Does something with the store, in time, and notices whether it is there.
-    pub(crate) async fn attempt<T>(
+    pub(crate) async fn attempt<T: Send + 'static>(
         &self,
-        work: impl Future<Output = Result<T, Error>>,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Option<T> {
-        let is_away = match tokio::time::timeout(LIMIT, work).await {
+        let mut work = Box::pin(work);
+        let is_away = match tokio::time::timeout(LIMIT, &mut work).await {
             Ok(Ok(value)) => {
                 // Most of the time it was there before, and nothing is written that others read.
                 if self.is_away() {
@@ -90,6 +95,9 @@ impl LenientStore {
                 return None;
             }
             Err(_) => {
+                // It goes on by itself, within the limits of the store: one that takes longer to connect than
+                // anybody waits would otherwise never be connected.
+                tokio::spawn(work);
                 if !self.is_away() {
                     tracing::warn!(store = self.store.name(), limit = ?LIMIT, "a store is too slow for a cache, which goes on without");
                 }
@@ -104,5 +112,43 @@ impl LenientStore {
 impl fmt::Debug for LenientStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.store.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::flaky::Flaky;
+    use super::super::memory::MemoryStore;
+    use super::*;
+    use crate::base::clock::secs;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_store_is_not_waited_for_and_what_was_begun_is_ended() {
+        let flaky = Flaky::new(MemoryStore::new());
+        let store = LenientStore::new(flaky.clone().into());
+        flaky.take_its_time(2_000);
+        let begun = tokio::time::Instant::now();
+        assert_eq!(store.set("a", "one", secs(100)).await, None);
+        assert!(begun.elapsed() < secs(1) && store.is_away());
+        tokio::time::sleep(secs(2)).await;
+        flaky.take_its_time(0);
+        assert_eq!(store.get("a").await.flatten().as_deref(), Some(&b"one"[..]));
+        assert!(!store.is_away());
+    }
+
+    #[tokio::test]
+    async fn what_fails_is_nothing_and_what_is_refused_is_not_away() {
+        let flaky = Flaky::new(MemoryStore::new().max_bytes(100));
+        let store = LenientStore::new(flaky.clone().into());
+        assert_eq!(store.set("a", vec![0; 200], secs(100)).await, None);
+        assert!(!store.is_away(), "it is too large, and that is all");
+        flaky.go_away(true);
+        assert_eq!(store.get("a").await, None);
+        assert_eq!(store.delete("a").await, None);
+        assert!(store.is_away() && store.clone().is_away());
+        assert!(store.check().await.is_err());
+        flaky.go_away(false);
+        assert_eq!(store.compare_and_set("a", None, "one", secs(100)).await, Some(true));
+        assert!(!store.is_away());
     }
 }

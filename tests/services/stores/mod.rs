@@ -1,5 +1,6 @@
 //! Stores on real servers: what they must do, and what becomes of them when the server goes away.
 
+mod caches;
 #[cfg(all(feature = "sqlite", target_os = "linux"))]
 mod files;
 mod http;
@@ -127,6 +128,38 @@ pub fn tests() -> Vec<Trial> {
             let store = || BoxStore::from(memcached(&server));
             let (one, other) = (store(), store());
             run(limits::are_denied_or_allowed(one, other, server));
+        super::needing(&["redis-server"], "applications_share_answers_by_redis", || {
+            let server = Server::redis(&[]);
+            let url = format!("redis://127.0.0.1:{}", server.port);
+            let cache = || RedisCache::new(&url, secs(100));
+            run(caches::applications([cache(), cache()], server));
+        }),
+        super::needing(&["memcached"], "applications_share_answers_by_memcached", || {
+            let server = Server::memcached();
+            let cache = || MemcachedCache::new("127.0.0.1", server.port, secs(100));
+            run(caches::applications([cache(), cache()], server));
+        }),
+        super::needing(&["redis-server"], "models_answers_are_shared_by_redis", || {
+            let server = Server::redis(&[]);
+            let store = || redis(&server).into();
+            run(caches::models([store(), store()], server));
+        }),
+        super::needing(&["memcached"], "models_answers_are_shared_by_memcached", || {
+            let server = Server::memcached();
+            let store = || memcached(&server).into();
+            run(caches::models([store(), store()], server));
+        }),
+        super::needing(&["redis-server"], "a_check_tells_of_a_cache", || {
+            let server = Server::redis(&[]);
+            let checked = std::process::Command::new(env!("CARGO_BIN_EXE_cached"))
+                .arg("check")
+                .env("CACHE_URL", format!("redis://127.0.0.1:{}", server.port))
+                .env_remove("EMBER_STORE")
+                .output()
+                .unwrap();
+            let text = String::from_utf8_lossy(&checked.stdout);
+            assert!(checked.status.success() && text.contains("cache: Redis "), "{text}");
+            assert_eq!(text.matches("cache: ").count(), 1, "{text}");
         }),
         super::needing(&["memcached"], "answers_are_shared_by_memcached", || {
             let server = Server::memcached();

@@ -6,8 +6,8 @@
 //! quarter of the memory, and computes a bound that the true similarity cannot exceed. Only where
 //! the bound reaches what is looked for, the true vector is read.
 //!
-//! A later index elsewhere (a table with vectors in a database) takes the place of [`Index`], which is
-//! all that the cache knows of vectors: put in, take out, nearest.
+//! [`Index`] is all that the cache knows of vectors: put in, take out, nearest. Each process has its own, also of
+//! those that others have found out; why none searches where they are stored is said in `log`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

@@ -194,7 +194,9 @@ impl Log {
                     None => continue,
                 },
             };
-            let number = self.claim_number(space, &head, entry, ttl).await?;
+            let claimed = self.claim_number(space, &head, &entry, ttl).await?;
+            // Where many write at once, the log has grown meanwhile.
+            let Some(number) = claimed else { continue };
             self.move_head(space, &head, number, ttl).await?;
             // What was written here need not be read.
             let place = self.place(space, clock);
@@ -219,21 +221,21 @@ impl Log {
         Some(begun.then_some(head))
     }
 
-    /// Puts an entry under the next number that nobody has taken.
+    /// Puts an entry under the next number that nobody has taken; `Some(None)` if many have been.
     async fn claim_number(
         &self,
         space: &str,
         head: &Head,
-        entry: Bytes,
+        entry: &Bytes,
         ttl: Duration,
-    ) -> Option<u64> {
+    ) -> Option<Option<u64>> {
         for number in head.last.saturating_add(1)..=head.last.saturating_add(TRIES) {
             let name = self.name_of_entry(space, &head.log, number);
             if self.store.compare_and_set(&name, None, entry.clone(), ttl).await? {
-                return Some(number);
+                return Some(Some(number));
             }
         }
-        None
+        Some(None)
     }
 
     /// Says that a log goes at least so far.

@@ -55,9 +55,9 @@ pub(super) enum Outcome {
 /// What the cache knows of a request.
 pub(super) enum Found {
     /// The answer.
-    Answer(ChatResponse),
+    Answer(Box<ChatResponse>),
     /// Nothing: the model is to be asked, and what comes of it to be told.
-    Nothing(Option<Ticket>),
+    Nothing(Option<Box<Ticket>>),
 }
 
 impl SemanticCache {
@@ -111,7 +111,7 @@ impl SemanticCache {
             return Ok(self.hit(&answer, Some(similarity)));
         }
         self.missed();
-        Ok(Found::Nothing(Some(ticket)))
+        Ok(Found::Nothing(Some(Box::new(ticket))))
     }
 
     /// The answer to the same request, of this process or of another one.
@@ -134,7 +134,7 @@ impl SemanticCache {
     fn hit(&self, answer: &ChatResponse, similarity: Option<f32>) -> Found {
         let answer = answer.replayed(similarity.map_or(1.0, |near| near.clamp(0.0, 1.0)));
         self.count_hit(similarity);
-        Found::Answer(answer)
+        Found::Answer(Box::new(answer))
     }
 
     fn skipped(&self, why: &'static str) -> Found {

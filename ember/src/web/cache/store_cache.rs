@@ -157,7 +157,8 @@ impl StoreCache {
         let begin = format!("{}{prefix}", self.prefix);
         let mut cursor: Option<String> = None;
         loop {
-            let page = self.store.store().scan(&begin, cursor.as_deref(), PAGE);
+            let (store, begin) = (self.store.store().clone(), begin.clone());
+            let page = async move { store.scan(&begin, cursor.as_deref(), PAGE).await };
             let page = self.store.attempt(page).await?;
             for key in &page.keys {
                 self.store.delete(key).await?;
