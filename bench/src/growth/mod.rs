@@ -76,7 +76,9 @@ fn measure_time(area: &Area, options: &Options) -> Result {
         };
         let mut rows: Vec<_> = area.cases.iter().zip(&figures).map(row).collect();
         // What only reads writes nothing but its answers to this program.
-        rows.retain(|row| decimals > 0 || row[1..].iter().any(|figure| figure.len() > 3));
+        rows.retain(|row| {
+            decimals > 0 || row[1..=area.sizes.len()].iter().any(|figure| figure.len() > 3)
+        });
         print(&format!("{}: {what} ({rounds} rounds)", area.title), area, &rows);
     };
     table("CPU µs each", 2, |figures| figures.cpu);
