@@ -6,16 +6,20 @@ use memchr::memmem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+
+/// Tells whether the body of an answer is right.
+pub(crate) type IsRight = dyn Fn(&[u8]) -> bool + Send + Sync;
 
 /// A request, and what tells whether its answer is right.
 #[derive(Clone)]
 pub(crate) struct Exchange {
     request: Bytes,
-    is_right: Arc<dyn Fn(&[u8]) -> bool + Send + Sync>,
+    is_right: Arc<IsRight>,
+    statuses: &'static [u16],
     /// What an answer in chunks has once it says something.
     begins_with: Option<&'static [u8]>,
 }
@@ -29,7 +33,7 @@ impl Exchange {
         let request = format!(
             "GET {path} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\nuser-agent: bench\r\n\r\n"
         );
-        Self { request: request.into(), is_right: Arc::new(is_right), begins_with: None }
+        Self::of(request, is_right)
     }
 
     /// A POST request of JSON.
@@ -42,16 +46,37 @@ impl Exchange {
         let request = format!(
             "POST {path} HTTP/1.1\r\nhost: localhost\r\naccept: */*\r\nuser-agent: bench\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         );
-        Self { request: request.into(), is_right: Arc::new(is_right), begins_with: None }
+        Self::of(request, is_right)
+    }
+
+    fn of(request: String, is_right: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
+        let (request, is_right) = (request.into(), Arc::new(is_right));
+        Self { request, is_right, statuses: &[200], begins_with: None }
+    }
+
+    /// Takes answers with these statuses, instead of 200 alone.
+    pub(crate) fn statuses(mut self, statuses: &'static [u16]) -> Self {
+        self.statuses = statuses;
+        self
     }
 
     /// Sends a key (RFC 6750 §2.1).
-    pub(crate) fn bearer(mut self, key: &str) -> Self {
-        let head = format!("\r\nauthorization: Bearer {key}\r\n");
+    pub(crate) fn bearer(self, key: &str) -> Self {
+        self.header("authorization", &format!("Bearer {key}"))
+    }
+
+    /// Sends a header.
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        let head = format!("\r\n{name}: {value}\r\n");
         let end = memmem::find(&self.request, b"\r\n").unwrap_or(0);
         let (first, rest) = (&self.request[..end], &self.request[end + 2..]);
         self.request = [first, head.as_bytes(), rest].concat().into();
         self
+    }
+
+    /// Tells whether the time until an answer says something is taken.
+    pub(crate) fn has_beginning(&self) -> bool {
+        self.begins_with.is_some()
     }
 
     /// Takes the time until an answer in chunks has these bytes.
@@ -211,7 +236,7 @@ async fn drive(
 /// What is known of an answer that was right.
 pub(crate) struct Answer {
     /// The server closes the connection after it.
-    closes: bool,
+    pub(crate) closes: bool,
     /// When it had the bytes that it begins with.
     begun: Option<Instant>,
 }
@@ -244,7 +269,7 @@ impl Connection {
             }
             None => (exchange.is_right)(&self.chunks(exchange.begins_with, &mut begun).await?),
         };
-        match head.status == 200 && right {
+        match exchange.statuses.contains(&head.status) && right {
             true => Ok(Answer { closes: head.closes, begun }),
             false => Err(format!("an answer is wrong, with status {}", head.status).into()),
         }
@@ -258,6 +283,26 @@ impl Connection {
             self.read().await?;
         }
         if head.status == 200 { Ok(()) } else { Err("no stream was opened".into()) }
+    }
+
+    /// Waits for frames of a stream that say when they were due, in µs since 1970, and tells how
+    /// late each is.
+    pub(crate) async fn lags(&mut self) -> Result<Vec<Duration>> {
+        loop {
+            let end = memmem::rfind(&self.buffer, b"\n\n").map_or(0, |end| end + 2);
+            let frames = self.buffer.split_to(end);
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+            let lag = |at: usize| {
+                let digits = frames[at + b"due ".len()..].split(|byte| !byte.is_ascii_digit());
+                let due = str::from_utf8(digits.into_iter().next().unwrap_or_default()).ok()?;
+                Some(now.saturating_sub(Duration::from_micros(due.parse().ok()?)))
+            };
+            let lags: Vec<_> = memmem::find_iter(&frames, b"due ").filter_map(lag).collect();
+            if !lags.is_empty() {
+                return Ok(lags);
+            }
+            self.read().await?;
+        }
     }
 
     async fn head(&mut self) -> Result<Head> {

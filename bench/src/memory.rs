@@ -1,7 +1,7 @@
-//! Servers: the memory that a connection keeps, idle or with an open event stream, and that of a
-//! chat whose model is silent.
+//! Servers: the memory that a connection keeps, idle or with an open event stream, that of a process
+//! with 200 busy connections, and that of a chat whose model is silent.
 
-use crate::load::{Connection, Exchange};
+use crate::load::{self, Connection, Exchange};
 use crate::process::Measured;
 use crate::servers::{HELLO, PEERS};
 use crate::table::{self, median};
@@ -10,6 +10,10 @@ use nix::sys::resource::{Resource, getrlimit};
 
 /// How many connections are opened, unless the system allows fewer files.
 const CONNECTIONS: u64 = 10_000;
+
+/// How many connections are busy at the same time, and how many requests they send.
+const BUSY: usize = 200;
+const REQUESTS: usize = 20_000;
 
 /// How many chats are opened; each is a connection to the server and one to its model.
 const CHATS: usize = 5_000;
@@ -36,7 +40,9 @@ pub(crate) async fn measure(options: &Options) -> Result {
                     let mut connection = Connection::open(address).await?;
                     match std::ptr::eq(exchange, &open) {
                         true => connection.subscribe(exchange).await?,
-                        false => drop(connection.exchange(exchange).await?),
+                        false => {
+                            connection.exchange(exchange).await?;
+                        }
                     }
                     held.push(connection);
                 }
@@ -65,7 +71,39 @@ pub(crate) async fn measure(options: &Options) -> Result {
     let title =
         format!("Resident memory of each of {connections} connections ({} rounds)", options.rounds);
     table::print(&title, &columns, &rows);
+    measure_busy(options).await?;
     measure_chats(options).await
+}
+
+/// A process of its own for each server and round, which has done nothing else.
+async fn measure_busy(options: &Options) -> Result {
+    let hello = Exchange::get("/hello", |body| body == HELLO.as_bytes());
+    // MiB that are resident at the end of the load, and at most.
+    let mut figures = vec![Vec::new(); PEERS.len()];
+    for _ in 0..options.rounds {
+        for (peer, figures) in PEERS.iter().zip(&mut figures) {
+            let mut server = Measured::start(&["server", peer])?;
+            let address = server.address()?;
+            load::run(address, &hello, BUSY, REQUESTS * options.scale).await?;
+            let used = server.ask("used")?;
+            figures.push([used.resident, used.peak].map(|kib| kib as f64 / 1024.0));
+        }
+    }
+    let row = |(peer, rounds): (&&str, &Vec<[f64; 2]>)| {
+        let middle = |at: usize| {
+            let values: Vec<_> = rounds.iter().map(|figures| figures[at]).collect();
+            median(&values).map_or(String::new(), |value| format!("{value:.1}"))
+        };
+        vec![(*peer).to_owned(), middle(0), middle(1)]
+    };
+    let rows: Vec<_> = PEERS.iter().zip(&figures).map(row).collect();
+    let title = format!(
+        "Resident memory with {BUSY} busy connections, after {} requests of /hello ({} rounds)",
+        REQUESTS * options.scale,
+        options.rounds
+    );
+    table::print(&title, &["server", "MiB", "peak MiB"], &rows);
+    Ok(())
 }
 
 /// Chats on one worker: the model has said a few tokens, and is silent.

@@ -11,6 +11,7 @@ use nix::unistd::{Pid, SysconfVar, sysconf};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Where a process runs.
@@ -22,8 +23,8 @@ pub(crate) enum Core {
     Driver,
 }
 
-/// Binds this process to one core. With a single core all share it, which the table's head tells.
-pub(crate) fn pin(core: Core) -> Result {
+/// Finds the cores, and allows as many files as ten thousand connections need.
+pub(crate) fn prepare() -> Result {
     let allowed = sched_getaffinity(Pid::this())?;
     let cores: Vec<usize> =
         (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false)).collect();
@@ -33,16 +34,20 @@ pub(crate) fn pin(core: Core) -> Result {
         Some(told) => told.split(',').filter_map(|core| core.parse().ok()).collect(),
         None => cores,
     };
-    bind(Pid::from_raw(0), core, &cores)?;
     CORES.get_or_init(|| cores);
-    // Ten thousand connections need as many files.
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     Ok(())
 }
 
+/// Binds this process to one core. With a single core all share it, which the table's head tells.
+pub(crate) fn pin(core: Core) -> Result {
+    bind(Pid::from_raw(0), core)
+}
+
 /// Binds a process to one of the cores.
-fn bind(process: Pid, core: Core, cores: &[usize]) -> Result {
+fn bind(process: Pid, core: Core) -> Result {
+    let cores = CORES.get().ok_or("no core was found")?;
     let core = match core {
         Core::Measured => cores.first(),
         Core::Driver => cores.last(),
@@ -63,7 +68,14 @@ pub(crate) struct Used {
     pub(crate) peak: u64,
     /// The memory that is resident, in KiB.
     pub(crate) resident: u64,
+    /// Bytes handed to a store, where what is measured counts them by [`STORED`].
+    pub(crate) stored: u64,
+    /// Bytes written to files and sockets, by proc_pid_io(5).
+    pub(crate) written: u64,
 }
+
+/// Bytes that this process has handed to a store.
+pub(crate) static STORED: AtomicU64 = AtomicU64::new(0);
 
 impl Used {
     fn by_this_process() -> Result<Self> {
@@ -72,6 +84,9 @@ impl Used {
             Duration::from_secs(time.tv_sec() as u64) + Duration::from_micros(time.tv_usec() as u64)
         };
         let status = std::fs::read_to_string("/proc/self/status")?;
+        // A kernel need not account for this.
+        let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+        let written = io.lines().find_map(|line| line.strip_prefix("wchar:")?.trim().parse().ok());
         let field = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
@@ -81,11 +96,14 @@ impl Used {
             cpu: time(usage.user_time()) + time(usage.system_time()),
             peak: field("VmHWM:")?,
             resident: field("VmRSS:")?,
+            stored: STORED.load(Relaxed),
+            written: written.unwrap_or(0),
         })
     }
 
     fn to_line(self) -> String {
-        format!("{} {} {}", self.cpu.as_nanos(), self.peak, self.resident)
+        let Self { cpu, peak, resident, stored, written } = self;
+        format!("{} {peak} {resident} {stored} {written}", cpu.as_nanos())
     }
 
     fn from_line(line: &str) -> Result<Self> {
@@ -95,7 +113,9 @@ impl Used {
             .collect::<std::result::Result<_, _>>()
             .map_err(|_| format!("a child said: {line}"))?;
         match numbers[..] {
-            [cpu, peak, resident] => Ok(Self { cpu: Duration::from_nanos(cpu), peak, resident }),
+            [cpu, peak, resident, stored, written] => {
+                Ok(Self { cpu: Duration::from_nanos(cpu), peak, resident, stored, written })
+            }
             _ => Err(format!("a child said: {line}").into()),
         }
     }
@@ -114,19 +134,33 @@ impl Measured {
         Self::spawn(Command::new(std::env::current_exe()?), arguments)
     }
 
+    /// The same, where what it logs goes nowhere.
+    pub(crate) fn start_quietly(arguments: &[&str]) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.stderr(Stdio::null());
+        Self::spawn(command, arguments)
+    }
+
     /// The same, within valgrind, which counts instructions.
     pub(crate) fn start_counted(arguments: &[&str]) -> Result<Self> {
+        Self::start_in_callgrind(&["--callgrind-out-file=/dev/null".to_owned()], arguments)
+    }
+
+    /// The same, with options of callgrind.
+    pub(crate) fn start_in_callgrind(options: &[String], arguments: &[&str]) -> Result<Self> {
         let mut valgrind = Command::new("valgrind");
         valgrind
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg("--tool=callgrind")
+            .args(options)
             .arg(std::env::current_exe()?)
             .stderr(Stdio::piped());
         Self::spawn(valgrind, arguments)
+            .map_err(|error| format!("valgrind does not start: {error}").into())
     }
 
     fn spawn(mut command: Command, arguments: &[&str]) -> Result<Self> {
         without_settings(&mut command);
-        let cores = CORES.get().ok_or("no core was chosen")?;
+        let cores = CORES.get().ok_or("no core was found")?;
         let cores: Vec<String> = cores.iter().map(usize::to_string).collect();
         let mut child = command
             .arg("child")
@@ -138,6 +172,11 @@ impl Measured {
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().ok_or("a child has no output")?);
         Ok(Self { child, input, output })
+    }
+
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Reads the next line.
@@ -159,6 +198,13 @@ impl Measured {
         let input = self.input.as_mut().ok_or("a child has no input")?;
         writeln!(input, "{line}")?;
         Used::from_line(&self.line()?)
+    }
+
+    /// Lets a child end by itself, so that it can tidy up.
+    pub(crate) fn end(mut self) -> Result {
+        self.input = None;
+        self.child.wait()?;
+        Ok(())
     }
 
     /// Ends a child that counts, and tells how many instructions it has executed.
@@ -198,7 +244,7 @@ impl Foreign {
         let started = Self(command.spawn()?);
         // Threads that it has not started yet follow.
         let process = Pid::from_raw(i32::try_from(started.0.id())?);
-        bind(process, Core::Measured, CORES.get().ok_or("no core was chosen")?)?;
+        bind(process, Core::Measured)?;
         Ok(started)
     }
 

@@ -35,29 +35,40 @@ fn word(number: usize) -> String {
 
 /// Answers like a service of chat completions, until the process ends.
 pub(crate) fn start() -> Result<SocketAddr> {
-    start_with_pause(Duration::ZERO)
+    Manner::default().start()
 }
 
-/// The same, where a streamed answer pauses after its first token.
-pub(crate) fn start_with_pause(pause: Duration) -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    let (beginning, rest) = match pause.is_zero() {
-        true => (Vec::new(), streamed()),
-        false => {
-            let mut beginning = streamed();
-            let rest = beginning.split_off(end_of_event(&beginning, 2));
-            (beginning, rest)
-        }
-    };
-    let answers = Arc::new(Answers { unary: unary(), beginning, pause, rest });
-    std::thread::spawn(move || {
-        for connection in listener.incoming().flatten() {
-            let answers = answers.clone();
-            std::thread::spawn(move || answers.give(connection));
-        }
-    });
-    Ok(address)
+/// How the service answers.
+#[derive(Clone, Copy)]
+pub(crate) struct Manner {
+    /// How many pieces of text a streamed answer has.
+    pub(crate) events: usize,
+    /// How long it pauses after the first of them.
+    pub(crate) pause: Duration,
+    /// The tool that it calls before it answers, where a request has tools: without arguments.
+    pub(crate) calls: Option<&'static str>,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self { events: EVENTS, pause: Duration::ZERO, calls: None }
+    }
+}
+
+impl Manner {
+    /// Answers like this, until the process ends.
+    pub(crate) fn start(self) -> Result<SocketAddr> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let answers = Arc::new(Answers::new(self));
+        std::thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let answers = answers.clone();
+                std::thread::spawn(move || answers.give(connection));
+            }
+        });
+        Ok(address)
+    }
 }
 
 /// Answers every request with a stream that says a few tokens, and is silent from then on.
@@ -66,7 +77,7 @@ pub(crate) fn start_with_pause(pause: Duration) -> Result<SocketAddr> {
 pub(crate) async fn start_silent() -> Result<SocketAddr> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let mut beginning = streamed();
+    let mut beginning = streamed(EVENTS);
     beginning.truncate(end_of_event(&beginning, 5));
     let beginning = Arc::new(beginning);
     tokio::spawn(async move {
@@ -98,9 +109,18 @@ struct Answers {
     beginning: Vec<u8>,
     pause: Duration,
     rest: Vec<u8>,
+    /// A streamed answer that calls a tool.
+    call: Option<Vec<u8>>,
 }
 
 impl Answers {
+    fn new(Manner { events, pause, calls }: Manner) -> Self {
+        let mut beginning = streamed(events);
+        let end = if pause.is_zero() { 0 } else { end_of_event(&beginning, 2) };
+        let rest = beginning.split_off(end);
+        Self { unary: unary(), beginning, pause, rest, call: calls.map(call) }
+    }
+
     /// Answers the requests of one connection; whatever is wrong with one ends it, and shows at the client.
     fn give(&self, mut connection: TcpStream) -> std::io::Result<()> {
         connection.set_nodelay(true)?;
@@ -124,6 +144,13 @@ impl Answers {
                 connection.write_all(&self.unary)?;
                 continue;
             }
+            if let Some(call) = &self.call
+                && memmem::find(&body, b"\"tools\":[").is_some()
+                && memmem::find(&body, b"\"role\":\"tool\"").is_none()
+            {
+                connection.write_all(call)?;
+                continue;
+            }
             if !self.pause.is_zero() {
                 connection.write_all(&self.beginning)?;
                 std::thread::sleep(self.pause);
@@ -142,29 +169,41 @@ fn whole(bytes: &[u8]) -> Option<(usize, usize)> {
     (bytes.len() >= end + length).then_some((end, length))
 }
 
-fn streamed() -> Vec<u8> {
-    let chunk = |delta: Value, finish: Value| {
-        let chunk = json!({
-            "id": "chatcmpl-B9MHDbslfkBeAs8l4bebGdFOJ6PeG", "object": "chat.completion.chunk",
-            "created": 1741570283, "model": "gpt-4o-2024-08-06", "service_tier": "default",
-            "system_fingerprint": "fp_fc9f1d7035",
-            "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}],
-            "usage": null,
-        });
-        format!("data: {chunk}\n\n")
-    };
-    let first = json!({"role": "assistant", "content": "", "refusal": null});
-    let words = (0..EVENTS).map(|number| chunk(json!({"content": word(number)}), Value::Null));
+fn streamed(events: usize) -> Vec<u8> {
+    let first = chunk(json!({"role": "assistant", "content": "", "refusal": null}), Value::Null);
+    let words = (0..events).map(|number| chunk(json!({"content": word(number)}), Value::Null));
+    in_chunks([first].into_iter().chain(words).chain(end("stop")))
+}
+
+/// A streamed answer that calls a tool, without arguments.
+fn call(name: &str) -> Vec<u8> {
+    let function = json!({"name": name, "arguments": "{}"});
+    let call = json!({"index": 0, "id": "call_DdmO9pD3xa9XTPNJ32zg2hcA", "type": "function", "function": function});
+    let delta = json!({"role": "assistant", "content": null, "tool_calls": [call]});
+    in_chunks([chunk(delta, Value::Null)].into_iter().chain(end("tool_calls")))
+}
+
+fn chunk(delta: Value, finish: Value) -> String {
+    let chunk = json!({
+        "id": "chatcmpl-B9MHDbslfkBeAs8l4bebGdFOJ6PeG", "object": "chat.completion.chunk",
+        "created": 1741570283, "model": "gpt-4o-2024-08-06", "service_tier": "default",
+        "system_fingerprint": "fp_fc9f1d7035",
+        "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}],
+        "usage": null,
+    });
+    format!("data: {chunk}\n\n")
+}
+
+fn end(reason: &str) -> [String; 3] {
     let usage = json!({
         "id": "chatcmpl-B9MHDbslfkBeAs8l4bebGdFOJ6PeG", "object": "chat.completion.chunk",
         "created": 1741570283, "model": "gpt-4o-2024-08-06", "service_tier": "default",
         "system_fingerprint": "fp_fc9f1d7035", "choices": [], "usage": usage(),
     });
-    let events = [chunk(first, Value::Null)].into_iter().chain(words).chain([
-        chunk(json!({}), "stop".into()),
-        format!("data: {usage}\n\n"),
-        "data: [DONE]\n\n".to_owned(),
-    ]);
+    [chunk(json!({}), reason.into()), format!("data: {usage}\n\n"), "data: [DONE]\n\n".to_owned()]
+}
+
+fn in_chunks(events: impl Iterator<Item = String>) -> Vec<u8> {
     let mut bytes = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     for event in events {
         // A service flushes each event, so each is a chunk of its own.

@@ -12,7 +12,7 @@ struct Task {
     exchange: Exchange,
 }
 
-fn tasks() -> [Task; 4] {
+fn tasks() -> [Task; 5] {
     const ORDER: &str = r#"{"id":4711,"customer":"Ada Lovelace","items":["punched card","gear","crank"],"total":129.5}"#;
     let json = format!(r#"{{"message":"{HELLO}"}}"#);
     [
@@ -31,6 +31,10 @@ fn tasks() -> [Task; 4] {
         Task {
             title: "POST /echo",
             exchange: Exchange::post("/echo", ORDER, |body| body == ORDER.as_bytes()),
+        },
+        Task {
+            title: "GET /cached: as /hello, and by Ember a hit of its StaticCache",
+            exchange: Exchange::get("/cached", |body| body == HELLO.as_bytes()),
         },
     ]
 }

@@ -6,7 +6,7 @@ mod ember;
 mod genai;
 mod rig;
 
-use crate::process::{Measured, obey};
+use crate::process::{self, Measured, obey};
 use crate::table::{self, median, ratio};
 use crate::{Options, Result, stub};
 
@@ -30,6 +30,7 @@ const QUESTION: &str = "What does the model say? Answer at length.";
 const MODEL: &str = "gpt-4o";
 
 pub(crate) fn measure(options: &Options) -> Result {
+    process::pin(process::Core::Driver)?;
     let upstream = stub::start()?.to_string();
     let tasks = [
         ("streamed", "A streamed answer of 1,000 events, decoded, folded and counted", 40, 200),

@@ -5,7 +5,7 @@ mod hyper;
 mod litellm;
 mod report;
 
-use crate::load::{self, Exchange, Outcome};
+use crate::load::{self, Exchange, IsRight, Outcome};
 use crate::process::{Foreign, Measured};
 use crate::{Options, Result, stub};
 use memchr::memmem;
@@ -41,7 +41,7 @@ struct Task {
 
 fn tasks() -> [Task; 2] {
     let (unary, streamed) = (stub::unary_text(), in_json(&stub::streamed_text()));
-    let post = |stream, is_right: Box<dyn Fn(&[u8]) -> bool + Send + Sync>| {
+    let post = |stream, is_right: Box<IsRight>| {
         Exchange::post("/v1/chat/completions", &body(stream), is_right).bearer(KEY)
     };
     [
@@ -165,10 +165,21 @@ struct Figures {
     rate: f64,
     whole: [f64; 2],
     beginning: [f64; 2],
+    /// At half of its saturation.
+    half: Half,
+}
+
+/// The time to the first token in µs, at the median and the 99th of 100, of as many streams a second
+/// as are half of what a gateway can do, and of the same number without it.
+#[derive(Clone, Copy)]
+struct Half {
+    rate: f64,
+    through: [f64; 2],
+    direct: [f64; 2],
 }
 
 pub(crate) async fn measure(options: &Options) -> Result {
-    let upstream = stub::start_with_pause(PAUSE)?;
+    let upstream = stub::Manner { pause: PAUSE, ..Default::default() }.start()?;
     let (tasks, load) = (tasks(), LOAD * options.scale as u32);
     // By task, then gateway, then round.
     let mut figures = vec![vec![Vec::new(); PEERS.len()]; tasks.len()];
@@ -178,7 +189,8 @@ pub(crate) async fn measure(options: &Options) -> Result {
                 continue;
             };
             for (task, figures) in tasks.iter().zip(&mut figures) {
-                figures[at].push(round(&mut gateway, address, task, load).await?);
+                let addresses = (address, upstream);
+                figures[at].push(round(&mut gateway, addresses, task, load).await?);
             }
         }
     }
@@ -190,7 +202,7 @@ pub(crate) async fn measure(options: &Options) -> Result {
 
 async fn round(
     gateway: &mut Gateway,
-    address: SocketAddr,
+    (address, upstream): (SocketAddr, SocketAddr),
     task: &Task,
     duration: Duration,
 ) -> Result<Figures> {
@@ -201,15 +213,37 @@ async fn round(
     let throughput = full.count() as f64 / full.elapsed.as_secs_f64();
     // Whoever is too slow for that rate gets half of what it can do.
     let rate = task.rate.min(throughput / 2.0);
-    let half = load::pace(address, &task.exchange, FEW, rate, duration).await?;
-    let at = |of: fn(&Outcome, usize) -> Duration| {
-        [50, 99].map(|percent| of(&half, percent).as_secs_f64() * 1e6)
-    };
+    let few = load::pace(address, &task.exchange, FEW, rate, duration).await?;
+    let beginning = micros(&few, Outcome::percentile_of_beginning);
     Ok(Figures {
         throughput,
         cpu: cpu.as_secs_f64() * 1e6 / full.count() as f64,
         rate,
-        whole: at(Outcome::percentile),
-        beginning: at(Outcome::percentile_of_beginning),
+        whole: micros(&few, Outcome::percentile),
+        beginning,
+        half: half(address, upstream, task, throughput / 2.0, duration).await?,
     })
+}
+
+async fn half(
+    address: SocketAddr,
+    upstream: SocketAddr,
+    task: &Task,
+    rate: f64,
+    duration: Duration,
+) -> Result<Half> {
+    // Only streams have a first token, and the upstream is compared with nothing.
+    if !task.exchange.has_beginning() || address == upstream {
+        return Ok(Half { rate, through: [0.0; 2], direct: [0.0; 2] });
+    }
+    let through = load::pace(address, &task.exchange, MANY, rate, duration).await?;
+    let direct = load::pace(upstream, &task.exchange, MANY, rate, duration).await?;
+    let [through, direct] =
+        [&through, &direct].map(|outcome| micros(outcome, Outcome::percentile_of_beginning));
+    Ok(Half { rate, through, direct })
+}
+
+/// At the median, and at the 99th of 100.
+fn micros(outcome: &Outcome, of: fn(&Outcome, usize) -> Duration) -> [f64; 2] {
+    [50, 99].map(|percent| of(outcome, percent).as_secs_f64() * 1e6)
 }

@@ -11,6 +11,9 @@ pub(super) fn print(task: &Task, figures: &[Vec<Figures>], options: &Options) {
     if figures[0].iter().any(|figures| figures.beginning[0] > 0.0) {
         let title = format!("Time to the first token of {below}");
         latency(&title, figures, |figures| figures.beginning);
+        let title =
+            format!("Time to the first token of {name} at half load ({} rounds)", options.rounds);
+        at_half(&title, figures);
     }
     let title = format!("{name} at saturation ({MANY} connections, {} rounds)", options.rounds);
     saturation(&capitalised(&title), figures);
@@ -39,6 +42,26 @@ fn latency(title: &str, figures: &[Vec<Figures>], pick: fn(&Figures) -> [f64; 2]
         row
     };
     let rows: Vec<_> = PEERS.iter().zip(figures).map(row).collect();
+    let columns = ["gateway", "asked a second", "p50 µs", "p99 µs", "added p50 µs", "added p99 µs"];
+    table::print(title, &columns, &rows);
+}
+
+/// What each gateway adds when it is asked for half of what it can do: against the upstream alone at
+/// the same rate, in the same round.
+fn at_half(title: &str, figures: &[Vec<Figures>]) {
+    let row = |(peer, rounds): (&&str, &Vec<Figures>)| {
+        let mut row = vec![(*peer).to_owned()];
+        match middle(rounds, |figures| figures.half.rate) {
+            Some(rate) => row.push(format!("{rate:.1}")),
+            None => row.push("not installed".to_owned()),
+        }
+        let through = [0, 1].map(|at| middle(rounds, |figures| figures.half.through[at]));
+        let added = [0, 1]
+            .map(|at| middle(rounds, |Figures { half, .. }| half.through[at] - half.direct[at]));
+        row.extend(through.into_iter().chain(added).map(micros));
+        row
+    };
+    let rows: Vec<_> = PEERS.iter().zip(figures).skip(1).map(row).collect();
     let columns = ["gateway", "asked a second", "p50 µs", "p99 µs", "added p50 µs", "added p99 µs"];
     table::print(title, &columns, &rows);
 }

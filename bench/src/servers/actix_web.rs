@@ -1,6 +1,6 @@
 //! actix-web, with one worker.
 
-use super::{FURTHER, GREETING, HELLO, Order, open, paced, ready};
+use super::{FURTHER, GREETING, HELLO, Order, open, paced, ready, ticks};
 use crate::Result;
 use actix_web::http::KeepAlive;
 use actix_web::web::{Json, Path, get, post};
@@ -20,7 +20,9 @@ pub(super) fn serve(listener: TcpListener) -> Result {
             .route("/echo", post().to(echo))
             .route("/events/ready", get().to(async || events(ready())))
             .route("/events/paced", get().to(async || events(paced())))
-            .route("/events/open", get().to(async || events(open())));
+            .route("/events/open", get().to(async || events(open())))
+            .route("/events/ticks", get().to(async || events(ticks())))
+            .route("/cached", get().to(hello));
         for number in 0..FURTHER {
             app = app.route(&format!("/further/{number}"), get().to(hello));
         }

@@ -1,6 +1,8 @@
 //! axum, on a runtime of one thread.
 
-use super::{FURTHER, GREETING, Greeting, HELLO, Order, block_on, listener, open, paced, ready};
+use super::{
+    FURTHER, GREETING, Greeting, HELLO, Order, block_on, listener, open, paced, ready, ticks,
+};
 use crate::Result;
 use axum::extract::Path;
 use axum::response::Sse;
@@ -20,7 +22,9 @@ pub(super) fn serve(socket: TcpListener) -> Result {
         .route("/echo", post(echo))
         .route("/events/ready", get(async || events(ready())))
         .route("/events/paced", get(async || events(paced())))
-        .route("/events/open", get(async || events(open())));
+        .route("/events/open", get(async || events(open())))
+        .route("/events/ticks", get(async || events(ticks())))
+        .route("/cached", get(async || HELLO));
     for number in 0..FURTHER {
         router = router.route(&format!("/further/{number}"), get(async || HELLO));
     }

@@ -1,6 +1,6 @@
 //! Ember as it comes, with one worker.
 
-use super::{FURTHER, GREETING, Greeting, HELLO, Order, open, paced, ready};
+use super::{FURTHER, GREETING, Greeting, HELLO, Order, open, paced, ready, ticks};
 use crate::Result;
 use ember::prelude::*;
 use ember::web::Route;
@@ -54,6 +54,16 @@ async fn events_paced() -> Sse {
 #[get("/events/open")]
 async fn events_open() -> Sse {
     events(open())
+}
+
+#[get("/events/ticks")]
+async fn events_ticks() -> Sse {
+    events(ticks())
+}
+
+#[get("/cached", cache = StaticCache::new())]
+async fn cached() -> &'static str {
+    HELLO
 }
 
 fn events(events: impl Stream<Item = String> + Send + 'static) -> Sse {

@@ -1,6 +1,8 @@
 //! The floor: hyper, with nothing around it.
 
-use super::{FURTHER, GREETING, HELLO, Order, block_on, listener, open, paced, post_of, ready};
+use super::{
+    FURTHER, GREETING, HELLO, Order, block_on, listener, open, paced, post_of, ready, ticks,
+};
 use crate::Result;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -31,7 +33,7 @@ pub(super) fn serve(socket: TcpListener) -> Result {
 async fn answer(request: Request<Incoming>) -> Result<Response<Body>> {
     let path = request.uri().path();
     Ok(match (request.method(), path) {
-        (&Method::GET, "/hello") => whole("text/plain; charset=utf-8", HELLO),
+        (&Method::GET, "/hello" | "/cached") => whole("text/plain; charset=utf-8", HELLO),
         (&Method::GET, "/json") => whole("application/json", serde_json::to_vec(&GREETING)?),
         (&Method::POST, "/echo") => {
             let body = request.into_body().collect().await?.to_bytes();
@@ -41,6 +43,7 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>> {
         (&Method::GET, "/events/ready") => events(ready()),
         (&Method::GET, "/events/paced") => events(paced()),
         (&Method::GET, "/events/open") => events(open()),
+        (&Method::GET, "/events/ticks") => events(ticks()),
         (&Method::GET, path) => match numbers(path) {
             Some((user, post)) => whole("text/plain; charset=utf-8", post_of(user, post)),
             None if is_further(path) => whole("text/plain; charset=utf-8", HELLO),

@@ -10,6 +10,8 @@
 //! | `GET /events/ready` | 1,000 events that are all there |
 //! | `GET /events/paced` | 1,000 events, each ready only when the one before has been taken |
 //! | `GET /events/open` | one event, and then silence |
+//! | `GET /events/ticks` | one event, and then another each second, at the same time for all |
+//! | `GET /cached` | as `/hello`; by Ember from its cache |
 
 mod actix_web;
 mod axum;
@@ -22,6 +24,9 @@ use crate::Result;
 use futures_util::{Stream, StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use std::net::TcpListener;
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
 
 /// The first is the floor.
 pub(crate) const PEERS: [&str; 6] = ["hyper", "ember", "axum", "actix-web", "salvo", "poem"];
@@ -91,6 +96,32 @@ fn paced() -> impl Stream<Item = String> + Send + 'static {
 
 fn open() -> impl Stream<Item = String> + Send + 'static {
     stream::iter([token(0)]).chain(stream::pending())
+}
+
+/// A thread says each second that an event is due, and when it was, in µs since 1970.
+fn ticks() -> impl Stream<Item = String> + Send + 'static {
+    static TICKS: LazyLock<watch::Receiver<u64>> = LazyLock::new(|| {
+        let (sender, receiver) = watch::channel(0);
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(Duration::from_secs(1));
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+                let now = now.unwrap_or_default().as_micros();
+                if sender.send(u64::try_from(now).unwrap_or(u64::MAX)).is_err() {
+                    return;
+                }
+            }
+        });
+        receiver
+    });
+    let mut receiver = TICKS.clone();
+    receiver.mark_unchanged();
+    let ticks = stream::unfold(receiver, async |mut receiver| {
+        receiver.changed().await.ok()?;
+        let due = *receiver.borrow_and_update();
+        Some((format!("due {due}"), receiver))
+    });
+    stream::iter([token(0)]).chain(ticks)
 }
 
 /// Runs a server on one thread.

@@ -1,6 +1,6 @@
 //! poem, on a runtime of one thread.
 
-use super::{FURTHER, GREETING, Greeting, HELLO, Order, block_on, open, paced, ready};
+use super::{FURTHER, GREETING, Greeting, HELLO, Order, block_on, open, paced, ready, ticks};
 use crate::Result;
 use futures_util::{Stream, StreamExt as _};
 use poem::listener::TcpAcceptor;
@@ -17,7 +17,9 @@ pub(super) fn serve(listener: TcpListener) -> Result {
         .at("/echo", post(echo))
         .at("/events/ready", get(events_ready))
         .at("/events/paced", get(events_paced))
-        .at("/events/open", get(events_open));
+        .at("/events/open", get(events_open))
+        .at("/events/ticks", get(events_ticks))
+        .at("/cached", get(hello));
     for number in 0..FURTHER {
         route = route.at(format!("/further/{number}"), get(hello));
     }
@@ -60,6 +62,11 @@ async fn events_paced() -> SSE {
 #[handler]
 async fn events_open() -> SSE {
     events(open())
+}
+
+#[handler]
+async fn events_ticks() -> SSE {
+    events(ticks())
 }
 
 fn events(events: impl Stream<Item = String> + Send + 'static) -> SSE {

@@ -1,6 +1,8 @@
 //! salvo, on a runtime of one thread.
 
-use super::{FURTHER, GREETING, Greeting, HELLO, Order, block_on, listener, open, paced, ready};
+use super::{
+    FURTHER, GREETING, Greeting, HELLO, Order, block_on, listener, open, paced, ready, ticks,
+};
 use crate::Result;
 use futures_util::{Stream, StreamExt as _};
 use salvo::conn::tcp::TcpAcceptor;
@@ -18,7 +20,9 @@ pub(super) fn serve(socket: TcpListener) -> Result {
         .push(Router::with_path("echo").post(echo))
         .push(Router::with_path("events/ready").get(events_ready))
         .push(Router::with_path("events/paced").get(events_paced))
-        .push(Router::with_path("events/open").get(events_open));
+        .push(Router::with_path("events/open").get(events_open))
+        .push(Router::with_path("events/ticks").get(events_ticks))
+        .push(Router::with_path("cached").get(hello));
     for number in 0..FURTHER {
         router = router.push(Router::with_path(format!("further/{number}")).get(hello));
     }
@@ -64,6 +68,11 @@ async fn events_paced(response: &mut Response) {
 #[handler]
 async fn events_open(response: &mut Response) {
     events(open(), response);
+}
+
+#[handler]
+async fn events_ticks(response: &mut Response) {
+    events(ticks(), response);
 }
 
 fn events(events: impl Stream<Item = String> + Send + 'static, response: &mut Response) {
