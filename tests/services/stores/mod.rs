@@ -128,6 +128,7 @@ pub fn tests() -> Vec<Trial> {
             let store = || BoxStore::from(memcached(&server));
             let (one, other) = (store(), store());
             run(limits::are_denied_or_allowed(one, other, server));
+        }),
         super::needing(&["redis-server"], "applications_share_answers_by_redis", || {
             let server = Server::redis(&[]);
             let url = format!("redis://127.0.0.1:{}", server.port);
