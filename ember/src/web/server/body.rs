@@ -120,8 +120,9 @@ pin_project! {
         #[pin]
         body: Body,
         in_flight: Option<InFlight>,
-        last_word: Option<LastWord>,
-        paced: Option<Paced>,
+        // On the heap, as most bodies need neither, and each move of a response is a copy.
+        last_word: Option<Box<LastWord>>,
+        paced: Option<Box<Paced>>,
     }
 }
 
@@ -150,10 +151,10 @@ impl Outgoing {
     pub(super) fn new(
         body: Body,
         in_flight: Option<InFlight>,
-        last_word: Option<LastWord>,
+        last_word: Option<Box<LastWord>>,
         stream: Option<Arc<Progress>>,
     ) -> Self {
-        let paced = stream.map(|stream| Paced { stream, rest: Bytes::new() });
+        let paced = stream.map(|stream| Box::new(Paced { stream, rest: Bytes::new() }));
         Self { body, in_flight, last_word, paced }
     }
 
@@ -212,7 +213,7 @@ impl http_body::Body for Outgoing {
 
     fn is_end_stream(&self) -> bool {
         self.paced.as_ref().is_none_or(|paced| paced.rest.is_empty())
-            && (self.last_word.as_ref().is_some_and(LastWord::is_over) || self.body.is_end_stream())
+            && (self.last_word.as_ref().is_some_and(|word| word.is_over()) || self.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {

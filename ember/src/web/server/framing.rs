@@ -168,6 +168,7 @@ impl Framing {
         flow
     }
 
+    #[inline]
     fn whole_line(&mut self, line: &[u8]) -> ControlFlow<()> {
         let Some(line) = line.strip_suffix(b"\r") else {
             return ControlFlow::Break(());

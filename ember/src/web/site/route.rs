@@ -55,7 +55,7 @@ impl SiteRoute {
             (self.hooks.run_after() || !self.catchers.is_empty()).then(|| parts.clone());
         let changes = parts.changes();
         let run = |request| async move {
-            let outcome = Guard(self.endpoint.call(request)).await.flatten();
+            let outcome = Guard(self.endpoint.call(request)).await;
             // Here and not later, so that the cache sees what belongs to one caller only.
             changes.apply(outcome.unwrap_or_else(Error::into_response)).await
         };

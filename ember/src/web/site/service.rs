@@ -66,7 +66,6 @@ impl Site {
         let (target, matched) = self.table.find(&head.method, &head.uri, &head.headers);
         let route = matched.route;
         let body = body.limit(self.table.max_body_size(&target));
-        // Put together where it stays: it is large, and each move of it is a copy.
         let parts = RequestParts::new(head, self.state.clone(), matched, remote);
         let mut request = Request::from_parts(parts, body);
         let work = match target {
