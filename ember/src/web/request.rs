@@ -199,6 +199,11 @@ impl RequestParts {
         Self(Box::new(Inner { head, state, matched, matched_by: None, remote, changes: None }))
     }
 
+    /// Returns the head as the `http` crate has it.
+    pub(crate) fn head(&self) -> &http::request::Parts {
+        &self.0.head
+    }
+
     /// Lets extractors change the response, whose owner applies the changes.
     pub(crate) fn share_changes(&mut self) -> ResponseChanges {
         self.0.changes.get_or_insert_default().clone()

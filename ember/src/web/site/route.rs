@@ -34,8 +34,8 @@ impl SiteRoute {
     }
 
     /// An answer that is there before anything runs.
-    pub(super) fn kept(&self, parts: &mut RequestParts) -> Option<Response> {
-        self.cache.as_ref()?.fixed()?.hit(parts)
+    pub(super) fn kept(&self, head: &mut http::request::Parts) -> Option<Response> {
+        self.cache.as_ref()?.fixed()?.hit(head)
     }
 
     /// All that is within the middleware, in the time that the route has.
