@@ -62,8 +62,7 @@ enum Pace {
     Calm,
     /// Events have just left.
     Sent,
-    /// Others have had a turn since then. What has come in it, and is not sent, may wait for so many
-    /// more turns.
+    /// Others are having a turn. If it brings an event, that one may wait for so many more turns.
     Turn(u8),
 }
 
@@ -203,17 +202,21 @@ impl<S: Stream<Item: IntoEvent>> http_body::Body for SseBody<S> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut this = self.project();
+        let mut came = false;
         while !*this.ended && this.writer.len() < COALESCE {
             match this.events.as_mut().poll_next(context) {
-                Poll::Ready(Some(item)) => match item.into_event() {
-                    Ok(event) => this.writer.event(&event),
-                    Err(error) => {
-                        this.writer.event(&error_event(&error));
-                        *this.ended = true;
+                Poll::Ready(Some(item)) => {
+                    came = true;
+                    match item.into_event() {
+                        Ok(event) => this.writer.event(&event),
+                        Err(error) => {
+                            this.writer.event(&error_event(&error));
+                            *this.ended = true;
+                        }
                     }
-                },
+                }
                 Poll::Ready(None) => *this.ended = true,
-                Poll::Pending if this.pace.waits(this.writer.is_empty()) => {
+                Poll::Pending if this.pace.waits(came) => {
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -238,10 +241,10 @@ impl Pace {
     /// Who makes the events is often another task, which hands over one in each turn, as hyper's
     /// client does with what it has read at once. A turn costs less than a write. Only a burst is
     /// waited for: its first event has left, and so a lone one is never late.
-    fn waits(&mut self, nothing_to_send: bool) -> bool {
+    fn waits(&mut self, came: bool) -> bool {
         let next = match self {
             Self::Sent => Self::Turn(TURNS),
-            Self::Turn(left @ 1..) if !nothing_to_send => Self::Turn(*left - 1),
+            Self::Turn(left @ 1..) if came => Self::Turn(*left - 1),
             _ => Self::Calm,
         };
         *self = next;
@@ -324,12 +327,15 @@ mod tests {
     #[test]
     fn an_event_after_a_pause_is_not_waited_with() {
         let mut pace = Pace::Sent;
-        assert!(pace.waits(true), "perhaps more comes");
-        assert!(!pace.waits(true), "no");
-        assert!(!pace.waits(false), "a lone one");
+        assert!(pace.waits(false), "perhaps more comes");
+        assert!(!pace.waits(false), "no");
+        assert!(!pace.waits(true), "a lone one");
         pace = Pace::Sent;
-        assert!(pace.waits(true));
-        let turns = std::iter::repeat_with(|| pace.waits(false)).take_while(|waits| *waits);
+        assert!(pace.waits(false) && pace.waits(true));
+        assert!(!pace.waits(false), "the burst is over");
+        pace = Pace::Sent;
+        assert!(pace.waits(false));
+        let turns = std::iter::repeat_with(|| pace.waits(true)).take_while(|waits| *waits);
         assert_eq!(turns.count(), usize::from(TURNS), "not for ever");
     }
 

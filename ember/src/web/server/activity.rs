@@ -318,7 +318,12 @@ impl Drop for Reading {
 
 #[cfg(test)]
 mod tests {
+    use super::super::progress::Piece;
     use super::*;
+    use crate::base::error::BoxError;
+    use http_body::Frame;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
     use std::time::Duration;
 
     fn limits() -> ServerLimits {
@@ -421,6 +426,52 @@ mod tests {
         activity.close();
         wait(&ticks, limits.header_read);
         assert_eq!(activity.overdue(&limits), Some(Overdue::Cut), "it was asked to close");
+    }
+
+    /// Says an event, and then nothing.
+    struct Quiet(bool);
+
+    impl http_body::Body for Quiet {
+        type Data = Piece;
+        type Error = BoxError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Piece>, BoxError>>> {
+            match std::mem::replace(&mut self.0, true) {
+                false => Poll::Ready(Some(Ok(Frame::data(Piece::plain("a".into()))))),
+                true => Poll::Pending,
+            }
+        }
+    }
+
+    #[test]
+    fn an_event_stream_waits_when_nothing_else_is_to_be_done() {
+        let activity = Activity::new(Ticks::new(&limits()));
+        let mut context = Context::from_waker(Waker::noop());
+        activity.arrived(1);
+        let reading = activity.reading();
+        let (_in_flight, _) = activity.begin();
+        assert!(!activity.only_waits_for_events(), "there is no stream");
+        activity.handover().put(Box::pin(Quiet(false)));
+        assert!(activity.handover().poll_frame(&mut context).is_ready());
+        activity.wrote(false);
+        assert!(!activity.only_waits_for_events(), "there was an event");
+        assert!(activity.handover().poll_frame(&mut context).is_pending());
+        assert!(!activity.only_waits_for_events(), "it is not sent");
+        activity.sent();
+        assert!(!activity.only_waits_for_events(), "the body of the request is still read");
+        drop(reading);
+        assert!(activity.only_waits_for_events());
+        activity.arrived(MORE);
+        assert!(!activity.only_waits_for_events(), "a part of a request is there");
+        activity.arrived(2);
+        assert!(!activity.only_waits_for_events(), "a request is there");
+        activity.arrived(1);
+        assert!(activity.only_waits_for_events());
+        assert!(activity.handover().take().is_some());
+        assert!(!activity.only_waits_for_events(), "the stream is with somebody else");
     }
 
     #[test]

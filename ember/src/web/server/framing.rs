@@ -394,6 +394,50 @@ mod tests {
         assert_eq!(follow(&many), Ok(Expect::RequestLine), "chunks are not limited in number");
     }
 
+    #[track_caller]
+    fn check_arrived(text: &str, expected: u32) {
+        for cut in 0..=text.len() {
+            let mut framing = Framing::new(LIMIT);
+            framing.follow(&text.as_bytes()[..cut]).unwrap();
+            framing.follow(&text.as_bytes()[cut..]).unwrap();
+            assert_eq!(framing.arrived(), expected, "{text:?} cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn it_is_known_how_many_requests_have_arrived_whole() {
+        const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        check_arrived("", 0);
+        check_arrived(GET, 1);
+        check_arrived(&GET.repeat(3), 3);
+        check_arrived(&format!("{GET}\r\n"), 1);
+        check_arrived(&format!("{GET}G"), MORE);
+        check_arrived(&format!("{GET}GET / HTTP/1.1\r\n"), MORE);
+        let post = "POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\nab";
+        check_arrived(post, MORE);
+        check_arrived(&format!("{post}c"), 1);
+        let chunked = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n";
+        check_arrived(chunked, MORE);
+        check_arrived(&format!("{chunked}\r\n"), 1);
+    }
+
+    #[test]
+    fn it_is_known_whether_a_connection_is_to_stay_open() {
+        for (value, persists) in [
+            ("keep-alive", true),
+            ("Keep-Alive", true),
+            ("close", false),
+            ("keep-alive, close", false),
+            ("Upgrade", false),
+            ("", false),
+        ] {
+            let request = format!("GET / HTTP/1.1\r\nConnection: {value}\r\n\r\n");
+            check_arrived(&request, if persists { 1 } else { MORE });
+        }
+        let last = "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nconnection: close\r\n\r\n";
+        check_arrived(last, MORE);
+    }
+
     #[test]
     fn nothing_is_kept_of_a_header_section_that_is_too_large() {
         let mut framing = Framing::new(LIMIT);
