@@ -20,6 +20,7 @@ mod server;
 mod hostile;
 mod slow_readers;
 mod shutdown;
+mod event_streams;
 mod health;
 #[cfg(unix)]
 mod unix;

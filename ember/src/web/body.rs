@@ -103,6 +103,9 @@ impl Body {
         let Some(first) = self.data().await? else {
             return Ok(Bytes::new());
         };
+        if self.is_over() {
+            return Ok(first);
+        }
         let Some(second) = self.data().await? else {
             return Ok(first);
         };
@@ -130,6 +133,15 @@ impl Body {
                 },
                 Some(Err(error)) => return Err(Error::from_boxed(error)),
             }
+        }
+    }
+
+    /// Tells whether nothing is to follow, as far as that is known.
+    fn is_over(&mut self) -> bool {
+        match &mut self.content {
+            Content::Empty => true,
+            Content::Full(_) => false,
+            Content::Stream { body, .. } => body.get_mut().is_end_stream(),
         }
     }
 

@@ -17,14 +17,18 @@ pub(super) fn caught<T>(who: &str, run: impl FnOnce() -> T) -> Result<T, Error> 
     })
 }
 
-/// Polls a future; a panic in it becomes an error. The future must not be polled after that.
+/// Polls a future; a panic in it becomes what `otherwise` makes of the error. The future must not be
+/// polled after that.
 pub(super) fn poll_caught<F: Future + ?Sized>(
     who: &str,
     future: Pin<&mut F>,
     context: &mut Context<'_>,
-) -> Poll<Result<F::Output, Error>> {
-    match caught(who, || future.poll(context)) {
-        Ok(poll) => poll.map(Ok),
-        Err(error) => Poll::Ready(Err(error)),
+    otherwise: impl FnOnce(Error) -> F::Output,
+) -> Poll<F::Output> {
+    // Written from within: what `catch_unwind` returns is copied, and responses are large.
+    let mut poll = Poll::Pending;
+    if let Err(error) = caught(who, || poll = future.poll(context)) {
+        poll = Poll::Ready(otherwise(error));
     }
+    poll
 }

@@ -5,6 +5,7 @@ use super::state::{AppState, RouteEntry};
 use crate::base::Error;
 use http::header::{ACCEPT, AsHeaderName};
 use http::{Extensions, HeaderMap, Method, Uri, Version};
+use memchr::memchr;
 use percent_encoding::percent_decode_str;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -71,8 +72,8 @@ impl Request {
     /// What the application knows about it travels in the extensions, and is found again by
     /// [`Request::from`].
     pub fn into_http(self) -> http::Request<Body> {
-        let RequestParts { mut head, state, matched, matched_by, remote, changes } = self.parts;
-        let matched_by = matched_by.map_or_else(|| head.uri.clone(), |uri| *uri);
+        let Inner { mut head, state, matched, matched_by, remote, changes } = *self.parts.0;
+        let matched_by = matched_by.unwrap_or_else(|| head.uri.clone());
         head.extensions.insert(Known { state, matched, matched_by, remote, changes });
         http::Request::from_parts(head, self.body)
     }
@@ -99,8 +100,9 @@ impl<B: Into<Body>> From<http::Request<B>> for Request {
         let (mut head, body) = request.into_parts();
         let parts = match head.extensions.remove::<Known>() {
             Some(Known { state, matched, matched_by, remote, changes }) => {
-                let matched_by = (matched_by != head.uri).then(|| Box::new(matched_by));
-                RequestParts { head, state, matched, matched_by, remote, changes }
+                let matched_by = (matched_by != head.uri).then_some(matched_by);
+                let inner = Inner { head, state, matched, matched_by, remote, changes };
+                RequestParts(Box::new(inner))
             }
             None => RequestParts::new(head, Arc::default(), Match::default(), None),
         };
@@ -125,13 +127,17 @@ pub(crate) struct Known {
 
 /// The head of a request, with what the application knows about it.
 #[derive(Debug, Clone)]
-pub struct RequestParts {
+pub struct RequestParts(Box<Inner>);
+
+/// It stands on the heap, as a request is moved many times on its way, and the futures of handlers
+/// and extractors have room for it in several places.
+#[derive(Debug, Clone)]
+struct Inner {
     head: http::request::Parts,
     state: Arc<AppState>,
     matched: Match,
-    /// The target by which the route was found, where somebody has changed the target since. That is
-    /// rare, and each move of a request is a copy.
-    matched_by: Option<Box<Uri>>,
+    /// The target by which the route was found, where somebody has changed the target since.
+    matched_by: Option<Uri>,
     remote: Option<SocketAddr>,
     changes: Option<ResponseChanges>,
 }
@@ -190,17 +196,22 @@ impl RequestParts {
         matched: Match,
         remote: Option<SocketAddr>,
     ) -> Self {
-        Self { head, state, matched, matched_by: None, remote, changes: None }
+        Self(Box::new(Inner { head, state, matched, matched_by: None, remote, changes: None }))
+    }
+
+    /// Returns the head as the `http` crate has it.
+    pub(crate) fn head(&self) -> &http::request::Parts {
+        &self.0.head
     }
 
     /// Lets extractors change the response, whose owner applies the changes.
     pub(crate) fn share_changes(&mut self) -> ResponseChanges {
-        self.changes.get_or_insert_default().clone()
+        self.0.changes.get_or_insert_default().clone()
     }
 
     /// What extractors want to be done to the response, if anybody will do it.
     pub(crate) fn changes(&self) -> ResponseChanges {
-        self.changes.clone().unwrap_or_default()
+        self.0.changes.clone().unwrap_or_default()
     }
 
     /// Changes the response, once there is one; errors are responses, too.
@@ -224,7 +235,7 @@ impl RequestParts {
     }
 
     fn change(&mut self, change: ResponseChange) {
-        match &self.changes {
+        match &self.0.changes {
             Some(changes) => {
                 changes.0.lock().unwrap_or_else(PoisonError::into_inner).push(change);
             }
@@ -236,47 +247,47 @@ impl RequestParts {
 
     /// Tells whether [`RequestParts::on_response`] has an effect.
     pub(crate) fn has_response(&self) -> bool {
-        self.changes.is_some()
+        self.0.changes.is_some()
     }
 
     /// Returns the method.
     pub fn method(&self) -> &Method {
-        &self.head.method
+        &self.0.head.method
     }
 
     /// Returns the target of the request, as the client sent it.
     pub fn uri(&self) -> &Uri {
-        &self.head.uri
+        &self.0.head.uri
     }
 
     /// Returns the path, still percent-encoded.
     pub fn path(&self) -> &str {
-        self.head.uri.path()
+        self.0.head.uri.path()
     }
 
     /// Returns what follows the `?` of the target, still percent-encoded.
     pub fn query(&self) -> Option<&str> {
-        self.head.uri.query()
+        self.0.head.uri.query()
     }
 
     /// Returns the version of HTTP.
     pub fn version(&self) -> Version {
-        self.head.version
+        self.0.head.version
     }
 
     /// Returns the headers.
     pub fn headers(&self) -> &HeaderMap {
-        &self.head.headers
+        &self.0.head.headers
     }
 
     /// Returns the headers, to change them.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
-        &mut self.head.headers
+        &mut self.0.head.headers
     }
 
     /// Returns a header's text; `None` where it is absent or not visible ASCII.
     pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
-        self.head.headers.get(name)?.to_str().ok()
+        self.0.head.headers.get(name)?.to_str().ok()
     }
 
     /// Tells whether the client asks for a stream of events: its `Accept` names `text/event-stream`.
@@ -285,7 +296,7 @@ impl RequestParts {
     /// particular, and a weight of zero asks not to (RFC 9110 §12.4.2).
     #[doc(alias = "is_stream")]
     pub fn stream_requested(&self) -> bool {
-        let accepted = self.head.headers.get_all(ACCEPT).iter();
+        let accepted = self.0.head.headers.get_all(ACCEPT).iter();
         let mut ranges =
             accepted.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
         ranges.any(|range| {
@@ -300,34 +311,34 @@ impl RequestParts {
 
     /// Returns what middleware has left for those behind it.
     pub fn extensions(&self) -> &Extensions {
-        &self.head.extensions
+        &self.0.head.extensions
     }
 
     /// Returns what is left for those behind, to add to it.
     pub fn extensions_mut(&mut self) -> &mut Extensions {
-        &mut self.head.extensions
+        &mut self.0.head.extensions
     }
 
     /// Returns the address of the peer, if the request came over TCP.
     ///
     /// Behind a proxy it is the proxy's.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.remote
+        self.0.remote
     }
 
     /// Returns a component of the application.
     pub fn component<T: ?Sized + Send + Sync + 'static>(&self) -> Option<&Component<T>> {
-        self.state.components.get()
+        self.0.state.components.get()
     }
 
     /// Returns the route that answers, unless none matched.
     pub fn route(&self) -> Option<&RouteEntry> {
-        self.matched.route.and_then(|index| self.state.routes.get(index as usize))
+        self.0.matched.route.and_then(|index| self.0.state.routes.get(index as usize))
     }
 
     /// Returns what is shared by all requests of the application.
     pub fn state(&self) -> &Arc<AppState> {
-        &self.state
+        &self.0.state
     }
 
     /// Returns a parameter of the path, decoded; `None` if the route has none of that name.
@@ -353,13 +364,17 @@ impl RequestParts {
     }
 
     fn raw_param(&self, index: usize) -> Option<&str> {
-        let (start, end) = *self.matched.parameters.get(index)?;
-        let path = self.matched_by.as_ref().map_or(self.path(), |uri| uri.path());
+        let (start, end) = *self.0.matched.parameters.get(index)?;
+        let path = self.0.matched_by.as_ref().map_or(self.path(), |uri| uri.path());
         path.get(usize::from(start)..usize::from(end))
     }
 }
 
 fn decode<'a>(name: &str, raw: &'a str) -> Result<Cow<'a, str>, Error> {
+    // Most parameters are as they were sent, and need not be looked at again.
+    if memchr(b'%', raw.as_bytes()).is_none() {
+        return Ok(Cow::Borrowed(raw));
+    }
     percent_decode_str(raw)
         .decode_utf8()
         .map_err(|_| Error::bad_request(format!("The path parameter `{name}` is not UTF-8.")))

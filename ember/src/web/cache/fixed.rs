@@ -1,8 +1,9 @@
 use super::kept::CachedResponse;
 use super::rules::{CacheRules, belongs_to_somebody, host, may_ask};
-use crate::web::request::{Request, RequestParts};
+use crate::web::request::Request;
 use crate::web::response::Response;
 use http::Method;
+use http::request::Parts;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
@@ -65,11 +66,11 @@ impl StaticCache {
     }
 
     /// The answer that is kept, written where the headers of the request stood.
-    pub(crate) fn hit(&self, parts: &mut RequestParts) -> Option<Response> {
-        let key = key(parts)?;
+    pub(crate) fn hit(&self, head: &mut Parts) -> Option<Response> {
+        let key = key(head)?;
         let entries = self.by_host.read().unwrap_or_else(PoisonError::into_inner);
-        let kept = entries.by_host.get(host(parts))?.get(key)?;
-        Some(kept.to_response_in(std::mem::take(parts.headers_mut())))
+        let kept = entries.by_host.get(host(head))?.get(key)?;
+        Some(kept.to_response_in(std::mem::take(&mut head.headers)))
     }
 
     /// Runs the handler, and keeps its answer if it is the first.
@@ -77,9 +78,9 @@ impl StaticCache {
     where
         F: Future<Output = Response>,
     {
-        let place = key(&request)
+        let place = key(request.head())
             .filter(|_| request.method() == Method::GET)
-            .map(|key| (Box::<str>::from(host(&request)), Box::<str>::from(key)));
+            .map(|key| (Box::<str>::from(host(request.head())), Box::<str>::from(key)));
         let response = run(request).await;
         let Some((host, path)) = place.filter(|_| CacheRules::new().may_keep(&response)) else {
             return response;
@@ -104,9 +105,9 @@ impl StaticCache {
 }
 
 /// The path and query of a request whose answer is the same for everybody.
-fn key(parts: &RequestParts) -> Option<&str> {
-    let asks = may_ask(parts) && !belongs_to_somebody(parts);
-    parts.uri().path_and_query().filter(|_| asks).map(|target| target.as_str())
+fn key(head: &Parts) -> Option<&str> {
+    let asks = may_ask(head) && !belongs_to_somebody(head);
+    head.uri.path_and_query().filter(|_| asks).map(|target| target.as_str())
 }
 
 impl Default for StaticCache {

@@ -4,6 +4,7 @@ use crate::web::response::Response;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST, HeaderMap, HeaderName, RANGE, SET_COOKIE, VARY,
 };
+use http::request::Parts;
 use http::{Method, StatusCode};
 use http_body::Body as _;
 use std::fmt;
@@ -68,16 +69,16 @@ impl CacheRules {
     /// What was chosen comes first, then a line for each thing by which answers differ, so that all
     /// variants of a key begin alike.
     pub(super) fn key_of(&self, parts: &RequestParts) -> Option<String> {
-        if !may_ask(parts) {
+        if !may_ask(parts.head()) {
             return None;
         }
         let mut key = match &self.key {
             Some(key) => key(parts)?,
-            None if belongs_to_somebody(parts) => return None,
+            None if belongs_to_somebody(parts.head()) => return None,
             None => parts.uri().path_and_query().map(ToString::to_string)?,
         };
         key.push('\n');
-        key.push_str(host(parts));
+        key.push_str(host(parts.head()));
         for name in &self.vary {
             for value in parts.headers().get_all(name) {
                 key.push('\n');
@@ -118,22 +119,23 @@ impl fmt::Debug for CacheRules {
 }
 
 /// Tells whether a request can be answered by a whole answer that was given before.
-pub(super) fn may_ask(parts: &RequestParts) -> bool {
-    matches!(*parts.method(), Method::GET | Method::HEAD) && !parts.headers().contains_key(RANGE)
+pub(super) fn may_ask(head: &Parts) -> bool {
+    matches!(head.method, Method::GET | Method::HEAD) && !head.headers.contains_key(RANGE)
 }
 
 /// Tells whether the answer may depend on who asks.
-pub(super) fn belongs_to_somebody(parts: &RequestParts) -> bool {
-    let headers = parts.headers();
+pub(super) fn belongs_to_somebody(head: &Parts) -> bool {
+    let headers = &head.headers;
     headers.contains_key(AUTHORIZATION)
         || headers.contains_key(COOKIE)
-        || parts.extensions().get::<Principal>().is_some()
+        || head.extensions.get::<Principal>().is_some()
 }
 
 /// The host that a request is for, as it was sent.
-pub(super) fn host(parts: &RequestParts) -> &str {
-    let authority = parts.uri().authority().map(|authority| authority.as_str());
-    authority.or_else(|| parts.header(HOST)).unwrap_or_default()
+pub(super) fn host(head: &Parts) -> &str {
+    let authority = head.uri.authority().map(|authority| authority.as_str());
+    let header = || head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    authority.or_else(header).unwrap_or_default()
 }
 
 /// Tells whether the answer itself says that it must not be used again (RFC 9111 §5.2.2).

@@ -34,7 +34,12 @@ pub(crate) fn check_json(request: &RequestParts) -> Result<(), Error> {
 }
 
 fn is_json(media_type: Option<&str>) -> bool {
-    let essence = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let media_type = media_type.unwrap_or_default();
+    // What nearly all clients send is told without parsing.
+    if media_type.eq_ignore_ascii_case("application/json") {
+        return true;
+    }
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
         || essence
             .to_ascii_lowercase()

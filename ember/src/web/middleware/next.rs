@@ -9,7 +9,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 type ResponseFuture<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
@@ -61,8 +61,7 @@ impl Future for Caught<'_> {
     type Output = Response;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        let outcome = ready!(poll_caught("a middleware", self.0.as_mut(), context));
-        Poll::Ready(outcome.unwrap_or_else(IntoResponse::into_response))
+        poll_caught("a middleware", self.0.as_mut(), context, IntoResponse::into_response)
     }
 }
 

@@ -25,7 +25,7 @@ impl Deref for ResponseError {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self.problem()).unwrap_or_default();
-        let mut response = typed(body, Problem::MEDIA_TYPE);
+        let mut response = typed(body, const { HeaderValue::from_static(Problem::MEDIA_TYPE) });
         *response.status_mut() = self.status();
         if let Some(wait) = self.retry_after() {
             let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));

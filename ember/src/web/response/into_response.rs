@@ -98,9 +98,11 @@ impl IntoResponse for Infallible {
 }
 
 /// A body with a media type.
-pub(super) fn typed(body: impl Into<Body>, media_type: &'static str) -> Response {
+///
+/// The type is best a constant, as a text would be checked with every response.
+pub(super) fn typed(body: impl Into<Body>, media_type: HeaderValue) -> Response {
     let mut response = Response::new(body.into());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
     response
 }
 
@@ -108,7 +110,7 @@ macro_rules! bodies {
     ($media_type:literal, $content:expr; $($body:ty),*) => {$(
         impl IntoResponse for $body {
             fn into_response(self) -> Response {
-                typed(self, $media_type)
+                typed(self, const { HeaderValue::from_static($media_type) })
             }
 
             fn describe(operation: &mut Operation) {

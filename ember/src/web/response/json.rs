@@ -2,6 +2,7 @@ use super::into_response::typed;
 use super::{IntoResponse, Response};
 use crate::base::Error;
 use crate::web::operation::{Content, Operation};
+use http::HeaderValue;
 use serde::Serialize;
 
 /// A value as JSON: in an argument it is read from the body, in a response it is written.
@@ -32,7 +33,7 @@ pub struct Json<T>(pub T);
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
-            Ok(bytes) => typed(bytes, "application/json"),
+            Ok(bytes) => typed(bytes, const { HeaderValue::from_static("application/json") }),
             Err(error) => Error::from(error).into_response(),
         }
     }

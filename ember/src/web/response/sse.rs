@@ -18,7 +18,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// A response that streams events.
 ///
-/// Events that are ready at once leave in one write; a lone one leaves immediately. While
+/// Events that are ready at once leave in one write; a lone one leaves immediately. Those that
+/// follow it without a pause, such as the tokens that a model sends in one piece, are gathered. While
 /// nothing is ready, a comment is sent from time to time, so that proxies keep the connection
 /// open. An `Err` becomes an event named `error` with the public half of the error, and ends
 /// the stream.
@@ -52,6 +53,19 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How many bytes of ready events are gathered before they are written.
 const COALESCE: usize = 16 * 1024;
 
+/// How often the events of a burst wait until everybody else who is ready has had a turn.
+const TURNS: u8 = 16;
+
+/// How close upon each other the events come.
+enum Pace {
+    /// Nothing has come lately: the next event leaves at once.
+    Calm,
+    /// Events have just left.
+    Sent,
+    /// Others are having a turn. If it brings an event, that one may wait for so many more turns.
+    Turn(u8),
+}
+
 impl Sse {
     /// A response that sends the events of a stream.
     pub fn new<S>(events: S) -> Self
@@ -64,6 +78,7 @@ impl Sse {
                 writer: SseWriter::new(),
                 keep_alive: Some(KEEP_ALIVE),
                 timer: None,
+                pace: Pace::Calm,
                 sent: false,
                 ended: false,
             }),
@@ -165,6 +180,7 @@ pin_project! {
         writer: SseWriter,
         keep_alive: Option<Duration>,
         timer: Option<Pin<Box<Sleep>>>,
+        pace: Pace,
         // Whether anything was sent since the timer was set.
         sent: bool,
         ended: bool,
@@ -186,16 +202,24 @@ impl<S: Stream<Item: IntoEvent>> http_body::Body for SseBody<S> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let mut this = self.project();
+        let mut came = false;
         while !*this.ended && this.writer.len() < COALESCE {
             match this.events.as_mut().poll_next(context) {
-                Poll::Ready(Some(item)) => match item.into_event() {
-                    Ok(event) => this.writer.event(&event),
-                    Err(error) => {
-                        this.writer.event(&error_event(&error));
-                        *this.ended = true;
+                Poll::Ready(Some(item)) => {
+                    came = true;
+                    match item.into_event() {
+                        Ok(event) => this.writer.event(&event),
+                        Err(error) => {
+                            this.writer.event(&error_event(&error));
+                            *this.ended = true;
+                        }
                     }
-                },
+                }
                 Poll::Ready(None) => *this.ended = true,
+                Poll::Pending if this.pace.waits(came) => {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Poll::Pending => break,
             }
         }
@@ -204,9 +228,27 @@ impl<S: Stream<Item: IntoEvent>> http_body::Body for SseBody<S> {
         }
         if !this.writer.is_empty() {
             *this.sent = true;
+            *this.pace = Pace::Sent;
             return Poll::Ready(Some(Ok(Frame::data(this.writer.take()))));
         }
         if *this.ended { Poll::Ready(None) } else { Poll::Pending }
+    }
+}
+
+impl Pace {
+    /// Tells whether to look again for an event when others have had a turn; none is ready now.
+    ///
+    /// Who makes the events is often another task, which hands over one in each turn, as hyper's
+    /// client does with what it has read at once. A turn costs less than a write. Only a burst is
+    /// waited for: its first event has left, and so a lone one is never late.
+    fn waits(&mut self, came: bool) -> bool {
+        let next = match self {
+            Self::Sent => Self::Turn(TURNS),
+            Self::Turn(left @ 1..) if came => Self::Turn(*left - 1),
+            _ => Self::Calm,
+        };
+        *self = next;
+        !matches!(self, Self::Calm)
     }
 }
 
@@ -264,6 +306,37 @@ mod tests {
         }
         drop(sender);
         assert!(body.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_burst_leaves_together_behind_its_first_event() {
+        // Another task hands over one event in each turn.
+        let (sender, mut receiver) = tokio::sync::mpsc::channel::<Event>(1);
+        tokio::spawn(async move {
+            for number in 0..3 * usize::from(TURNS) {
+                sender.send(Event::data(number.to_string())).await.unwrap();
+            }
+        });
+        let frames =
+            frames(Sse::new(stream::poll_fn(move |context| receiver.poll_recv(context)))).await;
+        assert!(frames[0] == "data: 0\n\n" && frames.len() < 6, "{frames:?}");
+        let whole: String = (0..3 * TURNS).map(|number| format!("data: {number}\n\n")).collect();
+        assert_eq!(frames.concat(), whole);
+    }
+
+    #[test]
+    fn an_event_after_a_pause_is_not_waited_with() {
+        let mut pace = Pace::Sent;
+        assert!(pace.waits(false), "perhaps more comes");
+        assert!(!pace.waits(false), "no");
+        assert!(!pace.waits(true), "a lone one");
+        pace = Pace::Sent;
+        assert!(pace.waits(false) && pace.waits(true));
+        assert!(!pace.waits(false), "the burst is over");
+        pace = Pace::Sent;
+        assert!(pace.waits(false));
+        let turns = std::iter::repeat_with(|| pace.waits(true)).take_while(|waits| *waits);
+        assert_eq!(turns.count(), usize::from(TURNS), "not for ever");
     }
 
     #[tokio::test]

@@ -102,7 +102,8 @@ impl Node {
             return self.leaf.as_ref();
         }
         let rest = &path[start..];
-        let end = start + memchr::memchr(b'/', rest.as_bytes()).unwrap_or(rest.len());
+        // Segments are mostly shorter than what a search by vectors needs to begin.
+        let end = start + rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len());
         let segment = &path[start..end];
         if let Some(node) = self.literals.get(segment)
             && let Some(leaf) = node.find(path, end + 1, parameters)

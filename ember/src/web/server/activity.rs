@@ -3,6 +3,7 @@
 //! One sweep over all connections replaces a timer for each: a request costs a few relaxed
 //! stores instead of a timer's registration.
 
+use super::handover::Handover;
 use super::limits::ServerLimits;
 use super::progress::{Open, Progress, Streams};
 use super::ticks::Ticks;
@@ -30,6 +31,11 @@ pub(super) struct Activity {
     reading_head: AtomicBool,
     /// A part of a header section is there.
     within_head: AtomicBool,
+    /// Requests that have arrived whole, or [`MORE`].
+    arrived: AtomicU32,
+    /// Bodies of requests that somebody may still read.
+    reading: AtomicU32,
+    handover: Handover,
     /// When the connection became idle, or the header section began.
     since: AtomicU32,
     /// Bytes were written and are not all sent.
@@ -44,6 +50,9 @@ pub(super) struct Activity {
     #[cfg(feature = "websocket")]
     takeover: std::sync::OnceLock<Takeover>,
 }
+
+/// More has arrived than whole requests, or the connection is not to stay open after the last one.
+pub(super) const MORE: u32 = u32::MAX;
 
 /// What is spoken on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +85,9 @@ impl Activity {
             // A new connection owes its first request within the time of a header section.
             reading_head: AtomicBool::new(true),
             within_head: AtomicBool::new(false),
+            arrived: AtomicU32::new(0),
+            reading: AtomicU32::new(0),
+            handover: Handover::default(),
             since,
             unsent: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
@@ -126,6 +138,32 @@ impl Activity {
     /// A header section has begun and is not complete, or the other way round.
     pub(super) fn within_head(&self, within: bool) {
         self.within_head.store(within, Relaxed);
+    }
+
+    /// So many requests have arrived whole, or [`MORE`].
+    pub(super) fn arrived(&self, requests: u32) {
+        self.arrived.store(requests, Relaxed);
+    }
+
+    /// Somebody may read the body of a request until what is returned is dropped.
+    pub(super) fn reading(self: &Arc<Self>) -> Reading {
+        self.reading.fetch_add(1, Relaxed);
+        Reading(self.clone())
+    }
+
+    /// Where the body of an event stream stands.
+    pub(super) fn handover(&self) -> &Handover {
+        &self.handover
+    }
+
+    /// Tells whether an event stream waits for its next event, and there is nothing else to do: all
+    /// that was received is dealt with, and all that was said is sent.
+    pub(super) fn only_waits_for_events(&self) -> bool {
+        self.handover.waits()
+            && self.arrived.load(Relaxed) == self.requests.load(Relaxed)
+            && self.reading.load(Relaxed) == 0
+            && !self.unsent.load(Relaxed)
+            && !self.closing.load(Relaxed)
     }
 
     /// Tells whether nothing is lost when the connection closes now.
@@ -246,7 +284,7 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    pub(super) fn activity(&self) -> &Activity {
+    pub(super) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
 
@@ -268,9 +306,24 @@ impl Drop for InFlight {
     }
 }
 
+/// The body of a request that somebody may read.
+#[derive(Debug)]
+pub(super) struct Reading(Arc<Activity>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.reading.fetch_sub(1, Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::progress::Piece;
     use super::*;
+    use crate::base::error::BoxError;
+    use http_body::Frame;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
     use std::time::Duration;
 
     fn limits() -> ServerLimits {
@@ -373,6 +426,52 @@ mod tests {
         activity.close();
         wait(&ticks, limits.header_read);
         assert_eq!(activity.overdue(&limits), Some(Overdue::Cut), "it was asked to close");
+    }
+
+    /// Says an event, and then nothing.
+    struct Quiet(bool);
+
+    impl http_body::Body for Quiet {
+        type Data = Piece;
+        type Error = BoxError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Piece>, BoxError>>> {
+            match std::mem::replace(&mut self.0, true) {
+                false => Poll::Ready(Some(Ok(Frame::data(Piece::plain("a".into()))))),
+                true => Poll::Pending,
+            }
+        }
+    }
+
+    #[test]
+    fn an_event_stream_waits_when_nothing_else_is_to_be_done() {
+        let activity = Activity::new(Ticks::new(&limits()));
+        let mut context = Context::from_waker(Waker::noop());
+        activity.arrived(1);
+        let reading = activity.reading();
+        let (_in_flight, _) = activity.begin();
+        assert!(!activity.only_waits_for_events(), "there is no stream");
+        activity.handover().put(Box::pin(Quiet(false)));
+        assert!(activity.handover().poll_frame(&mut context).is_ready());
+        activity.wrote(false);
+        assert!(!activity.only_waits_for_events(), "there was an event");
+        assert!(activity.handover().poll_frame(&mut context).is_pending());
+        assert!(!activity.only_waits_for_events(), "it is not sent");
+        activity.sent();
+        assert!(!activity.only_waits_for_events(), "the body of the request is still read");
+        drop(reading);
+        assert!(activity.only_waits_for_events());
+        activity.arrived(MORE);
+        assert!(!activity.only_waits_for_events(), "a part of a request is there");
+        activity.arrived(2);
+        assert!(!activity.only_waits_for_events(), "a request is there");
+        activity.arrived(1);
+        assert!(activity.only_waits_for_events());
+        assert!(activity.handover().take().is_some());
+        assert!(!activity.only_waits_for_events(), "the stream is with somebody else");
     }
 
     #[test]

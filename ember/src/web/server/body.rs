@@ -1,6 +1,6 @@
 //! The two bodies at the edge: what comes from a socket, and what goes to it.
 
-use super::activity::InFlight;
+use super::activity::{InFlight, Reading};
 use super::farewell::LastWord;
 use super::limits::ServerLimits;
 use super::progress::{Piece, Progress};
@@ -42,6 +42,7 @@ impl Patience {
 /// The body of a request as hyper reads it, bounded in how long it may pause.
 struct Patient {
     incoming: Incoming,
+    _reading: Reading,
     patience: Patience,
     received: u64,
     waited: Duration,
@@ -51,12 +52,17 @@ struct Patient {
 }
 
 /// Takes over a body from hyper.
-pub(super) fn from_hyper(incoming: Incoming, patience: Patience) -> Body {
+pub(super) fn from_hyper(
+    incoming: Incoming,
+    patience: Patience,
+    reading: impl FnOnce() -> Reading,
+) -> Body {
     if http_body::Body::is_end_stream(&incoming) {
         return Body::empty();
     }
     Body::new(Patient {
         incoming,
+        _reading: reading(),
         patience,
         received: 0,
         waited: Duration::ZERO,
@@ -120,8 +126,9 @@ pin_project! {
         #[pin]
         body: Body,
         in_flight: Option<InFlight>,
-        last_word: Option<LastWord>,
-        paced: Option<Paced>,
+        // On the heap, as most bodies need neither, and each move of a response is a copy.
+        last_word: Option<Box<LastWord>>,
+        paced: Option<Box<Paced>>,
     }
 }
 
@@ -150,10 +157,10 @@ impl Outgoing {
     pub(super) fn new(
         body: Body,
         in_flight: Option<InFlight>,
-        last_word: Option<LastWord>,
+        last_word: Option<Box<LastWord>>,
         stream: Option<Arc<Progress>>,
     ) -> Self {
-        let paced = stream.map(|stream| Paced { stream, rest: Bytes::new() });
+        let paced = stream.map(|stream| Box::new(Paced { stream, rest: Bytes::new() }));
         Self { body, in_flight, last_word, paced }
     }
 
@@ -212,7 +219,8 @@ impl http_body::Body for Outgoing {
 
     fn is_end_stream(&self) -> bool {
         self.paced.as_ref().is_none_or(|paced| paced.rest.is_empty())
-            && (self.last_word.as_ref().is_some_and(LastWord::is_over) || self.body.is_end_stream())
+            && (self.last_word.as_ref().is_some_and(|word| word.is_over())
+                || self.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {

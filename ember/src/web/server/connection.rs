@@ -1,11 +1,13 @@
 use super::activity::{Activity, InFlight, Protocol};
 use super::body::{Outgoing, Patience, from_hyper};
+use super::events::{self, Lent, Sent};
 use super::farewell::Farewell;
+use super::handover::EventBody;
 use super::limits::ServerLimits;
 use super::refuse;
 use super::stream::Stream;
 use super::tasks::{self, Tasks};
-use crate::web::response::IntoResponse as _;
+use crate::base::error::BoxError;
 use crate::web::site::{Answer, Site};
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
@@ -62,25 +64,36 @@ impl Protocols {
     }
 
     /// Serves one connection to its end.
-    pub(super) async fn serve<S>(self, socket: S, peer: Peer)
+    pub(super) async fn serve<S>(self, socket: S, mut peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = peer.activity.clone();
         let mut stream = Stream::new(socket, activity.clone(), self.limits.max_header_size);
-        let outcome = match stream.speaks_http2().await {
+        let outcome: Result<(), BoxError> = match stream.speaks_http2().await {
             Err(_) => return,
-            Ok(false) => {
+            Ok(false) => loop {
                 let connection = self.http1.serve_connection(TokioIo::new(stream), peer);
                 let connection = connection.with_upgrades();
-                Graceful { connection, activity: activity.clone(), closing: false }.await
-            }
+                let activity = activity.clone();
+                let hyper = Graceful { connection, activity, closing: false };
+                let left = match (UntilEvents { hyper: Some(hyper) }).await {
+                    Ok(Some(left)) => left,
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error.into()),
+                };
+                (stream, peer) = (left.stream, left.peer);
+                if let Err(error) = events::finish(&mut stream, left.body).await {
+                    break Err(error.into());
+                }
+            },
             Ok(true) => {
                 let http2 = self.http2(Tasks::of(activity.clone()));
                 let connection = http2.serve_connection(TokioIo::new(stream), peer);
                 let activity = activity.clone();
                 // On the heap, so that connections of HTTP/1 need no room for what it is larger.
-                Box::pin(Graceful { connection, activity, closing: false }).await
+                let hyper = Box::pin(Graceful { connection, activity, closing: false });
+                hyper.await.map_err(BoxError::from)
             }
         };
         if let Err(error) = outcome {
@@ -118,16 +131,16 @@ pub(super) struct Peer {
 }
 
 impl Service<Request<Incoming>> for Peer {
-    type Response = Response<Outgoing>;
+    type Response = Response<Sent>;
     type Error = Infallible;
     type Future = Serving;
 
     fn call(&self, request: Request<Incoming>) -> Serving {
         let (mut head, incoming) = request.into_parts();
         let (in_flight, number) = self.activity.begin();
-        let http1 = head.version < Version::HTTP_2;
+        let version = head.version;
         let mut last = number >= self.common.max_requests;
-        if last && !http1 {
+        if last && version >= Version::HTTP_2 {
             self.activity.close();
         }
         #[cfg(unix)]
@@ -139,48 +152,42 @@ impl Service<Request<Incoming>> for Peer {
             let takeover = self.activity.takeover().clone();
             head.extensions.insert(takeover);
         }
-        let work = match refuse::check(&mut head) {
+        let answer = match refuse::check(&mut head) {
             Ok(()) => {
-                let body = from_hyper(incoming, self.common.patience);
-                Work::Site(self.common.site.answer_parts(head, body, self.remote))
+                let body = from_hyper(incoming, self.common.patience, || self.activity.reading());
+                self.common.site.answer_parts(head, body, self.remote)
             }
             Err(error) => {
                 last = true;
-                Work::Refused(Some(error.into_response()))
+                self.common.site.refuse(error)
             }
         };
-        Serving { work, in_flight: Some(in_flight), common: self.common.clone(), http1, last }
+        Serving { answer, in_flight: Some(in_flight), common: self.common.clone(), version, last }
     }
 }
 
 /// An answer on its way to hyper.
 pub(super) struct Serving {
-    work: Work,
+    answer: Answer,
     in_flight: Option<InFlight>,
     common: Arc<Common>,
-    http1: bool,
+    version: Version,
     last: bool,
 }
 
-enum Work {
-    Site(Answer),
-    Refused(Option<crate::web::Response>),
-}
-
 impl Future for Serving {
-    type Output = Result<Response<Outgoing>, Infallible>;
+    type Output = Result<Response<Sent>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut response = match &mut self.work {
-            Work::Site(answer) => ready!(Pin::new(answer).poll(context)),
-            Work::Refused(response) => response.take().unwrap_or_default(),
-        };
+        let mut response = ready!(Pin::new(&mut self.answer).poll(context));
         let mut in_flight = self.in_flight.take();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             if let Some(in_flight) = &in_flight {
                 in_flight.activity().speaks(Protocol::Upgraded);
             }
-        } else if self.http1 && (self.last || self.common.stopping.load(Relaxed)) {
+        } else if self.version < Version::HTTP_2
+            && (self.last || self.common.stopping.load(Relaxed))
+        {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         // A stream whose length is known is whole already.
@@ -193,8 +200,17 @@ impl Future for Serving {
         {
             in_flight.streams_events();
         }
-        let stream = if self.http1 { None } else { tasks::current() };
-        Poll::Ready(Ok(response.map(|body| Outgoing::new(body, in_flight, last_word, stream))))
+        let stream = if self.version < Version::HTTP_2 { None } else { tasks::current() };
+        let lends =
+            self.version == Version::HTTP_11 && last_word.is_some() && events::is_plain(&response);
+        let activity = in_flight.as_ref().filter(|_| lends).map(|it| it.activity().clone());
+        Poll::Ready(Ok(response.map(|body| {
+            let body = Outgoing::new(body, in_flight, last_word, stream);
+            match activity {
+                Some(activity) => Sent::Lent(Lent::new(activity, body)),
+                None => Sent::Own(body),
+            }
+        })))
     }
 }
 
@@ -222,6 +238,51 @@ impl<C: Close> Future for Graceful<C> {
         *this.closing = true;
         this.connection.as_mut().close();
         this.connection.poll(context)
+    }
+}
+
+type Http1<S> = http1::UpgradeableConnection<TokioIo<Stream<S>>, Peer>;
+
+/// A connection of HTTP/1 in the hands of hyper, to its end or until it only waits for the events of
+/// a stream.
+struct UntilEvents<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    hyper: Option<Graceful<Http1<S>>>,
+}
+
+/// What is left of a connection that has left hyper.
+struct Left<S> {
+    stream: Stream<S>,
+    peer: Peer,
+    body: EventBody,
+}
+
+impl<S> Future for UntilEvents<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Output = hyper::Result<Option<Left<S>>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(hyper) = &mut self.hyper else { return Poll::Ready(Ok(None)) };
+        if let Poll::Ready(outcome) = Pin::new(&mut *hyper).poll(context) {
+            return Poll::Ready(outcome.map(|()| None));
+        }
+        if !hyper.activity.only_waits_for_events() {
+            return Poll::Pending;
+        }
+        // Taken first, because hyper drops with itself what it sends.
+        let body = hyper.activity.handover().take();
+        let parts = self.hyper.take().and_then(|hyper| hyper.connection.into_parts());
+        // What hyper has read and not used is the rest of a body that nobody wanted.
+        let left = parts.zip(body).map(|(parts, body)| Left {
+            stream: parts.io.into_inner(),
+            peer: parts.service,
+            body,
+        });
+        Poll::Ready(Ok(left))
     }
 }
 

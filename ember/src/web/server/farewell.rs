@@ -31,7 +31,7 @@ impl Farewell {
     }
 
     /// Watches over a response if it is a stream of events that can be read as it stands.
-    pub(super) fn watch<B>(&self, response: &Response<B>) -> Option<LastWord> {
+    pub(super) fn watch<B>(&self, response: &Response<B>) -> Option<Box<LastWord>> {
         let headers = response.headers();
         const MEDIA_TYPE: &[u8] = b"text/event-stream";
         let is_events = |value: &HeaderValue| {
@@ -40,12 +40,14 @@ impl Farewell {
         };
         let watched = headers.get(CONTENT_TYPE).is_some_and(is_events)
             && !headers.contains_key(CONTENT_ENCODING);
-        watched.then(|| LastWord {
-            farewell: self.clone(),
-            word: response.extensions().get().map(|Ending(event)| event.clone()),
-            waiting: None,
-            tail: [b'\n'; 2],
-            over: false,
+        watched.then(|| {
+            Box::new(LastWord {
+                farewell: self.clone(),
+                word: response.extensions().get().map(|Ending(event)| event.clone()),
+                waiting: None,
+                tail: [b'\n'; 2],
+                over: false,
+            })
         })
     }
 }

@@ -17,6 +17,7 @@
 //! Everything else that can be wrong with a message is hyper's to refuse, or that of
 //! [`refuse`](super::refuse).
 
+use super::activity::MORE;
 use memchr::memchr;
 use std::ops::ControlFlow;
 
@@ -33,6 +34,10 @@ pub(super) struct Framing {
     extensions: usize,
     length: Option<u64>,
     chunked: bool,
+    /// The request says nothing about the connection but that it stays open.
+    persists: bool,
+    /// Messages that have passed whole.
+    whole: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +78,8 @@ impl Framing {
             extensions: 0,
             length: None,
             chunked: false,
+            persists: true,
+            whole: 0,
         }
     }
 
@@ -88,6 +95,13 @@ impl Framing {
             Expect::Field => true,
             _ => false,
         }
+    }
+
+    /// Returns how many messages have passed, if there was nothing else and the connection stays open
+    /// after the last one; otherwise [`MORE`].
+    pub(super) fn arrived(&self) -> u32 {
+        let between = self.expect == Expect::RequestLine && self.line.is_empty();
+        if between && self.persists { self.whole } else { MORE }
     }
 
     /// Follows the next bytes.
@@ -119,7 +133,15 @@ impl Framing {
                         self.line.extend_from_slice(rest);
                         return Ok(());
                     };
-                    if self.line(&rest[..end]).is_break() {
+                    let line = &rest[..end];
+                    // Most lines are fields that say nothing about the framing.
+                    if self.expect == Expect::Field
+                        && self.line.is_empty()
+                        && self.section + line.len() < self.limit
+                        && is_of_no_account(line)
+                    {
+                        self.section += line.len() + 1;
+                    } else if self.line(line).is_break() {
                         return Err((at + end, self.place()));
                     }
                     at += end + 1;
@@ -168,6 +190,7 @@ impl Framing {
         flow
     }
 
+    #[inline]
     fn whole_line(&mut self, line: &[u8]) -> ControlFlow<()> {
         let Some(line) = line.strip_suffix(b"\r") else {
             return ControlFlow::Break(());
@@ -177,6 +200,7 @@ impl Framing {
                 // Empty lines before a request are skipped (RFC 9112 §2.2).
                 if !line.is_empty() {
                     self.expect = Expect::Field;
+                    self.persists = true;
                 }
                 true
             }
@@ -216,6 +240,9 @@ impl Framing {
             let first = self.length.is_none() && !self.chunked;
             self.chunked = true;
             first && value.eq_ignore_ascii_case(b"chunked")
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            self.persists &= value.eq_ignore_ascii_case(b"keep-alive");
+            true
         } else {
             true
         }
@@ -256,7 +283,13 @@ impl Framing {
         self.extensions = 0;
         self.length = None;
         self.chunked = false;
+        self.whole = self.whole.saturating_add(1);
     }
+}
+
+/// Tells whether a line with its CR is a field that has nothing to do with the framing.
+fn is_of_no_account(line: &[u8]) -> bool {
+    matches!(line, [first, .., b'\r'] if !matches!(first, b' ' | b'\t' | b'c' | b'C' | b't' | b'T'))
 }
 
 fn digits(text: &[u8]) -> Option<u64> {
@@ -359,6 +392,50 @@ mod tests {
         assert!(matches!(follow(&trailer), Err((_, Refusal::Body))));
         let many = format!("{head}{}0\r\n\r\n", "1\r\nx\r\n".repeat(LIMIT));
         assert_eq!(follow(&many), Ok(Expect::RequestLine), "chunks are not limited in number");
+    }
+
+    #[track_caller]
+    fn check_arrived(text: &str, expected: u32) {
+        for cut in 0..=text.len() {
+            let mut framing = Framing::new(LIMIT);
+            framing.follow(&text.as_bytes()[..cut]).unwrap();
+            framing.follow(&text.as_bytes()[cut..]).unwrap();
+            assert_eq!(framing.arrived(), expected, "{text:?} cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn it_is_known_how_many_requests_have_arrived_whole() {
+        const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        check_arrived("", 0);
+        check_arrived(GET, 1);
+        check_arrived(&GET.repeat(3), 3);
+        check_arrived(&format!("{GET}\r\n"), 1);
+        check_arrived(&format!("{GET}G"), MORE);
+        check_arrived(&format!("{GET}GET / HTTP/1.1\r\n"), MORE);
+        let post = "POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\nab";
+        check_arrived(post, MORE);
+        check_arrived(&format!("{post}c"), 1);
+        let chunked = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n";
+        check_arrived(chunked, MORE);
+        check_arrived(&format!("{chunked}\r\n"), 1);
+    }
+
+    #[test]
+    fn it_is_known_whether_a_connection_is_to_stay_open() {
+        for (value, persists) in [
+            ("keep-alive", true),
+            ("Keep-Alive", true),
+            ("close", false),
+            ("keep-alive, close", false),
+            ("Upgrade", false),
+            ("", false),
+        ] {
+            let request = format!("GET / HTTP/1.1\r\nConnection: {value}\r\n\r\n");
+            check_arrived(&request, if persists { 1 } else { MORE });
+        }
+        let last = "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nconnection: close\r\n\r\n";
+        check_arrived(last, MORE);
     }
 
     #[test]

@@ -18,6 +18,7 @@
 mod limits;
 mod ticks;
 mod progress;
+mod handover;
 mod activity;
 mod tasks;
 mod framing;
@@ -29,6 +30,7 @@ mod tls;
 mod unix;
 mod stream;
 mod body;
+mod events;
 mod connection;
 mod listen;
 mod runtime;

@@ -78,6 +78,20 @@ impl<S: AsyncRead + Unpin> Stream<S> {
         }
     }
 
+    /// Reads a little of what comes while nobody wants it yet; it is not lost. Tells whether there is
+    /// anything, or the client has gone.
+    pub(super) fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if !self.pending.is_empty() || self.refused.is_some() {
+            return Poll::Ready(Ok(true));
+        }
+        let mut buffer = ReadBuf::new(&mut self.first);
+        ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer))?;
+        let end = buffer.filled().len();
+        let first = self.first;
+        self.pending = 0..self.follow(&first[..end]);
+        Poll::Ready(Ok(end > 0))
+    }
+
     /// Follows bytes that have been read, and returns how many of them may be passed on.
     fn follow(&mut self, bytes: &[u8]) -> usize {
         if self.activity.is(Protocol::Upgraded) {
@@ -85,6 +99,7 @@ impl<S: AsyncRead + Unpin> Stream<S> {
         }
         let followed = self.framing.follow(bytes);
         self.activity.within_head(self.framing.within_head());
+        self.activity.arrived(self.framing.arrived());
         let Err((fine, refusal)) = followed else { return bytes.len() };
         tracing::debug!(?refusal, "a request was refused for its framing");
         self.refused = Some(refusal);

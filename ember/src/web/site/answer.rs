@@ -36,18 +36,16 @@ impl Future for Answer {
     type Output = Response;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        let response = match &mut self.work {
+        let mut response = match &mut self.work {
             Work::Handler(future) => {
-                match ready!(poll_caught("the handler", future.as_mut(), context)) {
-                    Ok(Ok(response)) => response,
-                    Ok(Err(error)) | Err(error) => error.into_response(),
-                }
-            }
-            Work::Layered(future) => {
-                match ready!(poll_caught("an answer", future.as_mut(), context)) {
+                match ready!(poll_caught("the handler", future.as_mut(), context, Err)) {
                     Ok(response) => response,
                     Err(error) => error.into_response(),
                 }
+            }
+            Work::Layered(future) => {
+                let otherwise = Error::into_response;
+                ready!(poll_caught("an answer", future.as_mut(), context, otherwise))
             }
             work => match mem::replace(work, Work::Over) {
                 Work::Done(response) => response,
@@ -58,7 +56,10 @@ impl Future for Answer {
         if let Some(error) = response.extensions().get::<ResponseError>() {
             self.report(error);
         }
-        Poll::Ready(if self.is_head { without_body(response) } else { response })
+        if self.is_head {
+            response = without_body(response);
+        }
+        Poll::Ready(response)
     }
 }
 

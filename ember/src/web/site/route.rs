@@ -34,8 +34,8 @@ impl SiteRoute {
     }
 
     /// An answer that is there before anything runs.
-    pub(super) fn kept(&self, parts: &mut RequestParts) -> Option<Response> {
-        self.cache.as_ref()?.fixed()?.hit(parts)
+    pub(super) fn kept(&self, head: &mut http::request::Parts) -> Option<Response> {
+        self.cache.as_ref()?.fixed()?.hit(head)
     }
 
     /// All that is within the middleware, in the time that the route has.
@@ -55,7 +55,7 @@ impl SiteRoute {
             (self.hooks.run_after() || !self.catchers.is_empty()).then(|| parts.clone());
         let changes = parts.changes();
         let run = |request| async move {
-            let outcome = Guard(self.endpoint.call(request)).await.flatten();
+            let outcome = Guard(self.endpoint.call(request)).await;
             // Here and not later, so that the cache sees what belongs to one caller only.
             changes.apply(outcome.unwrap_or_else(Error::into_response)).await
         };

@@ -2,12 +2,13 @@ use super::answer::{Answer, Work};
 use super::caches::SharedCaches;
 use super::table::Table;
 use super::target::Target;
+use crate::base::Error;
 use crate::web::body::Body;
 use crate::web::catcher::Catchers;
 use crate::web::components::Components;
 use crate::web::middleware::{BoxMiddleware, Next, Terminus};
 use crate::web::request::{Known, Request, RequestParts};
-use crate::web::response::Response;
+use crate::web::response::{IntoResponse as _, Response};
 use crate::web::state::AppState;
 use http::Method;
 use std::borrow::Cow;
@@ -71,17 +72,18 @@ impl Site {
         let is_head = head.method == Method::HEAD;
         let (target, matched) = self.table.find(&head.method, &head.uri, &head.headers);
         let route = matched.route;
+        if let Target::Route(index) = target
+            && let Some(kept) = self.table.endpoints[index as usize].kept(&mut head)
+        {
+            return Answer { work: Work::Done(kept), is_head, route, state: self.state.clone() };
+        }
         let body = body.limit(self.table.max_body_size(&target));
-        // Put together where it stays: it is large, and each move of it is a copy.
         let parts = RequestParts::new(head, self.state.clone(), matched, remote);
-        let mut request = Request::from_parts(parts, body);
+        let request = Request::from_parts(parts, body);
         let work = match target {
             Target::Route(index) => match &self.table.endpoints[index as usize] {
                 route if route.is_plain() => Work::Handler(route.endpoint.call(request)),
-                route => match route.kept(request.parts_mut()) {
-                    Some(kept) => Work::Done(kept),
-                    None => self.layered(request, target),
-                },
+                _ => self.layered(request, target),
             },
             _ if self.table.middleware.is_empty() && self.table.catchers.is_empty() => {
                 Work::Done(target.respond())
@@ -89,6 +91,13 @@ impl Site {
             _ => self.layered(request, target),
         };
         Answer { work, is_head, route, state: self.state.clone() }
+    }
+
+    /// Answers a request that nobody should look at.
+    #[cfg(feature = "server")]
+    pub(crate) fn refuse(&self, error: Error) -> Answer {
+        let work = Work::Done(error.into_response());
+        Answer { work, is_head: false, route: None, state: self.state.clone() }
     }
 
     /// The long way, for requests with more than a handler.
