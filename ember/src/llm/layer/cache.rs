@@ -57,11 +57,11 @@ pub struct Cache<P> {
 /// use ember::base::clock::secs;
 /// use ember::llm::layer::CacheConfig;
 /// use ember::llm::{Client, FakeProvider};
-/// use ember::store::BoxStore;
+/// use ember::store::MemoryStore;
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// // `redis://…` in place of `memory`, and all processes share what is kept.
-/// let config = CacheConfig::new().ttl(secs(600)).store(BoxStore::from_url("memory")?);
+/// # fn main() -> Result<(), ember::llm::Error> {
+/// // With `BoxStore::from_url("redis://…")?` in its place, all processes share what is kept.
+/// let config = CacheConfig::new().ttl(secs(600)).store(MemoryStore::new());
 /// let client = Client::builder().provider(FakeProvider::new()).cache(config).build()?;
 /// # Ok(()) }
 /// ```
