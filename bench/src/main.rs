@@ -1,6 +1,6 @@
 //! Measures Ember beside its peers, in one run.
 //!
-//! `cargo run --release -- client | web | stream | memory | gateway`, with `--rounds N`, `--scale N` (so many
+//! `cargo run --release -- client | web | stream | memory | gateway | store`, with `--rounds N`, `--scale N` (so many
 //! times the usual number of requests) and, for `client` and `web`, `--instructions`, which counts
 //! instructions with valgrind instead of measuring time.
 //!
@@ -15,6 +15,7 @@ mod load;
 mod memory;
 mod process;
 mod servers;
+mod store;
 mod stream;
 mod stub;
 mod table;
@@ -39,7 +40,7 @@ fn main() -> ExitCode {
     let outcome = match arguments[..] {
         ["child", kind, ref rest @ ..] => child(kind, rest),
         [what, ref rest @ ..] => options(rest).and_then(|options| measure(what, &options)),
-        [] => Err("what is to be measured? client, web, stream, memory or gateway".into()),
+        [] => Err("what is to be measured? client, web, stream, memory, gateway or store".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,7 +61,10 @@ fn measure(what: &str, options: &Options) -> Result {
         "stream" => runtime.block_on(stream::measure(options)),
         "memory" => runtime.block_on(memory::measure(options)),
         "gateway" => runtime.block_on(gateway::measure(options)),
-        other => Err(format!("`{other}` is none of client, web, stream, memory, gateway").into()),
+        "store" => runtime.block_on(store::measure(options)),
+        other => {
+            Err(format!("`{other}` is none of client, web, stream, memory, gateway, store").into())
+        }
     }
 }
 
