@@ -19,6 +19,7 @@ mod ticks;
 mod memory;
 mod client;
 mod gateway;
+mod store;
 mod growth;
 mod soak;
 mod build;
@@ -79,6 +80,12 @@ const COMMANDS: &[Command] = &[
         about: "the OpenAI-compatible API before an upstream: what it adds, and what it can do",
         options: ROUNDS,
         run: |options| block_on(gateway::measure(options)),
+    },
+    Command {
+        name: "store",
+        about: "stores: how long one get and one set take",
+        options: ROUNDS,
+        run: |options| block_on(store::measure(options)),
     },
     Command {
         name: "growth",
