@@ -1,3 +1,4 @@
+use super::json;
 use crate::llm::error::{Error, ErrorKind};
 use serde::Deserialize;
 
@@ -18,7 +19,7 @@ impl Garbage {
         provider: &str,
         data: &'a str,
     ) -> Result<Option<T>, Error> {
-        match serde_json::from_str(data) {
+        match json::read(data) {
             Ok(event) => {
                 self.0 = 0;
                 Ok(Some(event))
@@ -40,7 +41,7 @@ impl Garbage {
 
 /// The last event, which may lack its blank line; half of one is not JSON.
 pub(super) fn last<'a, T: Deserialize<'a>>(rest: Option<&'a str>) -> Option<T> {
-    serde_json::from_str(rest?).ok()
+    json::read(rest?).ok()
 }
 
 /// The error of a stream that lacks its end.

@@ -1,24 +1,33 @@
 //! What stands in answers, whole or streamed. Every member is optional and every enumeration open.
 
 use super::partial::PartialArg;
+use crate::llm::adapter::json::{self, AnyText, Raw, WireText};
 use crate::llm::chat::{Finish, FinishReason};
 use crate::llm::usage::{Usage, sum_of};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
+use std::fmt;
 
 /// An answer, or a piece of one.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Document {
-    pub(super) candidates: Option<Vec<Candidate>>,
-    pub(super) prompt_feedback: Option<PromptFeedback>,
+pub(super) struct Document<'a> {
+    #[serde(borrow)]
+    pub(super) candidates: Option<SmallVec<[Candidate<'a>; 1]>>,
+    #[serde(borrow)]
+    pub(super) prompt_feedback: Option<PromptFeedback<'a>>,
     pub(super) usage_metadata: Option<WireUsage>,
-    pub(super) model_version: Option<String>,
-    pub(super) response_id: Option<String>,
-    pub(super) error: Option<Value>,
+    #[serde(borrow)]
+    pub(super) model_version: Option<WireText<'a>>,
+    #[serde(borrow)]
+    pub(super) response_id: Option<WireText<'a>>,
+    #[serde(borrow)]
+    pub(super) error: Option<Raw<'a>>,
 }
 
-impl Document {
+impl Document<'_> {
     pub(super) fn answers(&self) -> bool {
         self.candidates.as_ref().is_some_and(|candidates| !candidates.is_empty())
             || self.prompt_feedback.as_ref().is_some_and(|feedback| feedback.block_reason.is_some())
@@ -28,25 +37,82 @@ impl Document {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Candidate {
+pub(super) struct Candidate<'a> {
     pub(super) index: Option<u64>,
-    pub(super) content: Option<Content>,
-    pub(super) finish_reason: Option<String>,
-    pub(super) grounding_metadata: Option<Value>,
-    pub(super) citation_metadata: Option<Value>,
-    pub(super) url_context_metadata: Option<Value>,
+    #[serde(borrow)]
+    pub(super) content: Option<Content<'a>>,
+    #[serde(borrow)]
+    pub(super) finish_reason: Option<WireText<'a>>,
+    #[serde(borrow)]
+    pub(super) grounding_metadata: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub(super) citation_metadata: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub(super) url_context_metadata: Option<Raw<'a>>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Content {
-    /// Kept as they come: a kind of part that we do not know must go back unchanged.
-    pub(super) parts: Option<Vec<Map<String, Value>>>,
+pub(super) struct Content<'a> {
+    #[serde(borrow)]
+    pub(super) parts: Option<SmallVec<[WirePart<'a>; 1]>>,
+}
+
+/// A part as it comes: one of a kind that we do not know must go back unchanged.
+pub(super) struct WirePart<'a> {
+    pub(super) raw: Raw<'a>,
+    pub(super) said: Said<'a>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for WirePart<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Raw::deserialize(deserializer)?;
+        let said = json::read(raw.0).map_err(de::Error::custom)?;
+        Ok(Self { raw, said })
+    }
+}
+
+/// What nearly all parts consist of. Of a value that is not what it should be, nothing is said.
+#[derive(Default)]
+pub(super) struct Said<'a> {
+    pub(super) text: Option<WireText<'a>>,
+    pub(super) is_thought: bool,
+    pub(super) signature: Option<WireText<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Said<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(SaidVisitor)
+    }
+}
+
+struct SaidVisitor;
+
+impl<'de> Visitor<'de> for SaidVisitor {
+    type Value = Said<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a part")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Said<'de>, A::Error> {
+        let mut said = Said::default();
+        while let Some(name) = members.next_key::<WireText<'_>>()? {
+            match &*name {
+                "text" => said.text = members.next_value::<AnyText<'_>>()?.0,
+                "thought" => said.is_thought = members.next_value::<Raw<'_>>()?.0 == "true",
+                "thoughtSignature" => said.signature = members.next_value::<AnyText<'_>>()?.0,
+                _ => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(said)
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PromptFeedback {
-    pub(super) block_reason: Option<String>,
+pub(super) struct PromptFeedback<'a> {
+    #[serde(borrow)]
+    pub(super) block_reason: Option<WireText<'a>>,
 }
 
 /// A call, or (from Vertex) a piece of one.

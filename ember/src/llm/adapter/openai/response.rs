@@ -3,7 +3,8 @@
 //! Every member is optional and every enumeration open: compatible servers leave out and add.
 
 use super::reasoning::{self, Kept};
-use crate::llm::adapter::{CallIds, Failure, WireText};
+use crate::llm::adapter::json::{self, Later, Raw, WireText, some};
+use crate::llm::adapter::{CallIds, Failure};
 use crate::llm::chat::{ChatResponse, Finish, FinishReason, mark_truncated};
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::message::{Message, Part, Reasoning, Role, ToolCall};
@@ -11,14 +12,14 @@ use crate::llm::usage::{Usage, sum_of};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
-use serde_json::value::RawValue;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::fmt;
 
 pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<ChatResponse, Error> {
     let decode =
         |reason: &str| Error::new(ErrorKind::Decode, reason.to_owned()).with_provider(provider);
-    let completion: Completion<'_> = serde_json::from_slice(body).map_err(|error| {
+    let completion: Completion<'_> = json::read_bytes(body).map_err(|error| {
         decode("the answer is not what chat completions are").with_source(error)
     })?;
     if let Some(error) = completion.error {
@@ -29,11 +30,12 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
     let choice = choices.into_iter().min_by_key(|choice| choice.index.unwrap_or(0));
     let Choice { message, finish_reason, .. } =
         choice.ok_or_else(|| decode("the answer holds no choice"))?;
-    let message = message.unwrap_or_default();
+    let mut message = message.unwrap_or_default();
     let mut content = Vec::new();
     let mut kept = Kept::default();
-    message.kept().for_each(|value| kept.keep(value.clone(), false));
-    let reasoning = message.reasoning().collect::<String>();
+    let values = message.kept();
+    let reasoning = message.take_reasoning(&values).collect::<String>();
+    values.into_iter().for_each(|value| kept.keep(value, false));
     if !reasoning.is_empty() || kept.is_shown() {
         let signature = kept.take_shown(provider);
         content.push(Part::Reasoning(Reasoning { text: reasoning, signature }));
@@ -44,7 +46,7 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
     }
     let refused = message.refusal.filter(|refusal| !refusal.is_empty());
     content.extend(refused.map(|refusal| Part::Refusal(refusal.into_owned())));
-    let calls = message.tool_calls.unwrap_or_default().into_iter();
+    let calls = message.tool_calls.map(|calls| calls.read()).unwrap_or_default().into_iter();
     content.extend(calls.filter_map(|call| call.into_call(&mut ids)).map(Part::ToolCall));
     // What cannot be read of the reasoning is no text, but goes back all the same.
     content.extend(
@@ -54,8 +56,8 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
     let finish = finish(finish_reason.as_deref(), &content);
     mark_truncated(&mut content, &finish.reason);
     let mut response = ChatResponse::new(Message::new(Role::Assistant, content), finish);
-    response.id = named(completion.id);
-    response.model = named(completion.model);
+    response.id = some(completion.id);
+    response.model = some(completion.model);
     response.usage = completion.usage.map(WireUsage::into_usage);
     Ok(response)
 }
@@ -70,7 +72,7 @@ struct Completion<'a> {
     choices: Option<Vec<Choice<'a>>>,
     usage: Option<WireUsage>,
     #[serde(borrow)]
-    error: Option<&'a RawValue>,
+    error: Option<Raw<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +83,9 @@ struct Choice<'a> {
     #[serde(borrow)]
     finish_reason: Option<WireText<'a>>,
 }
+
+/// Calls, or pieces of them, which come one by one.
+pub(super) type WireCalls<'a> = SmallVec<[WireCall<'a>; 1]>;
 
 /// The message of an answer, or what a chunk adds to it.
 #[derive(Default, Deserialize)]
@@ -94,27 +99,28 @@ pub(super) struct WireMessage<'a> {
     #[serde(borrow)]
     reasoning: Option<WireText<'a>>,
     /// OpenRouter's, in which the same text stands once more.
-    reasoning_details: Option<Value>,
     #[serde(borrow)]
-    pub(super) tool_calls: Option<Vec<WireCall<'a>>>,
+    reasoning_details: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub(super) tool_calls: Option<Later<'a, WireCalls<'a>>>,
 }
 
 impl WireMessage<'_> {
     /// DeepSeek's name for the reasoning, or vLLM's; some servers send both, with the same text.
     /// Where there is neither, details or parts of the content may tell.
-    pub(super) fn reasoning(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        let mut names = [&self.reasoning_content, &self.reasoning].into_iter().flatten();
-        let named = names.find(|text| !text.is_empty()).map(|text| Cow::Borrowed(&**text));
-        let detailed =
-            self.kept().filter(|_| named.is_none()).map(|value| reasoning::text(value).into());
-        let detailed: Vec<_> = detailed.filter(|text: &Cow<'_, str>| !text.is_empty()).collect();
-        named.into_iter().chain(detailed)
+    pub(super) fn take_reasoning(&mut self, kept: &[Value]) -> impl Iterator<Item = String> {
+        let named = some(self.reasoning_content.take()).or_else(|| some(self.reasoning.take()));
+        let details = if named.is_some() { &[] } else { kept };
+        let details = details.iter().map(reasoning::text).filter(|text| !text.is_empty());
+        named.into_iter().chain(details)
     }
 
     /// What must go back as it came.
-    pub(super) fn kept(&self) -> impl Iterator<Item = &Value> {
-        let details = self.reasoning_details.as_ref().and_then(Value::as_array);
-        details.into_iter().flatten().chain(self.content.thoughts())
+    pub(super) fn kept(&self) -> Vec<Value> {
+        let details = self.reasoning_details.and_then(|details| json::read(details.0).ok());
+        let mut kept = if let Some(Value::Array(details)) = details { details } else { Vec::new() };
+        kept.extend(self.content.thoughts().cloned());
+        kept
     }
 }
 
@@ -190,6 +196,10 @@ impl<'de> Visitor<'de> for ContentVisitor {
         Ok(Content::Text(Cow::Owned(text.to_owned())))
     }
 
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Content<'de>, E> {
+        Ok(Content::Text(Cow::Owned(text)))
+    }
+
     fn visit_unit<E: de::Error>(self) -> Result<Content<'de>, E> {
         Ok(Content::Nothing)
     }
@@ -231,7 +241,7 @@ struct WireFunction<'a> {
     name: Option<WireText<'a>>,
     /// A custom tool has an input, which is any text.
     #[serde(borrow, alias = "input")]
-    arguments: Option<&'a RawValue>,
+    arguments: Option<Raw<'a>>,
 }
 
 impl WireCall<'_> {
@@ -247,9 +257,9 @@ impl WireCall<'_> {
     /// The arguments: text that holds JSON, or (from Ollama) the JSON itself.
     pub(super) fn arguments(&self) -> String {
         let arguments = self.function().and_then(|function| function.arguments);
-        let raw = arguments.map_or("", RawValue::get);
+        let raw = arguments.map_or("", |arguments| arguments.0);
         match raw.starts_with('"') {
-            true => serde_json::from_str(raw).unwrap_or_default(),
+            true => json::read(raw).unwrap_or_default(),
             false if raw == "null" => String::new(),
             false => raw.to_owned(),
         }
@@ -345,14 +355,9 @@ pub(super) fn finish(raw: Option<&str>, content: &[Part]) -> Finish {
 }
 
 /// An error that came with status 200.
-pub(super) fn in_band(provider: &str, error: &RawValue) -> Error {
-    let value: Value = serde_json::from_str(error.get()).unwrap_or_default();
+pub(super) fn in_band(provider: &str, error: Raw<'_>) -> Error {
+    let value: Value = json::read(error.0).unwrap_or_default();
     Failure::of(&serde_json::json!({"error": value})).into_error(provider, None)
-}
-
-/// A name that says something.
-pub(super) fn named(name: Option<WireText<'_>>) -> Option<String> {
-    name.filter(|name| !name.is_empty()).map(WireText::into_owned)
 }
 
 #[cfg(test)]

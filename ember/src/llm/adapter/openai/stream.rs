@@ -1,11 +1,11 @@
 use super::reasoning::Kept;
-use super::response::{WireMessage, WireUsage, finish, in_band, named};
-use crate::llm::adapter::{CallIds, EventDecoder, Garbage, WireText, cut, last};
+use super::response::{WireMessage, WireUsage, finish, in_band};
+use crate::llm::adapter::json::{Later, Raw, WireText, some};
+use crate::llm::adapter::{CallIds, EventDecoder, Garbage, cut, last};
 use crate::llm::error::Error;
 use crate::llm::message::{Part, ToolCall};
 use crate::llm::stream::ChatEvent;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 
@@ -57,11 +57,13 @@ struct Chunk<'a> {
     model: Option<WireText<'a>>,
     #[serde(borrow)]
     choices: Option<SmallVec<[ChunkChoice<'a>; 1]>>,
-    usage: Option<WireUsage>,
-    /// Groq's place for the usage.
-    x_groq: Option<Groq>,
     #[serde(borrow)]
-    error: Option<&'a RawValue>,
+    usage: Option<Later<'a, WireUsage>>,
+    /// Groq's place for the usage.
+    #[serde(borrow)]
+    x_groq: Option<Later<'a, Groq>>,
+    #[serde(borrow)]
+    error: Option<Raw<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -73,7 +75,7 @@ struct ChunkChoice<'a> {
     finish_reason: Option<WireText<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Groq {
     usage: Option<WireUsage>,
 }
@@ -117,7 +119,8 @@ impl ChunkDecoder {
                 self.finish_reason = Some(reason.to_owned());
             }
         }
-        if let Some(usage) = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage)) {
+        let usage = chunk.usage.map(|usage| usage.read());
+        if let Some(usage) = usage.or_else(|| chunk.x_groq?.read().usage) {
             self.usage.update(usage);
             out.push_back(ChatEvent::Usage(self.usage.clone().into_usage()));
         }
@@ -134,7 +137,7 @@ impl ChunkDecoder {
         if self.started {
             return;
         }
-        let (id, model) = (named(id), named(model));
+        let (id, model) = (some(id), some(model));
         if id.is_some() || model.is_some() {
             self.started = true;
             out.push_back(ChatEvent::Start { id, model });
@@ -142,25 +145,27 @@ impl ChunkDecoder {
     }
 
     /// One chunk can hold text, reasoning and pieces of several calls.
-    fn delta(&mut self, delta: WireMessage<'_>, out: &mut VecDeque<ChatEvent>) {
-        delta.kept().for_each(|value| self.kept.keep(value.clone(), true));
-        for text in delta.reasoning() {
+    fn delta(&mut self, mut delta: WireMessage<'_>, out: &mut VecDeque<ChatEvent>) {
+        let kept = delta.kept();
+        for text in delta.take_reasoning(&kept) {
             self.thinks = true;
-            out.push_back(ChatEvent::Reasoning(text.into_owned()));
+            out.push_back(ChatEvent::Reasoning(text));
         }
+        kept.into_iter().for_each(|value| self.kept.keep(value, true));
+        let calls = delta.tool_calls.map(|calls| calls.read()).unwrap_or_default();
         let says = delta.content.has_text()
             || delta.refusal.as_ref().is_some_and(|refusal| !refusal.is_empty())
-            || delta.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
+            || !calls.is_empty();
         if says {
             self.end_thoughts(out);
         }
         let texts = delta.content.into_texts().filter(|text| !text.is_empty());
         out.extend(texts.map(ChatEvent::Text));
-        if let Some(refusal) = delta.refusal.filter(|refusal| !refusal.is_empty()) {
+        if let Some(refusal) = some(delta.refusal) {
             self.refused = true;
-            out.push_back(ChatEvent::Refusal(refusal.into_owned()));
+            out.push_back(ChatEvent::Refusal(refusal));
         }
-        for call in delta.tool_calls.unwrap_or_default() {
+        for call in calls {
             let arguments = call.arguments();
             let open = self.call(call.index, call.id.as_deref().unwrap_or_default());
             let Self { calls, ids, told, .. } = self;

@@ -1,4 +1,5 @@
 use super::wire::WireResponse;
+use crate::llm::adapter::json::{self, AnyText, Raw, WireText};
 use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut, last};
 use crate::llm::error::Error;
 use crate::llm::message::{Opaque, Part, Signature};
@@ -54,21 +55,27 @@ enum Kind {
     Thought,
 }
 
+/// What stands in an event. What only a few of them have is in a box, as the whole is moved about.
 #[derive(Deserialize)]
-struct Event {
-    #[serde(default)]
-    r#type: String,
-    response: Option<WireResponse>,
+struct Event<'a> {
+    #[serde(borrow, default)]
+    r#type: WireText<'a>,
+    response: Option<Box<WireResponse>>,
     #[serde(default)]
     output_index: u64,
     #[serde(alias = "summary_index")]
     content_index: Option<u64>,
-    item: Option<Map<String, Value>>,
-    delta: Option<Value>,
-    annotation: Option<Value>,
-    error: Option<Value>,
-    code: Option<Value>,
-    message: Option<String>,
+    item: Option<Box<Map<String, Value>>>,
+    #[serde(borrow)]
+    delta: Option<AnyText<'a>>,
+    #[serde(borrow)]
+    annotation: Option<Raw<'a>>,
+    #[serde(borrow)]
+    error: Option<Raw<'a>>,
+    #[serde(borrow)]
+    code: Option<Raw<'a>>,
+    #[serde(borrow)]
+    message: Option<WireText<'a>>,
 }
 
 impl ResponseDecoder {
@@ -85,11 +92,11 @@ impl ResponseDecoder {
         }
     }
 
-    fn read(&mut self, event: Event, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+    fn read(&mut self, event: Event<'_>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
         let at = event.output_index;
         let part = event.content_index.unwrap_or(0);
-        let delta = || event.delta.as_ref().and_then(Value::as_str).unwrap_or_default();
-        match event.r#type.as_str() {
+        let delta = event.delta.and_then(|delta| delta.0).unwrap_or_default();
+        match &*event.r#type {
             "response.created" | "response.in_progress" | "response.queued" => {
                 let response = event.response.unwrap_or_default();
                 self.start(response.id, response.model, out);
@@ -101,40 +108,45 @@ impl ResponseDecoder {
             }
             "response.output_item.done" => {
                 if let Some(item) = event.item {
-                    self.done(at, item, out);
+                    self.done(at, *item, out);
                 }
             }
-            "response.output_text.delta" => self.piece(at, part, Kind::Text, delta(), out),
-            "response.refusal.delta" => self.piece(at, part, Kind::Refusal, delta(), out),
+            "response.output_text.delta" => {
+                self.piece(at, part, Kind::Text, delta.into_owned(), out)
+            }
+            "response.refusal.delta" => {
+                self.piece(at, part, Kind::Refusal, delta.into_owned(), out)
+            }
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
-                self.piece(at, part, Kind::Thought, delta(), out);
+                self.piece(at, part, Kind::Thought, delta.into_owned(), out);
             }
             "response.output_text.annotation.added" => {
                 if let Some(annotation) = event.annotation {
-                    self.piece(at, part, Kind::Text, "", out);
+                    self.piece(at, part, Kind::Text, String::new(), out);
                     self.told(at, part).citations += 1;
-                    out.push_back(ChatEvent::Citation(annotation));
+                    out.push_back(ChatEvent::Citation(value(annotation)));
                 }
             }
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
-                self.arguments(at, delta(), out);
+                self.arguments(at, delta.into_owned(), out);
             }
             "response.completed" | "response.incomplete" | "response.failed" => {
-                let mut response = event.response.unwrap_or_default();
+                let mut response = *event.response.unwrap_or_default();
                 let status = event.r#type.trim_start_matches("response.");
                 response.status.get_or_insert_with(|| status.to_owned());
                 return self.finish(response, out);
             }
             "error" => {
                 // The reference has the members here, recordings have them in `error`.
-                let flat = json!({"code": event.code, "message": event.message});
-                let error = event.error.filter(Value::is_object).unwrap_or(flat);
+                let code = event.code.map(value);
+                let flat = json!({"code": code, "message": event.message.as_deref()});
+                let error = event.error.map(value).filter(Value::is_object).unwrap_or(flat);
                 let document = json!({"error": error});
                 return Err(Failure::of(&document).into_error(&self.provider, None));
             }
             // Servers that are compatible report errors in this way.
-            _ if event.r#type.is_empty() && event.error.is_some() => {
-                let document = json!({"error": event.error});
+            "" if event.error.is_some() => {
+                let document = json!({"error": event.error.map(value)});
                 return Err(Failure::of(&document).into_error(&self.provider, None));
             }
             _ => {}
@@ -186,7 +198,14 @@ impl ResponseDecoder {
     }
 
     /// A piece of a part of an item.
-    fn piece(&mut self, at: u64, part: u64, kind: Kind, text: &str, out: &mut VecDeque<ChatEvent>) {
+    fn piece(
+        &mut self,
+        at: u64,
+        part: u64,
+        kind: Kind,
+        text: String,
+        out: &mut VecDeque<ChatEvent>,
+    ) {
         let begins = !self.item(at).parts.iter().any(|told| told.index == part);
         if begins {
             let separate = kind == Kind::Thought && !self.item(at).parts.is_empty();
@@ -198,7 +217,6 @@ impl ResponseDecoder {
             self.told(at, part);
         }
         self.item(at).open = true;
-        let text = text.to_owned();
         match kind {
             _ if text.is_empty() && !begins => {}
             Kind::Text => out.push_back(ChatEvent::Text(text)),
@@ -237,11 +255,11 @@ impl ResponseDecoder {
         }
     }
 
-    fn arguments(&mut self, at: u64, piece: &str, out: &mut VecDeque<ChatEvent>) {
+    fn arguments(&mut self, at: u64, arguments: String, out: &mut VecDeque<ChatEvent>) {
         let item = self.item(at);
-        item.arguments.push_str(piece);
-        if let (Some(index), false) = (item.call, piece.is_empty()) {
-            out.push_back(ChatEvent::ToolCallDelta { index, arguments: piece.to_owned() });
+        item.arguments.push_str(&arguments);
+        if let (Some(index), false) = (item.call, arguments.is_empty()) {
+            out.push_back(ChatEvent::ToolCallDelta { index, arguments });
         }
     }
 
@@ -264,12 +282,12 @@ impl ResponseDecoder {
                 let texts = texts().filter_map(|part| part.get("text")?.as_str());
                 if self.item(at).parts.is_empty() {
                     for (part, text) in texts.enumerate() {
-                        self.piece(at, part as u64, Kind::Thought, text, out);
+                        self.piece(at, part as u64, Kind::Thought, text.to_owned(), out);
                     }
                 }
                 // A thought that is not shown goes back all the same.
                 if self.item(at).parts.is_empty() {
-                    self.piece(at, 0, Kind::Thought, "", out);
+                    self.piece(at, 0, Kind::Thought, String::new(), out);
                 }
                 self.end_part(at, out);
             }
@@ -323,7 +341,7 @@ impl ResponseDecoder {
         match text("type") {
             "output_text" => {
                 if !known && (!text("text").is_empty() || content["annotations"][0].is_object()) {
-                    self.piece(at, part, Kind::Text, text("text"), out);
+                    self.piece(at, part, Kind::Text, text("text").to_owned(), out);
                 }
                 let annotations = content["annotations"].as_array().map_or(&[][..], Vec::as_slice);
                 if !annotations.is_empty() {
@@ -333,7 +351,9 @@ impl ResponseDecoder {
                     out.extend(missing.map(ChatEvent::Citation));
                 }
             }
-            "refusal" if !known => self.piece(at, part, Kind::Refusal, text("refusal"), out),
+            "refusal" if !known => {
+                self.piece(at, part, Kind::Refusal, text("refusal").to_owned(), out)
+            }
             _ => {}
         }
     }
@@ -370,6 +390,11 @@ impl ResponseDecoder {
         out.push_back(ChatEvent::Finish(response.reason(self.calls > 0, self.refused)));
         Ok(())
     }
+}
+
+/// A value that is kept.
+fn value(raw: Raw<'_>) -> Value {
+    json::read(raw.0).unwrap_or_default()
 }
 
 impl EventDecoder for ResponseDecoder {
