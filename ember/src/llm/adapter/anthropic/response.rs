@@ -4,7 +4,7 @@
 
 use super::stream::MessageDecoder;
 use super::wire::{WireMessage, finish};
-use crate::llm::adapter::{CallIds, Failure, json};
+use crate::llm::adapter::{CallIds, Failure};
 use crate::llm::chat::ChatResponse;
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::stream::{Accumulator, ChatEvent};
@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 pub(super) fn decode(provider: &str, body: &[u8], ids: CallIds) -> Result<ChatResponse, Error> {
     let decode =
         |reason: &'static str| Error::new(ErrorKind::Decode, reason).with_provider(provider);
-    let value: Value = json::read_bytes(body)
+    let value: Value = serde_json::from_slice(body)
         .map_err(|error| decode("the answer is not what messages are").with_source(error))?;
     if value.get("error").is_some_and(|error| !error.is_null()) {
         return Err(Failure::of(&value).into_error(provider, None));

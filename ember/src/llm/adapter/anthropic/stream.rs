@@ -1,5 +1,5 @@
 use super::wire::{WireMessage, WireUsage, finish};
-use crate::llm::adapter::json::{self, Raw, WireText, some};
+use crate::llm::adapter::json::{Later, Raw, WireText, fill, some};
 use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut, last};
 use crate::llm::chat::FinishReason;
 use crate::llm::error::Error;
@@ -50,24 +50,35 @@ enum Block {
     },
 }
 
-/// What stands in an event. What only a few of them have is in a box, as the whole is moved about.
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Event<'a> {
     #[serde(borrow, default)]
     r#type: WireText<'a>,
-    message: Option<Box<WireMessage>>,
+    #[serde(borrow)]
+    message: Option<Later<'a, WireMessage>>,
     index: Option<u64>,
     #[serde(borrow)]
     content_block: Option<Raw<'a>>,
     #[serde(borrow)]
     delta: Option<Delta<'a>>,
-    usage: Option<Box<WireUsage>>,
+    #[serde(borrow)]
+    usage: Option<Later<'a, WireUsage>>,
     #[serde(borrow)]
     error: Option<Raw<'a>>,
 }
 
+fill!(<'a> Event<'a> {
+    "type" => r#type,
+    "message" => message,
+    "index" => index,
+    "content_block" => content_block,
+    "delta" => delta,
+    "usage" => usage,
+    "error" => error,
+});
+
 /// What is added to a block, or to the message.
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Delta<'a> {
     #[serde(borrow, default)]
     r#type: WireText<'a>,
@@ -85,6 +96,16 @@ struct Delta<'a> {
     stop_reason: Option<WireText<'a>>,
 }
 
+fill!(<'a> Delta<'a> {
+    "type" => r#type,
+    "text" => text,
+    "partial_json" => partial_json,
+    "thinking" => thinking,
+    "signature" => signature,
+    "citation" => citation,
+    "stop_reason" => stop_reason,
+});
+
 /// The same of a block that we know nothing of.
 #[derive(Default, Deserialize)]
 struct Unknown {
@@ -96,7 +117,7 @@ impl Unknown {
     fn of(event: &str) -> Map<String, Value> {
         const NAMED: [&str; 7] =
             ["type", "text", "partial_json", "thinking", "signature", "citation", "stop_reason"];
-        let Self { mut delta } = json::read(event).unwrap_or_default();
+        let Self { mut delta } = serde_json::from_str(event).unwrap_or_default();
         delta.retain(|name, _| !NAMED.contains(&name.as_str()));
         delta
     }
@@ -130,14 +151,17 @@ impl MessageDecoder {
         out: &mut VecDeque<ChatEvent>,
     ) -> Result<(), Error> {
         if let Some(error) = event.error {
-            let document = serde_json::json!({"error": value(error)});
+            let document = serde_json::json!({"error": error.value()});
             return Err(Failure::of(&document).into_error(&self.provider, None));
         }
         match &*event.r#type {
-            "message_start" => self.start(*event.message.unwrap_or_default(), out),
+            "message_start" => {
+                let message = event.message.map(|message| message.read());
+                self.start(message.unwrap_or_default(), out);
+            }
             "content_block_start" => {
                 if let (Some(index), Some(block)) = (event.index, event.content_block) {
-                    self.open_block(index, value(block), out);
+                    self.open_block(index, block.value(), out);
                 }
             }
             "content_block_delta" => {
@@ -153,7 +177,7 @@ impl MessageDecoder {
             "message_delta" => {
                 let reason = event.delta.and_then(|delta| delta.stop_reason);
                 self.stop_reason = reason.map(WireText::into_owned).or(self.stop_reason.take());
-                self.count(event.usage.map(|usage| *usage), out);
+                self.count(event.usage.map(|usage| usage.read()), out);
             }
             "message_stop" => return self.stop(out),
             // Pings, and whatever is invented later.
@@ -245,7 +269,7 @@ impl MessageDecoder {
                 *told |= text.is_some();
                 out.extend(text.map(ChatEvent::Text));
                 if let Some(citation) = delta.citation {
-                    cite(value(citation), told, out);
+                    cite(citation.value(), told, out);
                 }
             }
             Some(Block::Thinking { signature }) => {
@@ -320,11 +344,6 @@ fn told(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// A value that is kept.
-fn value(raw: Raw<'_>) -> Value {
-    json::read(raw.0).unwrap_or_default()
-}
-
 /// Adds to a block that we know nothing of: texts grow, everything else is set.
 fn merge(value: &mut Map<String, Value>, delta: Map<String, Value>) {
     for (name, piece) in delta {
@@ -337,9 +356,10 @@ fn merge(value: &mut Map<String, Value>, delta: Map<String, Value>) {
 
 impl EventDecoder for MessageDecoder {
     fn event(&mut self, data: &str, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        match self.garbage.read(&self.provider, data)? {
-            Some(event) => self.read(event, data, out),
-            None => Ok(()),
+        let mut event = Event::default();
+        match self.garbage.read(&self.provider, &mut event, data)? {
+            true => self.read(event, data, out),
+            false => Ok(()),
         }
     }
 
@@ -349,8 +369,9 @@ impl EventDecoder for MessageDecoder {
     }
 
     fn end(&mut self, rest: Option<&str>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        if let Some((event, data)) = last(rest).zip(rest) {
-            self.read(event, data, out)?;
+        let mut event = Event::default();
+        if last(&mut event, rest) {
+            self.read(event, rest.unwrap_or_default(), out)?;
         }
         match self.finished {
             true => Ok(()),
@@ -363,6 +384,7 @@ impl EventDecoder for MessageDecoder {
 mod tests {
     use super::super::response::decode;
     use super::*;
+    use crate::llm::adapter::json::tests::{agrees, agrees_on_recordings};
     use crate::llm::chat::ChatResponse;
     use crate::llm::error::ErrorKind;
     use crate::llm::message::ToolCall;
@@ -518,5 +540,10 @@ mod tests {
         let events = [&[start("a"), open(0, call), close(0)][..], &end("tool_use")].concat();
         let calls: Vec<_> = read(&events).unwrap().tool_calls().cloned().collect();
         assert_eq!(calls, [ToolCall::new("call_0", "add", "{\"a\":1}")]);
+    }
+
+    #[test]
+    fn events_are_what_serde_json_says() {
+        agrees_on_recordings("anthropic-messages", |event| agrees::<Event<'_>>(event));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::stream::ContentDecoder;
 use super::wire::Document;
-use crate::llm::adapter::json::{self, Raw};
+use crate::llm::adapter::json::Raw;
 use crate::llm::adapter::{CallIds, EventDecoder as _};
 use crate::llm::chat::ChatResponse;
 use crate::llm::error::{Error, ErrorKind};
@@ -12,12 +12,12 @@ use std::collections::VecDeque;
 pub(super) fn decode(provider: &str, body: &[u8], ids: CallIds) -> Result<ChatResponse, Error> {
     let decode =
         |reason: &'static str| Error::new(ErrorKind::Decode, reason).with_provider(provider);
-    let whole: Raw<'_> = json::read_bytes(body)
+    let whole: Raw<'_> = serde_json::from_slice(body)
         .map_err(|error| decode("the answer is not JSON").with_source(error))?;
     // Asked for a stream in another way, Gemini answers with an array of documents.
     let documents: Result<Vec<Document<'_>>, _> = match whole.0.starts_with('[') {
-        true => json::read(whole.0),
-        false => json::read(whole.0).map(|document| vec![document]),
+        true => serde_json::from_str(whole.0),
+        false => serde_json::from_str(whole.0).map(|document| vec![document]),
     };
     let documents = documents.map_err(|error| {
         decode("the answer is not what generateContent answers").with_source(error)

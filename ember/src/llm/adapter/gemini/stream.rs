@@ -1,6 +1,6 @@
 use super::partial::PartialArgs;
 use super::wire::{Candidate, Document, FunctionCall, Said, WirePart, WireUsage, finish};
-use crate::llm::adapter::json::{self, Raw, WireText, some};
+use crate::llm::adapter::json::{Raw, WireText, some};
 use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut, last};
 use crate::llm::chat::{Finish, FinishReason};
 use crate::llm::error::Error;
@@ -70,7 +70,7 @@ impl ContentDecoder {
         out: &mut VecDeque<ChatEvent>,
     ) -> Result<(), Error> {
         if let Some(error) = document.error {
-            let document = json!({"error": json_of(error)});
+            let document = json!({"error": error.value()});
             return Err(Failure::of(&document).into_error(&self.provider, None));
         }
         let known = document.response_id.is_some() || document.model_version.is_some();
@@ -104,7 +104,7 @@ impl ContentDecoder {
             ("citationMetadata", candidate.citation_metadata),
             ("urlContextMetadata", candidate.url_context_metadata),
         ] {
-            let told = value.map(json_of);
+            let told = value.map(Raw::value);
             let told = told.filter(|value| value.as_object().is_none_or(|value| !value.is_empty()));
             self.sources.extend(told.map(|value| (name.to_owned(), value)));
         }
@@ -120,7 +120,7 @@ impl ContentDecoder {
             let kind = if is_thought { Kind::Thought } else { Kind::Text };
             return self.text(kind, text.into_owned(), signature, out);
         }
-        let part: Map<String, Value> = json::read(part.raw.0).unwrap_or_default();
+        let part: Map<String, Value> = serde_json::from_str(part.raw.0).unwrap_or_default();
         if let Some(call) = part.get("functionCall") {
             let call = serde_json::from_value(call.clone()).unwrap_or_default();
             return self.call(call, signature, out);
@@ -206,20 +206,16 @@ impl ContentDecoder {
     }
 }
 
-/// A value that is kept.
-fn json_of(raw: Raw<'_>) -> Value {
-    json::read(raw.0).unwrap_or_default()
-}
-
 impl EventDecoder for ContentDecoder {
     fn event(&mut self, data: &str, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
         // Gemini does not say so; servers in front of it may.
         if data == "[DONE]" {
             return self.end(None, out);
         }
-        match self.garbage.read(&self.provider, data)? {
-            Some(document) => self.read(document, out),
-            None => Ok(()),
+        let mut document = Document::default();
+        match self.garbage.read(&self.provider, &mut document, data)? {
+            true => self.read(document, out),
+            false => Ok(()),
         }
     }
 
@@ -228,7 +224,8 @@ impl EventDecoder for ContentDecoder {
     }
 
     fn end(&mut self, rest: Option<&str>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        if let Some(document) = last(rest) {
+        let mut document = Document::default();
+        if last(&mut document, rest) {
             self.read(document, out)?;
         }
         self.close_partial(out);
@@ -252,6 +249,7 @@ impl EventDecoder for ContentDecoder {
 mod tests {
     use super::super::response::decode;
     use super::*;
+    use crate::llm::adapter::json::tests::{agrees, agrees_on_recordings};
     use crate::llm::chat::ChatResponse;
     use crate::llm::error::ErrorKind;
     use crate::llm::message::ToolCall;
@@ -358,5 +356,10 @@ mod tests {
             json!({"error": {"code": 429, "message": "slow", "status": "RESOURCE_EXHAUSTED"}});
         let outcome = read(&[parts(json!([{"text": "a"}])), error]);
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::RateLimit);
+    }
+
+    #[test]
+    fn events_are_what_serde_json_says() {
+        agrees_on_recordings("gemini-generate", |event| agrees::<Document<'_>>(event));
     }
 }

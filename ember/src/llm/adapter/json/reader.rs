@@ -1,49 +1,26 @@
-use super::number;
-use super::raw::RAW;
-use serde::de::value::{BorrowedStrDeserializer, StringDeserializer};
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::forward_to_deserialize_any;
-use std::fmt;
+use std::borrow::Cow;
 
-/// How deep arrays and objects may stand in each other here; serde_json allows twice as much.
+/// How deep arrays and objects may stand in each other here. serde_json allows twice as much.
 const MAX_DEPTH: u8 = 64;
 
+/// How many digits always fit into 64 bits.
+const MAX_DIGITS: usize = 18;
+
 /// Reads a document from its beginning to its end.
-pub(super) struct Reader<'de> {
-    text: &'de str,
+pub(in crate::llm::adapter) struct Reader<'a> {
+    text: &'a str,
     at: usize,
     depth: u8,
 }
 
 /// The document is not taken. Why, serde_json says.
-#[derive(Debug)]
-pub(super) struct Refused;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::llm::adapter) struct Refused;
 
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the document is not taken")
-    }
-}
+pub(in crate::llm::adapter) type Result<T> = std::result::Result<T, Refused>;
 
-impl std::error::Error for Refused {}
-
-impl de::Error for Refused {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
-    }
-}
-
-type Result<T> = std::result::Result<T, Refused>;
-
-/// A text between quotes.
-pub(super) enum Quoted<'de> {
-    Plain(&'de str),
-    /// It has escapes, which are taken out.
-    Unescaped(String),
-}
-
-impl<'de> Reader<'de> {
-    pub(super) fn new(text: &'de str) -> Self {
+impl<'a> Reader<'a> {
+    pub(in crate::llm::adapter) fn new(text: &'a str) -> Self {
         Self { text, at: 0, depth: 0 }
     }
 
@@ -52,16 +29,103 @@ impl<'de> Reader<'de> {
         self.peek().is_none()
     }
 
-    fn byte(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+    /// Reads the members of an object; each value is to be read by the function, which is told the name.
+    pub(in crate::llm::adapter) fn object(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &str) -> Result<()>,
+    ) -> Result<()> {
+        self.enter(b'{')?;
+        if self.peek() != Some(b'}') {
+            loop {
+                let name = self.plain_text()?;
+                self.expect(b':')?;
+                member(self, name)?;
+                if !self.has_more(b'}')? {
+                    break;
+                }
+            }
+        }
+        self.leave()
+    }
+
+    /// Reads the items of an array, each by the function.
+    pub(in crate::llm::adapter) fn array(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.enter(b'[')?;
+        if self.peek() != Some(b']') {
+            loop {
+                item(self)?;
+                if !self.has_more(b']')? {
+                    break;
+                }
+            }
+        }
+        self.leave()
+    }
+
+    /// Reads a text.
+    pub(in crate::llm::adapter) fn text(&mut self) -> Result<Cow<'a, str>> {
+        let (text, is_plain) = self.quoted()?;
+        if is_plain { Ok(Cow::Borrowed(text)) } else { unescaped(text).map(Cow::Owned) }
+    }
+
+    /// Reads a number that is whole and not negative.
+    pub(in crate::llm::adapter) fn whole_number(&mut self) -> Result<u64> {
+        self.peek();
+        let start = self.at;
+        self.number()?;
+        let digits = self.slice(start)?.as_bytes();
+        if digits.len() > MAX_DIGITS || !digits.iter().all(u8::is_ascii_digit) {
+            return Err(Refused);
+        }
+        Ok(digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
+    }
+
+    /// Passes over `null`, if that is next; tells whether it was.
+    pub(in crate::llm::adapter) fn null(&mut self) -> Result<bool> {
+        if self.peek() != Some(b'n') {
+            return Ok(false);
+        }
+        self.word("null").map(|()| true)
+    }
+
+    /// Tells whether a text is next.
+    pub(in crate::llm::adapter) fn is_at_text(&mut self) -> bool {
+        self.peek() == Some(b'"')
+    }
+
+    /// Reads a value as it is written.
+    pub(in crate::llm::adapter) fn raw(&mut self) -> Result<&'a str> {
+        self.peek();
+        let start = self.at;
+        self.pass()?;
+        self.slice(start)
+    }
+
+    /// Passes over a value.
+    pub(in crate::llm::adapter) fn pass(&mut self) -> Result<()> {
+        match self.peek() {
+            Some(b'"') => match self.quoted()? {
+                (_, true) => Ok(()),
+                (text, false) => escapes(text, |_, _| {}).map(drop),
+            },
+            Some(b'n') => self.word("null"),
+            Some(b't') => self.word("true"),
+            Some(b'f') => self.word("false"),
+            Some(b'{') => self.object(|reader, _| reader.pass()),
+            Some(b'[') => self.array(Self::pass),
+            _ => self.number(),
+        }
     }
 
     /// The next byte that is no white space.
     fn peek(&mut self) -> Option<u8> {
         loop {
-            match self.byte() {
+            match self.text.as_bytes().get(self.at) {
                 Some(b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
-                other => return other,
+                other => return other.copied(),
             }
         }
     }
@@ -75,8 +139,35 @@ impl<'de> Reader<'de> {
         Ok(())
     }
 
+    fn enter(&mut self, bracket: u8) -> Result<()> {
+        if self.depth == MAX_DEPTH {
+            return Err(Refused);
+        }
+        self.depth += 1;
+        self.expect(bracket)
+    }
+
+    /// Passes over the bracket that was found.
+    fn leave(&mut self) -> Result<()> {
+        self.depth -= 1;
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Moves to the next item, or to the bracket that ends them; tells whether there is one.
+    fn has_more(&mut self, end: u8) -> Result<bool> {
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(byte) if byte == end => Ok(false),
+            _ => Err(Refused),
+        }
+    }
+
     fn word(&mut self, word: &str) -> Result<()> {
-        let rest = self.text.as_bytes().get(self.at..).ok_or(Refused)?;
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         if !rest.starts_with(word.as_bytes()) {
             return Err(Refused);
         }
@@ -84,135 +175,84 @@ impl<'de> Reader<'de> {
         Ok(())
     }
 
-    fn slice(&self, from: usize) -> Result<&'de str> {
+    /// Passes over a number (RFC 8259, 6).
+    fn number(&mut self) -> Result<()> {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let mut length = usize::from(rest.first() == Some(&b'-'));
+        length += match rest.get(length) {
+            Some(b'0') => 1,
+            _ => digits(&rest[length..])?,
+        };
+        if rest.get(length) == Some(&b'.') {
+            length += 1;
+            length += digits(&rest[length..])?;
+        }
+        if let Some(b'e' | b'E') = rest.get(length) {
+            length += 1;
+            length += usize::from(matches!(rest.get(length), Some(b'+' | b'-')));
+            length += digits(&rest[length..])?;
+        }
+        self.at += length;
+        Ok(())
+    }
+
+    fn slice(&self, from: usize) -> Result<&'a str> {
         self.text.get(from..self.at).ok_or(Refused)
     }
 
-    /// Moves to the end of the text that begins here, behind its first quote. Tells whether it is without escapes.
-    fn pass_quoted(&mut self) -> Result<bool> {
+    /// Reads a text without escapes, as names are.
+    fn plain_text(&mut self) -> Result<&'a str> {
+        match self.quoted()? {
+            (text, true) => Ok(text),
+            (_, false) => Err(Refused),
+        }
+    }
+
+    /// Reads what stands between quotes, and tells whether it is without escapes.
+    fn quoted(&mut self) -> Result<(&'a str, bool)> {
+        self.expect(b'"')?;
+        let start = self.at;
         let bytes = self.text.as_bytes();
-        let mut plain = true;
+        let mut is_plain = true;
         loop {
             self.at = special(bytes, self.at);
             match bytes.get(self.at) {
-                Some(b'"') => return Ok(plain),
+                Some(b'"') => break,
                 Some(b'\\') => {
-                    plain = false;
-                    // What follows is looked at by whoever takes the escape out.
+                    is_plain = false;
+                    // What it escapes is looked at when it is taken out.
                     self.at += 2;
                 }
                 // A control character, or the end.
                 _ => return Err(Refused),
             }
         }
-    }
-
-    /// Reads a text, of which the next byte is the quote.
-    fn quoted(&mut self) -> Result<Quoted<'de>> {
-        self.at += 1;
-        let start = self.at;
-        let plain = self.pass_quoted()?;
         let text = self.slice(start)?;
         self.at += 1;
-        match plain {
-            true => Ok(Quoted::Plain(text)),
-            false => unescaped(text).map(Quoted::Unescaped),
-        }
+        Ok((text, is_plain))
     }
+}
 
-    /// Passes over a text, of which the next byte is the quote.
-    fn pass_text(&mut self) -> Result<()> {
-        self.at += 1;
-        let start = self.at;
-        let plain = self.pass_quoted()?;
-        if !plain {
-            check_escapes(self.slice(start)?)?;
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    /// Passes over a value.
-    fn pass(&mut self) -> Result<()> {
-        match self.peek() {
-            Some(b'"') => self.pass_text(),
-            Some(b'n') => self.word("null"),
-            Some(b't') => self.word("true"),
-            Some(b'f') => self.word("false"),
-            Some(b'{') => self.nested(|reader| {
-                let mut is_first = true;
-                while reader.next_item(&mut is_first, b'}')? {
-                    if reader.peek() != Some(b'"') {
-                        return Err(Refused);
-                    }
-                    reader.pass_text()?;
-                    reader.expect(b':')?;
-                    reader.pass()?;
-                }
-                Ok(())
-            }),
-            Some(b'[') => self.nested(|reader| {
-                let mut is_first = true;
-                while reader.next_item(&mut is_first, b']')? {
-                    reader.pass()?;
-                }
-                Ok(())
-            }),
-            _ => self.number().map(drop),
-        }
-    }
-
-    /// Goes into an array or an object, of which the next byte is the bracket.
-    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        if self.depth == MAX_DEPTH {
-            return Err(Refused);
-        }
-        self.depth += 1;
-        self.at += 1;
-        let value = read(self)?;
-        self.depth -= 1;
-        Ok(value)
-    }
-
-    /// Moves to the next item, or behind the bracket that ends them; tells whether there is one.
-    fn next_item(&mut self, is_first: &mut bool, end: u8) -> Result<bool> {
-        match self.peek() {
-            Some(byte) if byte == end => {
-                self.at += 1;
-                Ok(false)
-            }
-            _ if std::mem::take(is_first) => Ok(true),
-            Some(b',') => {
-                self.at += 1;
-                // A comma before the end is none of JSON.
-                if self.peek() == Some(end) { Err(Refused) } else { Ok(true) }
-            }
-            _ => Err(Refused),
-        }
-    }
-
-    /// Passes over a number.
-    fn number(&mut self) -> Result<&'de str> {
-        let start = self.at;
-        let length = number::length(&self.text.as_bytes()[start..]).ok_or(Refused)?;
-        self.at += length;
-        self.slice(start)
-    }
+fn digits(bytes: &[u8]) -> Result<usize> {
+    let count = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if count > 0 { Ok(count) } else { Err(Refused) }
 }
 
 /// Where the first byte stands that ends a text, begins an escape, or must not be in one; the
 /// length, if there is none.
+///
+/// It looks at eight bytes at a time ("Determine if a word has a zero byte", Bit Twiddling Hacks).
 fn special(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES * 0x80;
-    // The lowest bit that is set belongs to the first byte that is 0; those above it may err.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    const QUOTES: u64 = ONES * b'"' as u64;
+    const ESCAPES: u64 = ONES * b'\\' as u64;
+    // The high bit of the first byte below a limit is set, and of no byte before it; behind it they may err.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
     while let Some(Ok(eight)) = bytes.get(at..at + 8).map(<[u8; 8]>::try_from) {
         let word = u64::from_le_bytes(eight);
-        let quotes = zeros(word ^ (ONES * u64::from(b'"')));
-        let escapes = zeros(word ^ (ONES * u64::from(b'\\')));
-        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let found = quotes | escapes | controls;
+        let found = below(word ^ QUOTES, 1) | below(word ^ ESCAPES, 1) | below(word, 0x20);
+        let found = found & HIGH;
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }
@@ -227,24 +267,23 @@ fn special(bytes: &[u8], mut at: usize) -> usize {
 fn unescaped(text: &str) -> Result<String> {
     // It is never longer than before.
     let mut whole = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, escape)) = rest.split_once('\\') {
+    let rest = escapes(text, |before, character| {
         whole.push_str(before);
-        let (character, length) = character(escape.as_bytes())?;
         whole.push(character);
-        rest = escape.get(length..).ok_or(Refused)?;
-    }
+    })?;
     whole.push_str(rest);
     Ok(whole)
 }
 
-fn check_escapes(text: &str) -> Result<()> {
+/// Tells of each escape what stands before it and what it stands for, and returns what is behind the last.
+fn escapes(text: &str, mut tell: impl FnMut(&str, char)) -> Result<&str> {
     let mut rest = text;
-    while let Some((_, escape)) = rest.split_once('\\') {
-        let (_, length) = character(escape.as_bytes())?;
+    while let Some((before, escape)) = rest.split_once('\\') {
+        let (character, length) = character(escape.as_bytes())?;
+        tell(before, character);
         rest = escape.get(length..).ok_or(Refused)?;
     }
-    Ok(())
+    Ok(rest)
 }
 
 /// What an escape stands for, and how many bytes it has behind the backslash (RFC 8259, 7).
@@ -259,11 +298,10 @@ fn character(escape: &[u8]) -> Result<(char, usize)> {
         Some(b'u') => {
             let first = unit(&escape[1..])?;
             if !(0xd800..0xe000).contains(&first) {
-                return Ok((char::from_u32(first).ok_or(Refused)?, 5));
+                return Ok((char::from_u32(first.into()).ok_or(Refused)?, 5));
             }
             let Some(b"\\u") = escape.get(5..7) else { return Err(Refused) };
-            let units = [first, unit(&escape[7..])?].map(|unit| unit as u16);
-            let both = char::decode_utf16(units).next();
+            let both = char::decode_utf16([first, unit(&escape[7..])?]).next();
             return Ok((both.and_then(std::result::Result::ok).ok_or(Refused)?, 11));
         }
         _ => return Err(Refused),
@@ -272,142 +310,9 @@ fn character(escape: &[u8]) -> Result<(char, usize)> {
 }
 
 /// Four hexadecimal digits.
-fn unit(digits: &[u8]) -> Result<u32> {
+fn unit(digits: &[u8]) -> Result<u16> {
     let digits = digits.get(..4).ok_or(Refused)?;
-    digits.iter().try_fold(0, |unit, digit| {
-        let value = char::from(*digit).to_digit(16).ok_or(Refused)?;
-        Ok(unit << 4 | value)
-    })
-}
-
-impl<'de> Deserializer<'de> for &mut Reader<'de> {
-    type Error = Refused;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.peek() {
-            Some(b'"') => match self.quoted()? {
-                Quoted::Plain(text) => visitor.visit_borrowed_str(text),
-                Quoted::Unescaped(text) => visitor.visit_string(text),
-            },
-            Some(b'{') => self.nested(|reader| {
-                let mut members = Items { reader, is_first: true, end: b'}', is_over: false };
-                let value = visitor.visit_map(&mut members)?;
-                members.is_over.then_some(value).ok_or(Refused)
-            }),
-            Some(b'[') => self.nested(|reader| {
-                let mut items = Items { reader, is_first: true, end: b']', is_over: false };
-                let value = visitor.visit_seq(&mut items)?;
-                // Whoever wants so many items and no more has not asked for the end.
-                let is_over = items.is_over || !items.next()?;
-                is_over.then_some(value).ok_or(Refused)
-            }),
-            Some(b'n') => {
-                self.word("null")?;
-                visitor.visit_unit()
-            }
-            Some(b't') => {
-                self.word("true")?;
-                visitor.visit_bool(true)
-            }
-            Some(b'f') => {
-                self.word("false")?;
-                visitor.visit_bool(false)
-            }
-            _ => number::visit(self.number()?, visitor),
-        }
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.peek() {
-            Some(b'n') => {
-                self.word("null")?;
-                visitor.visit_none()
-            }
-            _ => visitor.visit_some(self),
-        }
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value> {
-        if name != RAW {
-            return visitor.visit_newtype_struct(self);
-        }
-        self.peek();
-        let start = self.at;
-        self.pass()?;
-        visitor.visit_borrowed_str(self.slice(start)?)
-    }
-
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        self.pass()?;
-        visitor.visit_unit()
-    }
-
-    /// No answer has one.
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value> {
-        Err(Refused)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit unit_struct seq tuple tuple_struct map struct identifier
-    }
-}
-
-/// The members of an object, or the items of an array.
-struct Items<'r, 'de> {
-    reader: &'r mut Reader<'de>,
-    is_first: bool,
-    end: u8,
-    is_over: bool,
-}
-
-impl Items<'_, '_> {
-    fn next(&mut self) -> Result<bool> {
-        let is_there = self.reader.next_item(&mut self.is_first, self.end)?;
-        self.is_over = !is_there;
-        Ok(is_there)
-    }
-}
-
-impl<'de> MapAccess<'de> for &mut Items<'_, 'de> {
-    type Error = Refused;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>> {
-        if self.is_over || !self.next()? {
-            return Ok(None);
-        }
-        if self.reader.peek() != Some(b'"') {
-            return Err(Refused);
-        }
-        let name = match self.reader.quoted()? {
-            Quoted::Plain(name) => seed.deserialize(BorrowedStrDeserializer::new(name))?,
-            Quoted::Unescaped(name) => seed.deserialize(StringDeserializer::new(name))?,
-        };
-        self.reader.expect(b':')?;
-        Ok(Some(name))
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value> {
-        seed.deserialize(&mut *self.reader)
-    }
-}
-
-impl<'de> SeqAccess<'de> for &mut Items<'_, 'de> {
-    type Error = Refused;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
-        if self.is_over || !self.next()? {
-            return Ok(None);
-        }
-        seed.deserialize(&mut *self.reader).map(Some)
-    }
+    let value = |digit: &u8| char::from(*digit).to_digit(16).ok_or(Refused);
+    let unit = digits.iter().try_fold(0, |unit, digit| Ok(unit << 4 | value(digit)?))?;
+    u16::try_from(unit).map_err(|_| Refused)
 }

@@ -1,6 +1,6 @@
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use super::Raw;
+use serde::de::{self, Deserialize, Deserializer};
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Deref;
 
 /// A text of an answer, copied only where an escape makes it another than the bytes that hold it.
@@ -8,11 +8,17 @@ use std::ops::Deref;
 /// serde borrows for a bare `Cow`, but not for one within an `Option`: that one it always copies.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(transparent)]
-pub(in crate::llm::adapter) struct WireText<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(in crate::llm::adapter) struct WireText<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 impl WireText<'_> {
     pub(in crate::llm::adapter) fn into_owned(self) -> String {
         self.0.into_owned()
+    }
+}
+
+impl From<String> for WireText<'_> {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text))
     }
 }
 
@@ -35,69 +41,27 @@ pub(in crate::llm::adapter) struct AnyText<'a>(pub(in crate::llm::adapter) Optio
 
 impl<'de: 'a, 'a> Deserialize<'de> for AnyText<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyVisitor)
-    }
-}
-
-struct AnyVisitor;
-
-impl<'de> Visitor<'de> for AnyVisitor {
-    type Value = AnyText<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<AnyText<'de>, E> {
-        Ok(AnyText(Some(WireText(Cow::Borrowed(text)))))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<AnyText<'de>, E> {
-        self.visit_string(text.to_owned())
-    }
-
-    fn visit_string<E: de::Error>(self, text: String) -> Result<AnyText<'de>, E> {
-        Ok(AnyText(Some(WireText(Cow::Owned(text)))))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<AnyText<'de>, E> {
-        Ok(AnyText(None))
-    }
-
-    fn visit_bool<E: de::Error>(self, _: bool) -> Result<AnyText<'de>, E> {
-        Ok(AnyText(None))
-    }
-
-    fn visit_u64<E: de::Error>(self, _: u64) -> Result<AnyText<'de>, E> {
-        Ok(AnyText(None))
-    }
-
-    fn visit_i64<E: de::Error>(self, _: i64) -> Result<AnyText<'de>, E> {
-        Ok(AnyText(None))
-    }
-
-    fn visit_f64<E: de::Error>(self, _: f64) -> Result<AnyText<'de>, E> {
-        Ok(AnyText(None))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<AnyText<'de>, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(AnyText(None))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<AnyText<'de>, A::Error> {
-        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(AnyText(None))
+        let raw = Raw::deserialize(deserializer)?.0;
+        match raw.starts_with('"') {
+            true => serde_json::from_str(raw).map(Some).map(Self).map_err(de::Error::custom),
+            false => Ok(Self(None)),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Fill as _;
+    use super::super::Reader;
     use super::*;
 
     #[test]
     fn only_escapes_make_a_copy() {
-        let read = |json| super::super::read::<Option<WireText<'_>>>(json).unwrap();
+        let read = |json| {
+            let mut text = None::<WireText<'_>>;
+            text.fill(&mut Reader::new(json)).unwrap();
+            text
+        };
         assert!(read("null").is_none());
         assert!(matches!(read("\"a b\"").unwrap().0, Cow::Borrowed("a b")));
         assert!(matches!(&read("\"a\\nb\"").unwrap().0, Cow::Owned(text) if text == "a\nb"));
@@ -105,13 +69,20 @@ mod tests {
 
     #[test]
     fn any_value_is_a_text_or_none() {
-        let read =
-            |json| super::super::read::<AnyText<'_>>(json).unwrap().0.map(WireText::into_owned);
-        for (json, text) in [("\"a\"", Some("a")), ("\"\\n\"", Some("\n")), ("\"\"", Some(""))] {
-            assert_eq!(read(json).as_deref(), text);
-        }
-        for json in ["null", "true", "1", "-1", "0.5", "[1, [2]]", "{\"a\": {}}"] {
-            assert_eq!(read(json), None);
+        for (json, text) in [
+            ("\"a\"", Some("a")),
+            ("\"\\n\"", Some("\n")),
+            ("\"\"", Some("")),
+            ("null", None),
+            ("true", None),
+            ("-0.5", None),
+            ("[1, [2]]", None),
+            ("{\"a\": {}}", None),
+        ] {
+            let mut read = AnyText::default();
+            read.fill(&mut Reader::new(json)).unwrap();
+            let by_serde = serde_json::from_str::<AnyText<'_>>(json).unwrap();
+            assert_eq!((read.0.as_deref(), by_serde.0.as_deref()), (text, text));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Every member is optional and every enumeration open: compatible servers leave out and add.
 
 use super::reasoning::{self, Kept};
-use crate::llm::adapter::json::{self, Later, Raw, WireText, some};
+use crate::llm::adapter::json::{Fill, Filled, Raw, Reader, Refused, WireText, fill, some};
 use crate::llm::adapter::{CallIds, Failure};
 use crate::llm::chat::{ChatResponse, Finish, FinishReason, mark_truncated};
 use crate::llm::error::{Error, ErrorKind};
@@ -19,7 +19,7 @@ use std::fmt;
 pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<ChatResponse, Error> {
     let decode =
         |reason: &str| Error::new(ErrorKind::Decode, reason.to_owned()).with_provider(provider);
-    let completion: Completion<'_> = json::read_bytes(body).map_err(|error| {
+    let completion: Completion<'_> = serde_json::from_slice(body).map_err(|error| {
         decode("the answer is not what chat completions are").with_source(error)
     })?;
     if let Some(error) = completion.error {
@@ -46,7 +46,7 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
     }
     let refused = message.refusal.filter(|refusal| !refusal.is_empty());
     content.extend(refused.map(|refusal| Part::Refusal(refusal.into_owned())));
-    let calls = message.tool_calls.map(|calls| calls.read()).unwrap_or_default().into_iter();
+    let calls = message.tool_calls.unwrap_or_default().into_iter();
     content.extend(calls.filter_map(|call| call.into_call(&mut ids)).map(Part::ToolCall));
     // What cannot be read of the reasoning is no text, but goes back all the same.
     content.extend(
@@ -84,11 +84,8 @@ struct Choice<'a> {
     finish_reason: Option<WireText<'a>>,
 }
 
-/// Calls, or pieces of them, which come one by one.
-pub(super) type WireCalls<'a> = SmallVec<[WireCall<'a>; 1]>;
-
 /// The message of an answer, or what a chunk adds to it.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct WireMessage<'a> {
     #[serde(borrow, default)]
     pub(super) content: Content<'a>,
@@ -101,9 +98,19 @@ pub(super) struct WireMessage<'a> {
     /// OpenRouter's, in which the same text stands once more.
     #[serde(borrow)]
     reasoning_details: Option<Raw<'a>>,
+    /// Streamed, they come one by one.
     #[serde(borrow)]
-    pub(super) tool_calls: Option<Later<'a, WireCalls<'a>>>,
+    pub(super) tool_calls: Option<SmallVec<[WireCall<'a>; 1]>>,
 }
+
+fill!(<'a> WireMessage<'a> {
+    "content" => content,
+    "refusal" => refusal,
+    "reasoning_content" => reasoning_content,
+    "reasoning" => reasoning,
+    "reasoning_details" => reasoning_details,
+    "tool_calls" => tool_calls,
+});
 
 impl WireMessage<'_> {
     /// DeepSeek's name for the reasoning, or vLLM's; some servers send both, with the same text.
@@ -117,7 +124,7 @@ impl WireMessage<'_> {
 
     /// What must go back as it came.
     pub(super) fn kept(&self) -> Vec<Value> {
-        let details = self.reasoning_details.and_then(|details| json::read(details.0).ok());
+        let details = self.reasoning_details.map(Raw::value);
         let mut kept = if let Some(Value::Array(details)) = details { details } else { Vec::new() };
         kept.extend(self.content.thoughts().cloned());
         kept
@@ -125,7 +132,7 @@ impl WireMessage<'_> {
 }
 
 /// Text, nothing, or (from Mistral) parts of text and thoughts.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) enum Content<'a> {
     #[default]
     Nothing,
@@ -133,6 +140,7 @@ pub(super) enum Content<'a> {
     Parts(Vec<ContentPart>),
 }
 
+#[derive(Debug)]
 pub(super) enum ContentPart {
     Text(String),
     /// As it came.
@@ -179,6 +187,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
     }
 }
 
+impl<'a> Fill<'a> for Content<'a> {
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Filled<()> {
+        *self = match reader.is_at_text() {
+            true => Self::Text(reader.text()?),
+            false => serde_json::from_str(reader.raw()?).map_err(|_| Refused)?,
+        };
+        Ok(())
+    }
+}
+
 struct ContentVisitor;
 
 impl<'de> Visitor<'de> for ContentVisitor {
@@ -194,10 +212,6 @@ impl<'de> Visitor<'de> for ContentVisitor {
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Content<'de>, E> {
         Ok(Content::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_string<E: de::Error>(self, text: String) -> Result<Content<'de>, E> {
-        Ok(Content::Text(Cow::Owned(text)))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Content<'de>, E> {
@@ -223,7 +237,7 @@ impl<'de> Visitor<'de> for ContentVisitor {
 }
 
 /// A call, or a piece of one.
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct WireCall<'a> {
     pub(super) index: Option<u64>,
     #[serde(borrow)]
@@ -235,7 +249,14 @@ pub(super) struct WireCall<'a> {
     custom: Option<WireFunction<'a>>,
 }
 
-#[derive(Default, Deserialize)]
+fill!(<'a> WireCall<'a> {
+    "index" => index,
+    "id" => id,
+    "function" => function,
+    "custom" => custom,
+});
+
+#[derive(Debug, Default, Deserialize)]
 struct WireFunction<'a> {
     #[serde(borrow)]
     name: Option<WireText<'a>>,
@@ -243,6 +264,8 @@ struct WireFunction<'a> {
     #[serde(borrow, alias = "input")]
     arguments: Option<Raw<'a>>,
 }
+
+fill!(<'a> WireFunction<'a> { "name" => name, "arguments" | "input" => arguments });
 
 impl WireCall<'_> {
     fn function(&self) -> Option<&WireFunction<'_>> {
@@ -259,7 +282,7 @@ impl WireCall<'_> {
         let arguments = self.function().and_then(|function| function.arguments);
         let raw = arguments.map_or("", |arguments| arguments.0);
         match raw.starts_with('"') {
-            true => json::read(raw).unwrap_or_default(),
+            true => Raw(raw).text(),
             false if raw == "null" => String::new(),
             false => raw.to_owned(),
         }
@@ -274,7 +297,7 @@ impl WireCall<'_> {
 }
 
 /// The usage as chat completions count it: the prompt includes what was cached, the completion the reasoning.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(super) struct WireUsage {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
@@ -285,28 +308,43 @@ pub(super) struct WireUsage {
     prompt_cache_hit_tokens: Option<u64>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+fill!(<'a> WireUsage {
+    "prompt_tokens" => prompt_tokens,
+    "completion_tokens" => completion_tokens,
+    "total_tokens" => total_tokens,
+    "prompt_tokens_details" => prompt_tokens_details,
+    "completion_tokens_details" => completion_tokens_details,
+    "prompt_cache_hit_tokens" => prompt_cache_hit_tokens,
+});
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 struct PromptDetails {
     cached_tokens: Option<u64>,
     cache_write_tokens: Option<u64>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+fill!(<'a> PromptDetails {
+    "cached_tokens" => cached_tokens,
+    "cache_write_tokens" => cache_write_tokens,
+});
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 struct CompletionDetails {
     reasoning_tokens: Option<u64>,
 }
 
+fill!(<'a> CompletionDetails { "reasoning_tokens" => reasoning_tokens });
+
 impl WireUsage {
     /// Takes over a later snapshot; what that leaves out stays as it was.
-    pub(super) fn update(&mut self, later: Self) {
+    pub(super) fn update(&mut self, later: &Self) {
         let keep = |known: &mut Option<u64>, later: Option<u64>| *known = later.or(*known);
         keep(&mut self.prompt_tokens, later.prompt_tokens);
         keep(&mut self.completion_tokens, later.completion_tokens);
         keep(&mut self.total_tokens, later.total_tokens);
         keep(&mut self.prompt_cache_hit_tokens, later.prompt_cache_hit_tokens);
-        let (prompt, of) =
-            (self.prompt_tokens_details.get_or_insert_default(), later.prompt_tokens_details);
-        let of = of.unwrap_or_default();
+        let prompt = self.prompt_tokens_details.get_or_insert_default();
+        let of = later.prompt_tokens_details.unwrap_or_default();
         keep(&mut prompt.cached_tokens, of.cached_tokens);
         keep(&mut prompt.cache_write_tokens, of.cache_write_tokens);
         let of = later.completion_tokens_details.unwrap_or_default();
@@ -356,8 +394,7 @@ pub(super) fn finish(raw: Option<&str>, content: &[Part]) -> Finish {
 
 /// An error that came with status 200.
 pub(super) fn in_band(provider: &str, error: Raw<'_>) -> Error {
-    let value: Value = json::read(error.0).unwrap_or_default();
-    Failure::of(&serde_json::json!({"error": value})).into_error(provider, None)
+    Failure::of(&serde_json::json!({"error": error.value()})).into_error(provider, None)
 }
 
 #[cfg(test)]

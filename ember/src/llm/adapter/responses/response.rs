@@ -4,7 +4,7 @@
 
 use super::stream::ResponseDecoder;
 use super::wire::WireResponse;
-use crate::llm::adapter::{CallIds, json};
+use crate::llm::adapter::CallIds;
 use crate::llm::chat::ChatResponse;
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::stream::Accumulator;
@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 pub(super) fn decode(provider: &str, body: &[u8], ids: CallIds) -> Result<ChatResponse, Error> {
     let decode =
         |reason: &'static str| Error::new(ErrorKind::Decode, reason).with_provider(provider);
-    let response: WireResponse = json::read_bytes(body)
+    let response: WireResponse = serde_json::from_slice(body)
         .map_err(|error| decode("the answer is not what responses are").with_source(error))?;
     if response.output.is_none() && !response.failed() {
         return Err(decode("the answer holds no output"));

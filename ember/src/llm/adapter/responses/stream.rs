@@ -1,5 +1,5 @@
 use super::wire::WireResponse;
-use crate::llm::adapter::json::{self, AnyText, Raw, WireText};
+use crate::llm::adapter::json::{AnyText, Later, Raw, WireText, fill};
 use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut, last};
 use crate::llm::error::Error;
 use crate::llm::message::{Opaque, Part, Signature};
@@ -55,17 +55,18 @@ enum Kind {
     Thought,
 }
 
-/// What stands in an event. What only a few of them have is in a box, as the whole is moved about.
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Event<'a> {
     #[serde(borrow, default)]
     r#type: WireText<'a>,
-    response: Option<Box<WireResponse>>,
+    #[serde(borrow)]
+    response: Option<Later<'a, WireResponse>>,
     #[serde(default)]
     output_index: u64,
     #[serde(alias = "summary_index")]
     content_index: Option<u64>,
-    item: Option<Box<Map<String, Value>>>,
+    #[serde(borrow)]
+    item: Option<Later<'a, Map<String, Value>>>,
     #[serde(borrow)]
     delta: Option<AnyText<'a>>,
     #[serde(borrow)]
@@ -77,6 +78,19 @@ struct Event<'a> {
     #[serde(borrow)]
     message: Option<WireText<'a>>,
 }
+
+fill!(<'a> Event<'a> {
+    "type" => r#type,
+    "response" => response,
+    "output_index" => output_index,
+    "content_index" | "summary_index" => content_index,
+    "item" => item,
+    "delta" => delta,
+    "annotation" => annotation,
+    "error" => error,
+    "code" => code,
+    "message" => message,
+});
 
 impl ResponseDecoder {
     pub(super) fn new(provider: &str, ids: CallIds) -> Self {
@@ -95,20 +109,21 @@ impl ResponseDecoder {
     fn read(&mut self, event: Event<'_>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
         let at = event.output_index;
         let part = event.content_index.unwrap_or(0);
+        let response = || event.response.as_ref().map(Later::read).unwrap_or_default();
         let delta = event.delta.and_then(|delta| delta.0).unwrap_or_default();
         match &*event.r#type {
             "response.created" | "response.in_progress" | "response.queued" => {
-                let response = event.response.unwrap_or_default();
+                let response = response();
                 self.start(response.id, response.model, out);
             }
             "response.output_item.added" => {
                 if let Some(item) = event.item {
-                    self.added(at, &item, out);
+                    self.added(at, &item.read(), out);
                 }
             }
             "response.output_item.done" => {
                 if let Some(item) = event.item {
-                    self.done(at, *item, out);
+                    self.done(at, item.read(), out);
                 }
             }
             "response.output_text.delta" => {
@@ -124,29 +139,29 @@ impl ResponseDecoder {
                 if let Some(annotation) = event.annotation {
                     self.piece(at, part, Kind::Text, String::new(), out);
                     self.told(at, part).citations += 1;
-                    out.push_back(ChatEvent::Citation(value(annotation)));
+                    out.push_back(ChatEvent::Citation(annotation.value()));
                 }
             }
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
                 self.arguments(at, delta.into_owned(), out);
             }
             "response.completed" | "response.incomplete" | "response.failed" => {
-                let mut response = *event.response.unwrap_or_default();
+                let mut response = response();
                 let status = event.r#type.trim_start_matches("response.");
                 response.status.get_or_insert_with(|| status.to_owned());
                 return self.finish(response, out);
             }
             "error" => {
                 // The reference has the members here, recordings have them in `error`.
-                let code = event.code.map(value);
+                let code = event.code.map(Raw::value);
                 let flat = json!({"code": code, "message": event.message.as_deref()});
-                let error = event.error.map(value).filter(Value::is_object).unwrap_or(flat);
+                let error = event.error.map(Raw::value).filter(Value::is_object).unwrap_or(flat);
                 let document = json!({"error": error});
                 return Err(Failure::of(&document).into_error(&self.provider, None));
             }
             // Servers that are compatible report errors in this way.
             "" if event.error.is_some() => {
-                let document = json!({"error": event.error.map(value)});
+                let document = json!({"error": event.error.map(Raw::value)});
                 return Err(Failure::of(&document).into_error(&self.provider, None));
             }
             _ => {}
@@ -392,20 +407,16 @@ impl ResponseDecoder {
     }
 }
 
-/// A value that is kept.
-fn value(raw: Raw<'_>) -> Value {
-    json::read(raw.0).unwrap_or_default()
-}
-
 impl EventDecoder for ResponseDecoder {
     fn event(&mut self, data: &str, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
         // OpenAI does not say so; some compatible servers do.
         if data == "[DONE]" {
             return self.end(None, out);
         }
-        match self.garbage.read(&self.provider, data)? {
-            Some(event) => self.read(event, out),
-            None => Ok(()),
+        let mut event = Event::default();
+        match self.garbage.read(&self.provider, &mut event, data)? {
+            true => self.read(event, out),
+            false => Ok(()),
         }
     }
 
@@ -414,7 +425,8 @@ impl EventDecoder for ResponseDecoder {
     }
 
     fn end(&mut self, rest: Option<&str>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        if let Some(event) = last(rest) {
+        let mut event = Event::default();
+        if last(&mut event, rest) {
             self.read(event, out)?;
         }
         match self.finished {
@@ -428,6 +440,7 @@ impl EventDecoder for ResponseDecoder {
 mod tests {
     use super::super::response::decode;
     use super::*;
+    use crate::llm::adapter::json::tests::{agrees, agrees_on_recordings};
     use crate::llm::chat::{ChatResponse, FinishReason};
     use crate::llm::error::ErrorKind;
     use crate::llm::stream::Accumulator;
@@ -569,5 +582,10 @@ mod tests {
             let error = read(&[created(), error]).unwrap_err();
             assert_eq!((error.kind(), error.message()), (ErrorKind::RateLimit, "m"));
         }
+    }
+
+    #[test]
+    fn events_are_what_serde_json_says() {
+        agrees_on_recordings("openai-responses", |event| agrees::<Event<'_>>(event));
     }
 }
