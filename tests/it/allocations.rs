@@ -50,7 +50,9 @@ fn a_piece_of_a_chat_completion_is_one_allocation() {
     let first = [chunk(json!({"role": "assistant", "content": ""}))];
     check(&adapter, &first, |text| chunk(json!({"content": text})), 1);
     check(&adapter, &first, |text| chunk(json!({"content": null, "refusal": text})), 1);
-    check(&adapter, &first, |text| chunk(json!({"reasoning_content": text, "reasoning": text})), 1);
+    for name in ["reasoning", "reasoning_content"] {
+        check(&adapter, &first, |text| chunk(json!({name: text})), 1);
+    }
     let call = |call: Value| chunk(json!({"tool_calls": [call]}));
     let begun = [call(
         json!({"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": ""}}),

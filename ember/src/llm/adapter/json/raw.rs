@@ -27,10 +27,7 @@ impl Raw<'_> {
     }
 }
 
-/// A value that was found right, and is read when it is wanted.
-///
-/// It is for what most events do not have: it is small, where the value is not, as whatever stands in an event is
-/// moved several times while that is read.
+/// A value that was found right, and is read by serde when it is wanted: what only a few events have.
 pub(in crate::llm::adapter) struct Later<'a, T>(Raw<'a>, PhantomData<fn() -> T>);
 
 impl<T> fmt::Debug for Later<'_, T> {
