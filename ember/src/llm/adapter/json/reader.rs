@@ -249,16 +249,17 @@ fn special(bytes: &[u8], mut at: usize) -> usize {
     const ESCAPES: u64 = ONES * b'\\' as u64;
     // The high bit of the first byte below a limit is set, and of no byte before it; behind it they may err.
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
-    while let Some(Ok(eight)) = bytes.get(at..at + 8).map(<[u8; 8]>::try_from) {
-        let word = u64::from_le_bytes(eight);
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((eight, behind)) = rest.split_first_chunk() {
+        let word = u64::from_le_bytes(*eight);
         let found = below(word ^ QUOTES, 1) | below(word ^ ESCAPES, 1) | below(word, 0x20);
         let found = found & HIGH;
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }
         at += 8;
+        rest = behind;
     }
-    let rest = bytes.get(at..).unwrap_or_default();
     let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
     at + rest.iter().position(is_special).unwrap_or(rest.len())
 }
