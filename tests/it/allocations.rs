@@ -74,7 +74,7 @@ fn a_piece_of_a_response_is_one_allocation() {
                 "delta": text, "logprobs": [], "obfuscation": "xYz",
             })
         };
-        check(&adapter, &[created.clone()], piece, 1);
+        check(&adapter, std::slice::from_ref(&created), piece, 1);
     }
 }
 
