@@ -1,6 +1,7 @@
 //! Tests of Ember from outside, in one binary: through the macros, over sockets, with recorded input.
 
 mod layering;
+mod allocations;
 mod sse;
 mod recordings;
 mod routes;

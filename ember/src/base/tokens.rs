@@ -93,18 +93,43 @@ const TOKEN: u64 = 1_000;
 impl Estimator {
     /// Reads on.
     pub fn push(&mut self, text: &str) {
-        for character in text.chars() {
-            let class = class_of(character);
-            let goes_on = match (self.class, class) {
-                // A capital letter begins a word that goes on in small ones.
-                (Class::Upper, Class::Lower) => self.run == 1,
-                (before, class) => before == class,
-            };
-            self.run = if goes_on { self.run + 1 } else { 1 };
-            let cost =
-                cost(class, self.run, self.class) + accent(character) + blank(character, self.run);
-            self.class = class;
-            self.thousandths = self.thousandths.saturating_add(cost);
+        let mut rest = text;
+        loop {
+            // Of small letters most texts consist, and a row of them is priced at once.
+            let small = rest.bytes().take_while(u8::is_ascii_lowercase).count();
+            if small > 0 {
+                self.small_letters(small as u64);
+                rest = &rest[small..];
+            }
+            let Some(character) = rest.chars().next() else { return };
+            self.character(character);
+            rest = &rest[character.len_utf8()..];
+        }
+    }
+
+    fn small_letters(&mut self, count: u64) {
+        let before = if self.goes_on(Class::Lower) { self.run } else { 0 };
+        self.run = before + count;
+        self.class = Class::Lower;
+        let cost = word(self.run) - word(before);
+        self.thousandths = self.thousandths.saturating_add(cost);
+    }
+
+    fn character(&mut self, character: char) {
+        let class = class_of(character);
+        self.run = if self.goes_on(class) { self.run + 1 } else { 1 };
+        let cost =
+            cost(class, self.run, self.class) + accent(character) + blank(character, self.run);
+        self.class = class;
+        self.thousandths = self.thousandths.saturating_add(cost);
+    }
+
+    /// Tells whether a character of this class belongs to those before it.
+    fn goes_on(&self, class: Class) -> bool {
+        match (self.class, class) {
+            // A capital letter begins a word that goes on in small ones.
+            (Class::Upper, Class::Lower) => self.run == 1,
+            (before, class) => before == class,
         }
     }
 
@@ -114,20 +139,23 @@ impl Estimator {
     }
 }
 
+/// What so many small letters of one word cost. Words of up to seven letters are mostly one token. What is
+/// longer than words are is cut into pieces of four letters.
+fn word(letters: u64) -> u64 {
+    match letters {
+        0 => 0,
+        1..=7 => TOKEN,
+        8..=14 => TOKEN + 200 * (letters - 7),
+        15..=20 => 2_400 + 433 * (letters - 14),
+        _ => 5_250 + 250 * (letters - 21),
+    }
+}
+
 /// What a character costs, by its class, its place in the run, and what stands before it.
 fn cost(class: Class, place: u64, before: Class) -> u64 {
     match class {
         Class::Start => 0,
-        // Words of up to seven letters are mostly one token. What is longer than words are is cut
-        // into pieces of four letters.
-        Class::Lower => match place {
-            1 => TOKEN,
-            2..=7 => 0,
-            8..=14 => 200,
-            15..=20 => 433,
-            21 => 252,
-            _ => 250,
-        },
+        Class::Lower => word(place) - word(place - 1),
         Class::Upper => match place {
             1 => TOKEN,
             2..=3 => 100,

@@ -29,8 +29,8 @@ pub(super) fn fill_temperature(
     if request.temperature.is_none() && !request.extra.contains_key("temperature") {
         // Whoever wrote a request that is passed on meant the model's own.
         let ours = (!request.relayed).then_some(TEMPERATURE);
-        let takes = takes_temperature(catalog, provider, model);
-        request.temperature = takes.then(|| temperature(env).or(ours)).flatten();
+        let set = temperature(env).or(ours);
+        request.temperature = set.filter(|_| takes_temperature(catalog, provider, model));
     }
 }
 

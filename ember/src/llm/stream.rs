@@ -141,12 +141,15 @@ impl Stream for ChatStream {
         let Some(events) = &mut self.events else {
             return Poll::Ready(None);
         };
-        let item = ready!(events.as_mut().poll_next(context)).unwrap_or_else(|| Err(truncated()));
-        if matches!(item, Ok(ChatEvent::Finish(_)) | Err(_)) {
+        let mut polled = events.as_mut().poll_next(context);
+        if let Poll::Ready(None) = polled {
+            polled = Poll::Ready(Some(Err(truncated())));
+        }
+        if let Poll::Ready(Some(Ok(ChatEvent::Finish(_)) | Err(_))) = polled {
             // Nothing follows, and nothing keeps the connection.
             self.events = None;
         }
-        Poll::Ready(Some(item))
+        polled
     }
 }
 

@@ -95,20 +95,26 @@ impl Tally {
     pub(super) fn response(&mut self, response: &ChatResponse) {
         self.model.clone_from(&response.model);
         self.reported = response.usage;
-        for part in &response.message.content {
-            match part {
-                Part::Text(Text { text, .. }) | Part::Refusal(text) => self.output.push(text),
-                Part::Reasoning(Reasoning { text, .. }) => self.reasoning.push(text),
-                Part::ToolCall(call) => {
-                    self.output.push(&call.name);
-                    self.output.push(&call.arguments);
-                }
-                _ => {}
-            }
+        // What is reported with the end counts, so that nothing need be estimated beside it.
+        if self.reported.is_none() {
+            response.message.content.iter().for_each(|part| self.part(part));
         }
         // What is given again was billed when it was given for the first time.
         let is_replayed = response.cached.is_some();
         self.state = if is_replayed { State::Refused } else { State::Answered };
+    }
+
+    /// Estimates a part that has arrived.
+    fn part(&mut self, part: &Part) {
+        match part {
+            Part::Text(Text { text, .. }) | Part::Refusal(text) => self.output.push(text),
+            Part::Reasoning(Reasoning { text, .. }) => self.reasoning.push(text),
+            Part::ToolCall(call) => {
+                self.output.push(&call.name);
+                self.output.push(&call.arguments);
+            }
+            _ => {}
+        }
     }
 
     /// Tells whether anything of an answer has arrived.

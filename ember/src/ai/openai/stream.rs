@@ -104,6 +104,8 @@ impl Stream for Chunks {
 /// Writes chunks.
 pub(super) struct Writer {
     head: Head,
+    /// What every chunk begins with, once one is written: most of what stands in it.
+    beginning: Vec<u8>,
     hidden: Hidden,
     include_usage: bool,
     /// What the prompt has, by estimate, where the provider does not say.
@@ -120,7 +122,7 @@ pub(super) struct Writer {
     told_calls: usize,
     usage: Option<Usage>,
     dropped: Vec<Dropped>,
-    /// What was written, of each kind.
+    /// What was written, of each kind, as far as the caller wants to know.
     written: Written,
     ended: bool,
 }
@@ -144,6 +146,7 @@ impl Writer {
     pub(super) fn new(head: Head, hidden: Hidden, include_usage: bool, prompt_tokens: u64) -> Self {
         Self {
             head,
+            beginning: Vec::new(),
             hidden,
             include_usage,
             prompt_tokens,
@@ -163,7 +166,10 @@ impl Writer {
     /// Takes in an event, and writes what the caller gets to see of it.
     fn take(&mut self, event: ChatEvent) -> Result<(), Error> {
         match event {
-            ChatEvent::Start { model, .. } => self.head.answered_by(model.as_deref()),
+            ChatEvent::Start { model, .. } => {
+                self.head.answered_by(model.as_deref());
+                self.beginning.clear();
+            }
             ChatEvent::Text(text) => {
                 self.written.content.push(&text);
                 self.piece(&text, |text| Delta { content: Some(text), ..Delta::default() })?
@@ -305,15 +311,20 @@ impl Writer {
     }
 
     fn chunk(&mut self, choices: &[Choice<'_>], usage: Option<WireUsage>) -> Result<(), Error> {
-        let chunk = Chunk {
-            id: &self.head.id,
-            object: "chat.completion.chunk",
-            created: self.head.created,
-            model: &self.head.model,
-            choices,
-            usage: self.include_usage.then_some(usage),
-        };
-        self.ready.push_back(Event::json(&chunk)?);
+        if self.beginning.is_empty() {
+            self.beginning = Beginning::of(&self.head)?;
+        }
+        let mut chunk = Vec::with_capacity(self.beginning.len() + CHOICE_LENGTH);
+        chunk.extend_from_slice(&self.beginning);
+        chunk.extend_from_slice(b",\"choices\":");
+        serde_json::to_writer(&mut chunk, choices)?;
+        if self.include_usage {
+            chunk.extend_from_slice(b",\"usage\":");
+            serde_json::to_writer(&mut chunk, &usage)?;
+        }
+        chunk.push(b'}');
+        let chunk = String::from_utf8(chunk).map_err(Error::internal)?;
+        self.ready.push_back(Event::data(chunk));
         Ok(())
     }
 }
@@ -322,17 +333,30 @@ fn begun_anew() -> Error {
     Error::new(ErrorKind::BadGateway, "The model began its answer anew in the middle of it.")
 }
 
-/// `chat.completion.chunk` of OpenAI's API reference.
+/// How many bytes a choice with a piece of text mostly has, and a little more.
+const CHOICE_LENGTH: usize = 128;
+
+/// A `chat.completion.chunk` of OpenAI's API reference, as far as it is the same for all of an answer.
+///
+/// What follows are the choices, and the usage where it was asked for: in the last chunk, and `null`
+/// in all others.
 #[derive(Serialize)]
-struct Chunk<'a> {
+struct Beginning<'a> {
     id: &'a str,
     object: &'static str,
     created: u64,
     model: &'a str,
-    choices: &'a [Choice<'a>],
-    /// Where it was asked for it is in every chunk, and `null` in all but the last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Option<WireUsage>>,
+}
+
+impl Beginning<'_> {
+    /// The object without its last brace.
+    fn of(head: &Head) -> serde_json::Result<Vec<u8>> {
+        let Head { id, created, model, .. } = head;
+        let object = "chat.completion.chunk";
+        let mut json = serde_json::to_vec(&Beginning { id, object, created: *created, model })?;
+        json.pop();
+        Ok(json)
+    }
 }
 
 #[derive(Serialize)]

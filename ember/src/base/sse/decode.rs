@@ -189,7 +189,10 @@ impl Decoder {
                 self.event.clear();
                 self.event.extend_from_slice(value);
             }
-            b"id" if !value.contains(&0) => self.id = String::from_utf8_lossy(value).into_owned(),
+            b"id" if !value.contains(&0) => {
+                self.id.clear();
+                self.id.push_str(&text(value));
+            }
             b"retry" => {
                 let digits = value.iter().all(u8::is_ascii_digit);
                 let text = str::from_utf8(value).ok().filter(|_| digits);

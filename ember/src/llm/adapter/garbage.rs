@@ -1,3 +1,4 @@
+use super::json::{self, Fill};
 use crate::llm::error::{Error, ErrorKind};
 use serde::Deserialize;
 
@@ -9,21 +10,22 @@ const LIMIT: usize = 10;
 pub(super) struct Garbage(usize);
 
 impl Garbage {
-    /// Reads an event; `None` stands for one that is skipped.
+    /// Reads an event into its place; tells whether it is there, and not skipped.
     ///
     /// # Errors
     /// When there were too many in a row that cannot be read.
-    pub(super) fn read<'a, T: Deserialize<'a>>(
+    pub(super) fn read<'a, T: Fill<'a> + Deserialize<'a>>(
         &mut self,
         provider: &str,
+        event: &mut T,
         data: &'a str,
-    ) -> Result<Option<T>, Error> {
-        match serde_json::from_str(data) {
-            Ok(event) => {
+    ) -> Result<bool, Error> {
+        match json::read_into(event, data) {
+            Ok(()) => {
                 self.0 = 0;
-                Ok(Some(event))
+                Ok(true)
             }
-            Err(error) => self.note(provider, error).map(|()| None),
+            Err(error) => self.note(provider, error).map(|()| false),
         }
     }
 
@@ -38,9 +40,12 @@ impl Garbage {
     }
 }
 
-/// The last event, which may lack its blank line; half of one is not JSON.
-pub(super) fn last<'a, T: Deserialize<'a>>(rest: Option<&'a str>) -> Option<T> {
-    serde_json::from_str(rest?).ok()
+/// Reads the last event, which may lack its blank line; half of one is not JSON.
+pub(super) fn last<'a, T: Fill<'a> + Deserialize<'a>>(
+    event: &mut T,
+    rest: Option<&'a str>,
+) -> bool {
+    rest.is_some_and(|rest| json::read_into(event, rest).is_ok())
 }
 
 /// The error of a stream that lacks its end.
@@ -56,15 +61,19 @@ mod tests {
     #[test]
     fn garbage_is_skipped_until_it_is_too_much() {
         let mut garbage = Garbage::default();
+        let mut read = |data| {
+            let mut event = 0_u64;
+            garbage.read("test", &mut event, data).map(|is_there| is_there.then_some(event))
+        };
         for _ in 0..3 {
             for _ in 1..LIMIT {
-                assert_eq!(garbage.read::<u8>("test", "x").unwrap(), None);
+                assert_eq!(read("x").unwrap(), None);
             }
-            assert_eq!(garbage.read::<u8>("test", "7").unwrap(), Some(7));
+            assert_eq!(read("7").unwrap(), Some(7));
         }
         for _ in 1..LIMIT {
-            assert_eq!(garbage.read::<u8>("test", "x").unwrap(), None);
+            assert_eq!(read("x").unwrap(), None);
         }
-        assert_eq!(garbage.read::<u8>("test", "x").unwrap_err().kind(), ErrorKind::Decode);
+        assert_eq!(read("x").unwrap_err().kind(), ErrorKind::Decode);
     }
 }

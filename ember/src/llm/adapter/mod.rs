@@ -9,8 +9,12 @@ mod failure;
 mod call_ids;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 mod garbage;
-#[cfg(feature = "openai")]
-mod text;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+#[cfg_attr(
+    not(feature = "openai"),
+    allow(dead_code, unused_imports, reason = "the other providers need parts of it")
+)]
+mod json;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 mod turns;
 #[cfg(feature = "anthropic")]
@@ -22,13 +26,6 @@ pub mod openai;
 #[cfg(feature = "openai")]
 pub mod responses;
 
-pub use call_ids::CallIds;
-pub use failure::{Failure, wait_hint};
-#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
-use garbage::{Garbage, cut, last};
-#[cfg(feature = "openai")]
-use text::WireText;
-
 use super::chat::{ChatRequest, ChatResponse, Dropped};
 use super::embed::Embeddings;
 use super::error::Error;
@@ -36,6 +33,10 @@ use super::error::Error;
 use super::error::ErrorKind;
 use super::stream::ChatEvent;
 use crate::base::Secret;
+pub use call_ids::CallIds;
+pub use failure::{Failure, wait_hint};
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+use garbage::{Garbage, cut, last};
 use http::HeaderMap;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 use serde_json::{Map, Value};

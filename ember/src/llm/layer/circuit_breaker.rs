@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// Leaves a provider alone that keeps failing, and finds out when it is back.
@@ -349,14 +349,14 @@ impl Stream for Watched {
     type Item = Result<ChatEvent, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let item = ready!(Pin::new(&mut self.stream).poll_next(context));
-        match &item {
-            Some(Ok(ChatEvent::Finish(_))) => self.call.succeeded(),
-            Some(Ok(event)) if !is_preliminary(event) => self.call.begun(),
-            Some(Err(error)) => self.call.failed(error),
+        let polled = Pin::new(&mut self.stream).poll_next(context);
+        match &polled {
+            Poll::Ready(Some(Ok(ChatEvent::Finish(_)))) => self.call.succeeded(),
+            Poll::Ready(Some(Ok(event))) if !is_preliminary(event) => self.call.begun(),
+            Poll::Ready(Some(Err(error))) => self.call.failed(error),
             _ => {}
         }
-        Poll::Ready(item)
+        polled
     }
 }
 

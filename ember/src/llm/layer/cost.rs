@@ -9,7 +9,7 @@ use futures_core::Stream;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 /// Counts what a provider bills: tokens and dollars, by model.
 ///
@@ -164,12 +164,12 @@ impl Stream for Counted {
     type Item = Result<ChatEvent, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let item = ready!(Pin::new(&mut self.stream).poll_next(context));
-        match &item {
-            Some(Ok(event)) => self.counting.event(event),
-            Some(Err(error)) => self.counting.failed(error),
-            None => {}
+        let polled = Pin::new(&mut self.stream).poll_next(context);
+        match &polled {
+            Poll::Ready(Some(Ok(event))) => self.counting.event(event),
+            Poll::Ready(Some(Err(error))) => self.counting.failed(error),
+            Poll::Ready(None) | Poll::Pending => {}
         }
-        Poll::Ready(item)
+        polled
     }
 }

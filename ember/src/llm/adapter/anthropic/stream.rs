@@ -1,4 +1,5 @@
 use super::wire::{WireMessage, WireUsage, finish};
+use crate::llm::adapter::json::{Later, Raw, WireText, fill, some};
 use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut, last};
 use crate::llm::chat::FinishReason;
 use crate::llm::error::Error;
@@ -49,31 +50,77 @@ enum Block {
     },
 }
 
-#[derive(Deserialize)]
-struct Event {
-    #[serde(default)]
-    r#type: String,
-    message: Option<WireMessage>,
+#[derive(Debug, Default, Deserialize)]
+struct Event<'a> {
+    #[serde(borrow, default)]
+    r#type: WireText<'a>,
+    #[serde(borrow)]
+    message: Option<Later<'a, WireMessage>>,
     index: Option<u64>,
-    content_block: Option<Value>,
-    delta: Option<Delta>,
-    usage: Option<WireUsage>,
-    error: Option<Value>,
+    #[serde(borrow)]
+    content_block: Option<Raw<'a>>,
+    #[serde(borrow)]
+    delta: Option<Delta<'a>>,
+    #[serde(borrow)]
+    usage: Option<Later<'a, WireUsage>>,
+    #[serde(borrow)]
+    error: Option<Raw<'a>>,
 }
 
+fill!(<'a> Event<'a> {
+    "type" => r#type,
+    "message" => message,
+    "index" => index,
+    "content_block" => content_block,
+    "delta" => delta,
+    "usage" => usage,
+    "error" => error,
+});
+
 /// What is added to a block, or to the message.
-#[derive(Deserialize)]
-struct Delta {
-    #[serde(default)]
-    r#type: String,
-    text: Option<String>,
-    partial_json: Option<String>,
-    thinking: Option<String>,
-    signature: Option<String>,
-    citation: Option<Value>,
-    stop_reason: Option<String>,
-    #[serde(flatten)]
-    other: Map<String, Value>,
+#[derive(Debug, Default, Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow, default)]
+    r#type: WireText<'a>,
+    #[serde(borrow)]
+    text: Option<WireText<'a>>,
+    #[serde(borrow)]
+    partial_json: Option<WireText<'a>>,
+    #[serde(borrow)]
+    thinking: Option<WireText<'a>>,
+    #[serde(borrow)]
+    signature: Option<WireText<'a>>,
+    #[serde(borrow)]
+    citation: Option<Raw<'a>>,
+    #[serde(borrow)]
+    stop_reason: Option<WireText<'a>>,
+}
+
+fill!(<'a> Delta<'a> {
+    "type" => r#type,
+    "text" => text,
+    "partial_json" => partial_json,
+    "thinking" => thinking,
+    "signature" => signature,
+    "citation" => citation,
+    "stop_reason" => stop_reason,
+});
+
+/// The same of a block that we know nothing of.
+#[derive(Default, Deserialize)]
+struct Unknown {
+    delta: Map<String, Value>,
+}
+
+impl Unknown {
+    /// What is added that has no name here.
+    fn of(event: &str) -> Map<String, Value> {
+        const NAMED: [&str; 7] =
+            ["type", "text", "partial_json", "thinking", "signature", "citation", "stop_reason"];
+        let Self { mut delta } = serde_json::from_str(event).unwrap_or_default();
+        delta.retain(|name, _| !NAMED.contains(&name.as_str()));
+        delta
+    }
 }
 
 impl MessageDecoder {
@@ -96,21 +143,30 @@ impl MessageDecoder {
         self.calls > 0
     }
 
-    fn read(&mut self, event: Event, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        if let Some(error) = event.error.filter(|error| !error.is_null()) {
-            let document = serde_json::json!({"error": error});
+    /// Reads an event, and the text that it stands in.
+    fn read(
+        &mut self,
+        event: Event<'_>,
+        data: &str,
+        out: &mut VecDeque<ChatEvent>,
+    ) -> Result<(), Error> {
+        if let Some(error) = event.error {
+            let document = serde_json::json!({"error": error.value()});
             return Err(Failure::of(&document).into_error(&self.provider, None));
         }
-        match event.r#type.as_str() {
-            "message_start" => self.start(event.message.unwrap_or_default(), out),
+        match &*event.r#type {
+            "message_start" => {
+                let message = event.message.map(|message| message.read());
+                self.start(message.unwrap_or_default(), out);
+            }
             "content_block_start" => {
                 if let (Some(index), Some(block)) = (event.index, event.content_block) {
-                    self.open_block(index, block, out);
+                    self.open_block(index, block.value(), out);
                 }
             }
             "content_block_delta" => {
                 if let (Some(index), Some(delta)) = (event.index, event.delta) {
-                    self.add(index, delta, out);
+                    self.add(index, delta, data, out);
                 }
             }
             "content_block_stop" => {
@@ -120,8 +176,8 @@ impl MessageDecoder {
             }
             "message_delta" => {
                 let reason = event.delta.and_then(|delta| delta.stop_reason);
-                self.stop_reason = reason.or(self.stop_reason.take());
-                self.count(event.usage, out);
+                self.stop_reason = reason.map(WireText::into_owned).or(self.stop_reason.take());
+                self.count(event.usage.map(|usage| usage.read()), out);
             }
             "message_stop" => return self.stop(out),
             // Pings, and whatever is invented later.
@@ -165,7 +221,7 @@ impl MessageDecoder {
         };
         let open = match text("type").as_str() {
             "text" => {
-                let text = some(text("text"));
+                let text = told(text("text"));
                 let mut told = text.is_some();
                 out.extend(text.map(ChatEvent::Text));
                 if let Some(Value::Array(citations)) = block.remove("citations") {
@@ -205,31 +261,31 @@ impl MessageDecoder {
         self.blocks.push((at, open));
     }
 
-    fn add(&mut self, at: u64, delta: Delta, out: &mut VecDeque<ChatEvent>) {
+    fn add(&mut self, at: u64, delta: Delta<'_>, data: &str, out: &mut VecDeque<ChatEvent>) {
         let block = self.blocks.iter_mut().find(|(known, _)| *known == at);
         match block.map(|(_, block)| block) {
             Some(Block::Text { told }) => {
-                let text = delta.text.and_then(some);
+                let text = some(delta.text);
                 *told |= text.is_some();
                 out.extend(text.map(ChatEvent::Text));
                 if let Some(citation) = delta.citation {
-                    cite(citation, told, out);
+                    cite(citation.value(), told, out);
                 }
             }
             Some(Block::Thinking { signature }) => {
-                out.extend(delta.thinking.and_then(some).map(ChatEvent::Reasoning));
+                out.extend(some(delta.thinking).map(ChatEvent::Reasoning));
                 signature.push_str(delta.signature.as_deref().unwrap_or_default());
             }
             Some(Block::Call { index, input }) => {
-                if let Some(arguments) = delta.partial_json.and_then(some) {
+                if let Some(arguments) = some(delta.partial_json) {
                     *input = None;
                     out.push_back(ChatEvent::ToolCallDelta { index: *index, arguments });
                 }
             }
             Some(Block::Other { value, input }) => {
                 input.push_str(delta.partial_json.as_deref().unwrap_or_default());
-                if delta.r#type != "input_json_delta" {
-                    merge(value, delta.other);
+                if &*delta.r#type != "input_json_delta" {
+                    merge(value, Unknown::of(data));
                 }
             }
             None => {}
@@ -242,7 +298,7 @@ impl MessageDecoder {
         match self.blocks.remove(place).1 {
             Block::Text { .. } => out.push_back(ChatEvent::PartEnd { signature: None }),
             Block::Thinking { signature } => {
-                let mark = some(signature).map(|mark| Signature::new(&*self.provider, mark));
+                let mark = told(signature).map(|mark| Signature::new(&*self.provider, mark));
                 out.push_back(ChatEvent::PartEnd { signature: mark });
             }
             Block::Call { index, input } => {
@@ -284,7 +340,7 @@ fn cite(citation: Value, told: &mut bool, out: &mut VecDeque<ChatEvent>) {
     out.push_back(ChatEvent::Citation(citation));
 }
 
-fn some(text: String) -> Option<String> {
+fn told(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
@@ -300,9 +356,10 @@ fn merge(value: &mut Map<String, Value>, delta: Map<String, Value>) {
 
 impl EventDecoder for MessageDecoder {
     fn event(&mut self, data: &str, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        match self.garbage.read(&self.provider, data)? {
-            Some(event) => self.read(event, out),
-            None => Ok(()),
+        let mut event = Event::default();
+        match self.garbage.read(&self.provider, &mut event, data)? {
+            true => self.read(event, data, out),
+            false => Ok(()),
         }
     }
 
@@ -312,8 +369,9 @@ impl EventDecoder for MessageDecoder {
     }
 
     fn end(&mut self, rest: Option<&str>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        if let Some(event) = last(rest) {
-            self.read(event, out)?;
+        let mut event = Event::default();
+        if last(&mut event, rest) {
+            self.read(event, rest.unwrap_or_default(), out)?;
         }
         match self.finished {
             true => Ok(()),
@@ -326,6 +384,7 @@ impl EventDecoder for MessageDecoder {
 mod tests {
     use super::super::response::decode;
     use super::*;
+    use crate::llm::adapter::json::tests::{agrees, agrees_on_recordings};
     use crate::llm::chat::ChatResponse;
     use crate::llm::error::ErrorKind;
     use crate::llm::message::ToolCall;
@@ -481,5 +540,10 @@ mod tests {
         let events = [&[start("a"), open(0, call), close(0)][..], &end("tool_use")].concat();
         let calls: Vec<_> = read(&events).unwrap().tool_calls().cloned().collect();
         assert_eq!(calls, [ToolCall::new("call_0", "add", "{\"a\":1}")]);
+    }
+
+    #[test]
+    fn events_are_what_serde_json_says() {
+        agrees_on_recordings("anthropic-messages", |event| agrees::<Event<'_>>(event));
     }
 }

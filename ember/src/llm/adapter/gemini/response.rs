@@ -2,30 +2,30 @@
 
 use super::stream::ContentDecoder;
 use super::wire::Document;
+use crate::llm::adapter::json::Raw;
 use crate::llm::adapter::{CallIds, EventDecoder as _};
 use crate::llm::chat::ChatResponse;
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::stream::Accumulator;
-use serde_json::Value;
 use std::collections::VecDeque;
 
 pub(super) fn decode(provider: &str, body: &[u8], ids: CallIds) -> Result<ChatResponse, Error> {
     let decode =
         |reason: &'static str| Error::new(ErrorKind::Decode, reason).with_provider(provider);
-    let value: Value = serde_json::from_slice(body)
+    let whole: Raw<'_> = serde_json::from_slice(body)
         .map_err(|error| decode("the answer is not JSON").with_source(error))?;
     // Asked for a stream in another way, Gemini answers with an array of documents.
-    let documents = match value {
-        Value::Array(documents) => documents,
-        document => vec![document],
+    let documents: Result<Vec<Document<'_>>, _> = match whole.0.starts_with('[') {
+        true => serde_json::from_str(whole.0),
+        false => serde_json::from_str(whole.0).map(|document| vec![document]),
     };
+    let documents = documents.map_err(|error| {
+        decode("the answer is not what generateContent answers").with_source(error)
+    })?;
     let mut decoder = ContentDecoder::new(provider, ids);
     let mut events = VecDeque::new();
     let mut answers = false;
     for document in documents {
-        let document: Document = serde_json::from_value(document).map_err(|error| {
-            decode("the answer is not what generateContent answers").with_source(error)
-        })?;
         answers |= document.answers();
         decoder.read(document, &mut events)?;
     }
@@ -47,7 +47,7 @@ mod tests {
     use crate::llm::message::{
         Media, Message, Opaque, Part, Reasoning, Role, Signature, Text, ToolCall,
     };
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn read(body: Value) -> Result<ChatResponse, Error> {
         decode("gemini", body.to_string().as_bytes(), CallIds::default())

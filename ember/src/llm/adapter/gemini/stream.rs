@@ -1,5 +1,6 @@
 use super::partial::PartialArgs;
-use super::wire::{Candidate, Document, FunctionCall, WireUsage, finish};
+use super::wire::{Candidate, Document, FunctionCall, Said, WirePart, WireUsage, finish};
+use crate::llm::adapter::json::{Raw, WireText, some};
 use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut, last};
 use crate::llm::chat::{Finish, FinishReason};
 use crate::llm::error::Error;
@@ -65,19 +66,21 @@ impl ContentDecoder {
 
     pub(super) fn read(
         &mut self,
-        document: Document,
+        document: Document<'_>,
         out: &mut VecDeque<ChatEvent>,
     ) -> Result<(), Error> {
         if let Some(error) = document.error {
-            return Err(Failure::of(&json!({"error": error})).into_error(&self.provider, None));
+            let document = json!({"error": error.value()});
+            return Err(Failure::of(&document).into_error(&self.provider, None));
         }
         let known = document.response_id.is_some() || document.model_version.is_some();
         if known && !std::mem::replace(&mut self.started, true) {
-            let (id, model) = (document.response_id, document.model_version);
+            let own = |text: Option<WireText<'_>>| text.map(WireText::into_owned);
+            let (id, model) = (own(document.response_id), own(document.model_version));
             out.push_back(ChatEvent::Start { id, model });
         }
         if let Some(reason) = document.prompt_feedback.and_then(|feedback| feedback.block_reason) {
-            self.finish = Some(Finish::new(FinishReason::ContentFilter, reason));
+            self.finish = Some(Finish::new(FinishReason::ContentFilter, &*reason));
         }
         // With `candidateCount` above 1 there are several; the first is the answer.
         let candidates = document.candidates.unwrap_or_default().into_iter();
@@ -91,7 +94,7 @@ impl ContentDecoder {
         Ok(())
     }
 
-    fn candidate(&mut self, candidate: Candidate, out: &mut VecDeque<ChatEvent>) {
+    fn candidate(&mut self, candidate: Candidate<'_>, out: &mut VecDeque<ChatEvent>) {
         let parts = candidate.content.and_then(|content| content.parts);
         for part in parts.unwrap_or_default() {
             self.part(part, out);
@@ -101,28 +104,23 @@ impl ContentDecoder {
             ("citationMetadata", candidate.citation_metadata),
             ("urlContextMetadata", candidate.url_context_metadata),
         ] {
-            let told =
-                value.filter(|value| value.as_object().is_none_or(|value| !value.is_empty()));
+            let told = value.map(Raw::value);
+            let told = told.filter(|value| value.as_object().is_none_or(|value| !value.is_empty()));
             self.sources.extend(told.map(|value| (name.to_owned(), value)));
         }
-        if let Some(reason) = candidate.finish_reason.filter(|reason| !reason.is_empty()) {
+        if let Some(reason) = some(candidate.finish_reason) {
             self.finish_reason = Some(reason);
         }
     }
 
-    fn part(&mut self, mut part: Map<String, Value>, out: &mut VecDeque<ChatEvent>) {
-        let signature = part.get("thoughtSignature").and_then(Value::as_str);
-        let signature = signature.map(|mark| Signature::new(&*self.provider, mark));
-        if let Some(Value::String(text)) = part.get_mut("text") {
-            let text = std::mem::take(text);
-            let thought = part.get("thought").and_then(Value::as_bool).unwrap_or(false);
-            return self.text(
-                if thought { Kind::Thought } else { Kind::Text },
-                text,
-                signature,
-                out,
-            );
+    fn part(&mut self, part: WirePart<'_>, out: &mut VecDeque<ChatEvent>) {
+        let Said { text, is_thought, signature } = part.said;
+        let signature = signature.map(|mark| Signature::new(&*self.provider, mark.into_owned()));
+        if let Some(text) = text {
+            let kind = if is_thought { Kind::Thought } else { Kind::Text };
+            return self.text(kind, text.into_owned(), signature, out);
         }
+        let part: Map<String, Value> = serde_json::from_str(part.raw.0).unwrap_or_default();
         if let Some(call) = part.get("functionCall") {
             let call = serde_json::from_value(call.clone()).unwrap_or_default();
             return self.call(call, signature, out);
@@ -214,9 +212,10 @@ impl EventDecoder for ContentDecoder {
         if data == "[DONE]" {
             return self.end(None, out);
         }
-        match self.garbage.read(&self.provider, data)? {
-            Some(document) => self.read(document, out),
-            None => Ok(()),
+        let mut document = Document::default();
+        match self.garbage.read(&self.provider, &mut document, data)? {
+            true => self.read(document, out),
+            false => Ok(()),
         }
     }
 
@@ -225,7 +224,8 @@ impl EventDecoder for ContentDecoder {
     }
 
     fn end(&mut self, rest: Option<&str>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        if let Some(document) = last(rest) {
+        let mut document = Document::default();
+        if last(&mut document, rest) {
             self.read(document, out)?;
         }
         self.close_partial(out);
@@ -249,6 +249,7 @@ impl EventDecoder for ContentDecoder {
 mod tests {
     use super::super::response::decode;
     use super::*;
+    use crate::llm::adapter::json::tests::{agrees, agrees_on_recordings};
     use crate::llm::chat::ChatResponse;
     use crate::llm::error::ErrorKind;
     use crate::llm::message::ToolCall;
@@ -355,5 +356,10 @@ mod tests {
             json!({"error": {"code": 429, "message": "slow", "status": "RESOURCE_EXHAUSTED"}});
         let outcome = read(&[parts(json!([{"text": "a"}])), error]);
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::RateLimit);
+    }
+
+    #[test]
+    fn events_are_what_serde_json_says() {
+        agrees_on_recordings("gemini-generate", |event| agrees::<Document<'_>>(event));
     }
 }

@@ -1,24 +1,41 @@
 //! What stands in answers, whole or streamed. Every member is optional and every enumeration open.
 
 use super::partial::PartialArg;
+use crate::llm::adapter::json::{AnyText, Fill, Filled, Raw, Reader, WireText, fill};
 use crate::llm::chat::{Finish, FinishReason};
 use crate::llm::usage::{Usage, sum_of};
 use serde::Deserialize;
+use serde::de::{self, Deserializer};
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 
 /// An answer, or a piece of one.
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Document {
-    pub(super) candidates: Option<Vec<Candidate>>,
-    pub(super) prompt_feedback: Option<PromptFeedback>,
+pub(super) struct Document<'a> {
+    #[serde(borrow)]
+    pub(super) candidates: Option<SmallVec<[Candidate<'a>; 1]>>,
+    #[serde(borrow)]
+    pub(super) prompt_feedback: Option<PromptFeedback<'a>>,
     pub(super) usage_metadata: Option<WireUsage>,
-    pub(super) model_version: Option<String>,
-    pub(super) response_id: Option<String>,
-    pub(super) error: Option<Value>,
+    #[serde(borrow)]
+    pub(super) model_version: Option<WireText<'a>>,
+    #[serde(borrow)]
+    pub(super) response_id: Option<WireText<'a>>,
+    #[serde(borrow)]
+    pub(super) error: Option<Raw<'a>>,
 }
 
-impl Document {
+fill!(<'a> Document<'a> {
+    "candidates" => candidates,
+    "promptFeedback" => prompt_feedback,
+    "usageMetadata" => usage_metadata,
+    "modelVersion" => model_version,
+    "responseId" => response_id,
+    "error" => error,
+});
+
+impl Document<'_> {
     pub(super) fn answers(&self) -> bool {
         self.candidates.as_ref().is_some_and(|candidates| !candidates.is_empty())
             || self.prompt_feedback.as_ref().is_some_and(|feedback| feedback.block_reason.is_some())
@@ -26,28 +43,108 @@ impl Document {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Candidate {
+pub(super) struct Candidate<'a> {
     pub(super) index: Option<u64>,
-    pub(super) content: Option<Content>,
-    pub(super) finish_reason: Option<String>,
-    pub(super) grounding_metadata: Option<Value>,
-    pub(super) citation_metadata: Option<Value>,
-    pub(super) url_context_metadata: Option<Value>,
+    #[serde(borrow)]
+    pub(super) content: Option<Content<'a>>,
+    #[serde(borrow)]
+    pub(super) finish_reason: Option<WireText<'a>>,
+    #[serde(borrow)]
+    pub(super) grounding_metadata: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub(super) citation_metadata: Option<Raw<'a>>,
+    #[serde(borrow)]
+    pub(super) url_context_metadata: Option<Raw<'a>>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct Content {
-    /// Kept as they come: a kind of part that we do not know must go back unchanged.
-    pub(super) parts: Option<Vec<Map<String, Value>>>,
+fill!(<'a> Candidate<'a> {
+    "index" => index,
+    "content" => content,
+    "finishReason" => finish_reason,
+    "groundingMetadata" => grounding_metadata,
+    "citationMetadata" => citation_metadata,
+    "urlContextMetadata" => url_context_metadata,
+});
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Content<'a> {
+    #[serde(borrow)]
+    pub(super) parts: Option<SmallVec<[WirePart<'a>; 1]>>,
 }
 
-#[derive(Deserialize)]
+fill!(<'a> Content<'a> { "parts" => parts });
+
+/// A part as it comes: one of a kind that we do not know must go back unchanged.
+#[derive(Debug, Default)]
+pub(super) struct WirePart<'a> {
+    pub(super) raw: Raw<'a>,
+    pub(super) said: Said<'a>,
+}
+
+impl<'a> Fill<'a> for WirePart<'a> {
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Filled<()> {
+        self.raw.fill(reader)?;
+        self.said.fill(&mut Reader::new(self.raw.0))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for WirePart<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Raw::deserialize(deserializer)?;
+        let said = serde_json::from_str(raw.0).map_err(de::Error::custom)?;
+        Ok(Self { raw, said })
+    }
+}
+
+/// What nearly all parts consist of. Of a value that is not what it should be, nothing is said.
+#[derive(Debug, Default)]
+pub(super) struct Said<'a> {
+    pub(super) text: Option<WireText<'a>>,
+    pub(super) is_thought: bool,
+    pub(super) signature: Option<WireText<'a>>,
+}
+
+impl<'a> Fill<'a> for Said<'a> {
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Filled<()> {
+        let text = |reader: &mut Reader<'a>| {
+            let mut text = AnyText::default();
+            text.fill(reader).map(|()| text.0)
+        };
+        reader.object(|reader, name| {
+            match name {
+                "text" => self.text = text(reader)?,
+                "thought" => self.is_thought = reader.raw()? == "true",
+                "thoughtSignature" => self.signature = text(reader)?,
+                _ => reader.pass()?,
+            }
+            Ok(())
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Said<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut members = Map::deserialize(deserializer)?;
+        let mut text = |name: &str| match members.remove(name) {
+            Some(Value::String(text)) => Some(WireText::from(text)),
+            _ => None,
+        };
+        let (text, signature) = (text("text"), text("thoughtSignature"));
+        let is_thought = members.get("thought") == Some(&Value::Bool(true));
+        Ok(Self { text, is_thought, signature })
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PromptFeedback {
-    pub(super) block_reason: Option<String>,
+pub(super) struct PromptFeedback<'a> {
+    #[serde(borrow)]
+    pub(super) block_reason: Option<WireText<'a>>,
 }
+
+fill!(<'a> PromptFeedback<'a> { "blockReason" => block_reason });
 
 /// A call, or (from Vertex) a piece of one.
 #[derive(Default, Deserialize)]
@@ -72,6 +169,14 @@ pub(super) struct WireUsage {
     candidates_token_count: Option<u64>,
     thoughts_token_count: Option<u64>,
 }
+
+fill!(<'a> WireUsage {
+    "promptTokenCount" => prompt_token_count,
+    "cachedContentTokenCount" => cached_content_token_count,
+    "toolUsePromptTokenCount" => tool_use_prompt_token_count,
+    "candidatesTokenCount" => candidates_token_count,
+    "thoughtsTokenCount" => thoughts_token_count,
+});
 
 impl WireUsage {
     /// Takes over a later snapshot; what that leaves out stays as it was.

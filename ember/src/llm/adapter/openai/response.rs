@@ -3,7 +3,8 @@
 //! Every member is optional and every enumeration open: compatible servers leave out and add.
 
 use super::reasoning::{self, Kept};
-use crate::llm::adapter::{CallIds, Failure, WireText};
+use crate::llm::adapter::json::{Fill, Filled, Raw, Reader, Refused, WireText, fill, some};
+use crate::llm::adapter::{CallIds, Failure};
 use crate::llm::chat::{ChatResponse, Finish, FinishReason, mark_truncated};
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::message::{Message, Part, Reasoning, Role, ToolCall};
@@ -11,7 +12,7 @@ use crate::llm::usage::{Usage, sum_of};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
-use serde_json::value::RawValue;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -29,11 +30,12 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
     let choice = choices.into_iter().min_by_key(|choice| choice.index.unwrap_or(0));
     let Choice { message, finish_reason, .. } =
         choice.ok_or_else(|| decode("the answer holds no choice"))?;
-    let message = message.unwrap_or_default();
+    let mut message = message.unwrap_or_default();
     let mut content = Vec::new();
     let mut kept = Kept::default();
-    message.kept().for_each(|value| kept.keep(value.clone(), false));
-    let reasoning = message.reasoning().collect::<String>();
+    let values = message.kept();
+    let reasoning = message.take_reasoning(&values).collect::<String>();
+    values.into_iter().for_each(|value| kept.keep(value, false));
     if !reasoning.is_empty() || kept.is_shown() {
         let signature = kept.take_shown(provider);
         content.push(Part::Reasoning(Reasoning { text: reasoning, signature }));
@@ -54,8 +56,8 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
     let finish = finish(finish_reason.as_deref(), &content);
     mark_truncated(&mut content, &finish.reason);
     let mut response = ChatResponse::new(Message::new(Role::Assistant, content), finish);
-    response.id = named(completion.id);
-    response.model = named(completion.model);
+    response.id = some(completion.id);
+    response.model = some(completion.model);
     response.usage = completion.usage.map(WireUsage::into_usage);
     Ok(response)
 }
@@ -70,7 +72,7 @@ struct Completion<'a> {
     choices: Option<Vec<Choice<'a>>>,
     usage: Option<WireUsage>,
     #[serde(borrow)]
-    error: Option<&'a RawValue>,
+    error: Option<Raw<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -83,7 +85,7 @@ struct Choice<'a> {
 }
 
 /// The message of an answer, or what a chunk adds to it.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct WireMessage<'a> {
     #[serde(borrow, default)]
     pub(super) content: Content<'a>,
@@ -94,32 +96,43 @@ pub(super) struct WireMessage<'a> {
     #[serde(borrow)]
     reasoning: Option<WireText<'a>>,
     /// OpenRouter's, in which the same text stands once more.
-    reasoning_details: Option<Value>,
     #[serde(borrow)]
-    pub(super) tool_calls: Option<Vec<WireCall<'a>>>,
+    reasoning_details: Option<Raw<'a>>,
+    /// Streamed, they come one by one.
+    #[serde(borrow)]
+    pub(super) tool_calls: Option<SmallVec<[WireCall<'a>; 1]>>,
 }
+
+fill!(<'a> WireMessage<'a> {
+    "content" => content,
+    "refusal" => refusal,
+    "reasoning_content" => reasoning_content,
+    "reasoning" => reasoning,
+    "reasoning_details" => reasoning_details,
+    "tool_calls" => tool_calls,
+});
 
 impl WireMessage<'_> {
     /// DeepSeek's name for the reasoning, or vLLM's; some servers send both, with the same text.
     /// Where there is neither, details or parts of the content may tell.
-    pub(super) fn reasoning(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        let mut names = [&self.reasoning_content, &self.reasoning].into_iter().flatten();
-        let named = names.find(|text| !text.is_empty()).map(|text| Cow::Borrowed(&**text));
-        let detailed =
-            self.kept().filter(|_| named.is_none()).map(|value| reasoning::text(value).into());
-        let detailed: Vec<_> = detailed.filter(|text: &Cow<'_, str>| !text.is_empty()).collect();
-        named.into_iter().chain(detailed)
+    pub(super) fn take_reasoning(&mut self, kept: &[Value]) -> impl Iterator<Item = String> {
+        let named = some(self.reasoning_content.take()).or_else(|| some(self.reasoning.take()));
+        let details = if named.is_some() { &[] } else { kept };
+        let details = details.iter().map(reasoning::text).filter(|text| !text.is_empty());
+        named.into_iter().chain(details)
     }
 
     /// What must go back as it came.
-    pub(super) fn kept(&self) -> impl Iterator<Item = &Value> {
-        let details = self.reasoning_details.as_ref().and_then(Value::as_array);
-        details.into_iter().flatten().chain(self.content.thoughts())
+    pub(super) fn kept(&self) -> Vec<Value> {
+        let details = self.reasoning_details.map(Raw::value);
+        let mut kept = if let Some(Value::Array(details)) = details { details } else { Vec::new() };
+        kept.extend(self.content.thoughts().cloned());
+        kept
     }
 }
 
 /// Text, nothing, or (from Mistral) parts of text and thoughts.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) enum Content<'a> {
     #[default]
     Nothing,
@@ -127,6 +140,7 @@ pub(super) enum Content<'a> {
     Parts(Vec<ContentPart>),
 }
 
+#[derive(Debug)]
 pub(super) enum ContentPart {
     Text(String),
     /// As it came.
@@ -173,6 +187,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
     }
 }
 
+impl<'a> Fill<'a> for Content<'a> {
+    fn fill(&mut self, reader: &mut Reader<'a>) -> Filled<()> {
+        *self = match reader.is_at_text() {
+            true => Self::Text(reader.text()?),
+            false => serde_json::from_str(reader.raw()?).map_err(|_| Refused)?,
+        };
+        Ok(())
+    }
+}
+
 struct ContentVisitor;
 
 impl<'de> Visitor<'de> for ContentVisitor {
@@ -213,7 +237,7 @@ impl<'de> Visitor<'de> for ContentVisitor {
 }
 
 /// A call, or a piece of one.
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct WireCall<'a> {
     pub(super) index: Option<u64>,
     #[serde(borrow)]
@@ -225,14 +249,23 @@ pub(super) struct WireCall<'a> {
     custom: Option<WireFunction<'a>>,
 }
 
-#[derive(Default, Deserialize)]
+fill!(<'a> WireCall<'a> {
+    "index" => index,
+    "id" => id,
+    "function" => function,
+    "custom" => custom,
+});
+
+#[derive(Debug, Default, Deserialize)]
 struct WireFunction<'a> {
     #[serde(borrow)]
     name: Option<WireText<'a>>,
     /// A custom tool has an input, which is any text.
     #[serde(borrow, alias = "input")]
-    arguments: Option<&'a RawValue>,
+    arguments: Option<Raw<'a>>,
 }
+
+fill!(<'a> WireFunction<'a> { "name" => name, "arguments" | "input" => arguments });
 
 impl WireCall<'_> {
     fn function(&self) -> Option<&WireFunction<'_>> {
@@ -247,9 +280,9 @@ impl WireCall<'_> {
     /// The arguments: text that holds JSON, or (from Ollama) the JSON itself.
     pub(super) fn arguments(&self) -> String {
         let arguments = self.function().and_then(|function| function.arguments);
-        let raw = arguments.map_or("", RawValue::get);
+        let raw = arguments.map_or("", |arguments| arguments.0);
         match raw.starts_with('"') {
-            true => serde_json::from_str(raw).unwrap_or_default(),
+            true => Raw(raw).text(),
             false if raw == "null" => String::new(),
             false => raw.to_owned(),
         }
@@ -264,7 +297,7 @@ impl WireCall<'_> {
 }
 
 /// The usage as chat completions count it: the prompt includes what was cached, the completion the reasoning.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(super) struct WireUsage {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
@@ -275,28 +308,43 @@ pub(super) struct WireUsage {
     prompt_cache_hit_tokens: Option<u64>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+fill!(<'a> WireUsage {
+    "prompt_tokens" => prompt_tokens,
+    "completion_tokens" => completion_tokens,
+    "total_tokens" => total_tokens,
+    "prompt_tokens_details" => prompt_tokens_details,
+    "completion_tokens_details" => completion_tokens_details,
+    "prompt_cache_hit_tokens" => prompt_cache_hit_tokens,
+});
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 struct PromptDetails {
     cached_tokens: Option<u64>,
     cache_write_tokens: Option<u64>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+fill!(<'a> PromptDetails {
+    "cached_tokens" => cached_tokens,
+    "cache_write_tokens" => cache_write_tokens,
+});
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 struct CompletionDetails {
     reasoning_tokens: Option<u64>,
 }
 
+fill!(<'a> CompletionDetails { "reasoning_tokens" => reasoning_tokens });
+
 impl WireUsage {
     /// Takes over a later snapshot; what that leaves out stays as it was.
-    pub(super) fn update(&mut self, later: Self) {
+    pub(super) fn update(&mut self, later: &Self) {
         let keep = |known: &mut Option<u64>, later: Option<u64>| *known = later.or(*known);
         keep(&mut self.prompt_tokens, later.prompt_tokens);
         keep(&mut self.completion_tokens, later.completion_tokens);
         keep(&mut self.total_tokens, later.total_tokens);
         keep(&mut self.prompt_cache_hit_tokens, later.prompt_cache_hit_tokens);
-        let (prompt, of) =
-            (self.prompt_tokens_details.get_or_insert_default(), later.prompt_tokens_details);
-        let of = of.unwrap_or_default();
+        let prompt = self.prompt_tokens_details.get_or_insert_default();
+        let of = later.prompt_tokens_details.unwrap_or_default();
         keep(&mut prompt.cached_tokens, of.cached_tokens);
         keep(&mut prompt.cache_write_tokens, of.cache_write_tokens);
         let of = later.completion_tokens_details.unwrap_or_default();
@@ -345,14 +393,8 @@ pub(super) fn finish(raw: Option<&str>, content: &[Part]) -> Finish {
 }
 
 /// An error that came with status 200.
-pub(super) fn in_band(provider: &str, error: &RawValue) -> Error {
-    let value: Value = serde_json::from_str(error.get()).unwrap_or_default();
-    Failure::of(&serde_json::json!({"error": value})).into_error(provider, None)
-}
-
-/// A name that says something.
-pub(super) fn named(name: Option<WireText<'_>>) -> Option<String> {
-    name.filter(|name| !name.is_empty()).map(WireText::into_owned)
+pub(super) fn in_band(provider: &str, error: Raw<'_>) -> Error {
+    Failure::of(&serde_json::json!({"error": error.value()})).into_error(provider, None)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 use super::reasoning::Kept;
-use super::response::{WireMessage, WireUsage, finish, in_band, named};
-use crate::llm::adapter::{CallIds, EventDecoder, Garbage, WireText, cut, last};
+use super::response::{WireMessage, WireUsage, finish, in_band};
+use crate::llm::adapter::json::{Raw, WireText, fill, some};
+use crate::llm::adapter::{CallIds, EventDecoder, Garbage, cut, last};
 use crate::llm::error::Error;
 use crate::llm::message::{Part, ToolCall};
 use crate::llm::stream::ChatEvent;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 
@@ -49,7 +49,7 @@ struct OpenCall {
     place: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow)]
     id: Option<WireText<'a>>,
@@ -61,10 +61,19 @@ struct Chunk<'a> {
     /// Groq's place for the usage.
     x_groq: Option<Groq>,
     #[serde(borrow)]
-    error: Option<&'a RawValue>,
+    error: Option<Raw<'a>>,
 }
 
-#[derive(Deserialize)]
+fill!(<'a> Chunk<'a> {
+    "id" => id,
+    "model" => model,
+    "choices" => choices,
+    "usage" => usage,
+    "x_groq" => x_groq,
+    "error" => error,
+});
+
+#[derive(Debug, Default, Deserialize)]
 struct ChunkChoice<'a> {
     index: Option<u64>,
     #[serde(borrow)]
@@ -73,10 +82,18 @@ struct ChunkChoice<'a> {
     finish_reason: Option<WireText<'a>>,
 }
 
-#[derive(Deserialize)]
+fill!(<'a> ChunkChoice<'a> {
+    "index" => index,
+    "delta" => delta,
+    "finish_reason" => finish_reason,
+});
+
+#[derive(Debug, Default, Deserialize)]
 struct Groq {
     usage: Option<WireUsage>,
 }
+
+fill!(<'a> Groq { "usage" => usage });
 
 impl ChunkDecoder {
     pub(super) fn new(provider: &str, ids: CallIds) -> Self {
@@ -97,17 +114,17 @@ impl ChunkDecoder {
         }
     }
 
-    fn chunk(&mut self, chunk: Chunk<'_>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+    fn chunk(&mut self, chunk: &mut Chunk<'_>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
         if let Some(error) = chunk.error {
             return Err(in_band(&self.provider, error));
         }
-        self.start(chunk.id, chunk.model, out);
-        for choice in chunk.choices.unwrap_or_default() {
+        self.start(chunk, out);
+        for choice in chunk.choices.iter_mut().flatten() {
             // With `n` above 1 there are several; the first is the answer.
             if choice.index.unwrap_or(0) != 0 {
                 continue;
             }
-            if let Some(delta) = choice.delta {
+            if let Some(delta) = &mut choice.delta {
                 self.delta(delta, out);
             }
             let reason = choice.finish_reason.as_deref();
@@ -117,24 +134,20 @@ impl ChunkDecoder {
                 self.finish_reason = Some(reason.to_owned());
             }
         }
-        if let Some(usage) = chunk.usage.or(chunk.x_groq.and_then(|groq| groq.usage)) {
+        let of_groq = chunk.x_groq.as_ref().and_then(|groq| groq.usage.as_ref());
+        if let Some(usage) = chunk.usage.as_ref().or(of_groq) {
             self.usage.update(usage);
-            out.push_back(ChatEvent::Usage(self.usage.clone().into_usage()));
+            out.push_back(ChatEvent::Usage(self.usage.into_usage()));
         }
         Ok(())
     }
 
     /// Tells id and model once. Azure's first chunk has neither.
-    fn start(
-        &mut self,
-        id: Option<WireText<'_>>,
-        model: Option<WireText<'_>>,
-        out: &mut VecDeque<ChatEvent>,
-    ) {
+    fn start(&mut self, chunk: &mut Chunk<'_>, out: &mut VecDeque<ChatEvent>) {
         if self.started {
             return;
         }
-        let (id, model) = (named(id), named(model));
+        let (id, model) = (some(chunk.id.take()), some(chunk.model.take()));
         if id.is_some() || model.is_some() {
             self.started = true;
             out.push_back(ChatEvent::Start { id, model });
@@ -142,25 +155,26 @@ impl ChunkDecoder {
     }
 
     /// One chunk can hold text, reasoning and pieces of several calls.
-    fn delta(&mut self, delta: WireMessage<'_>, out: &mut VecDeque<ChatEvent>) {
-        delta.kept().for_each(|value| self.kept.keep(value.clone(), true));
-        for text in delta.reasoning() {
+    fn delta(&mut self, delta: &mut WireMessage<'_>, out: &mut VecDeque<ChatEvent>) {
+        let kept = delta.kept();
+        for text in delta.take_reasoning(&kept) {
             self.thinks = true;
-            out.push_back(ChatEvent::Reasoning(text.into_owned()));
+            out.push_back(ChatEvent::Reasoning(text));
         }
+        kept.into_iter().for_each(|value| self.kept.keep(value, true));
         let says = delta.content.has_text()
             || delta.refusal.as_ref().is_some_and(|refusal| !refusal.is_empty())
             || delta.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
         if says {
             self.end_thoughts(out);
         }
-        let texts = delta.content.into_texts().filter(|text| !text.is_empty());
+        let texts = std::mem::take(&mut delta.content).into_texts().filter(|text| !text.is_empty());
         out.extend(texts.map(ChatEvent::Text));
-        if let Some(refusal) = delta.refusal.filter(|refusal| !refusal.is_empty()) {
+        if let Some(refusal) = some(delta.refusal.take()) {
             self.refused = true;
-            out.push_back(ChatEvent::Refusal(refusal.into_owned()));
+            out.push_back(ChatEvent::Refusal(refusal));
         }
-        for call in delta.tool_calls.unwrap_or_default() {
+        for call in delta.tool_calls.iter().flatten() {
             let arguments = call.arguments();
             let open = self.call(call.index, call.id.as_deref().unwrap_or_default());
             let Self { calls, ids, told, .. } = self;
@@ -248,9 +262,10 @@ impl EventDecoder for ChunkDecoder {
         if data == "[DONE]" {
             return self.finish(true, out);
         }
-        match self.garbage.read(&self.provider, data)? {
-            Some(chunk) => self.chunk(chunk, out),
-            None => Ok(()),
+        let mut chunk = Chunk::default();
+        match self.garbage.read(&self.provider, &mut chunk, data)? {
+            true => self.chunk(&mut chunk, out),
+            false => Ok(()),
         }
     }
 
@@ -259,8 +274,9 @@ impl EventDecoder for ChunkDecoder {
     }
 
     fn end(&mut self, rest: Option<&str>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        if let Some(chunk) = last(rest) {
-            self.chunk(chunk, out)?;
+        let mut chunk = Chunk::default();
+        if last(&mut chunk, rest) {
+            self.chunk(&mut chunk, out)?;
         }
         self.finish(false, out)
     }
@@ -270,6 +286,7 @@ impl EventDecoder for ChunkDecoder {
 mod tests {
     use super::super::response::decode;
     use super::*;
+    use crate::llm::adapter::json::tests::{agrees, agrees_on_recordings};
     use crate::llm::chat::{ChatResponse, Finish, FinishReason};
     use crate::llm::error::ErrorKind;
     use crate::llm::message::ToolCall;
@@ -466,5 +483,10 @@ mod tests {
             read(&[delta(json!({"content": "a"})), error]).unwrap_err().kind(),
             ErrorKind::Overloaded
         );
+    }
+
+    #[test]
+    fn events_are_what_serde_json_says() {
+        agrees_on_recordings("openai-chat", |event| agrees::<Chunk<'_>>(event));
     }
 }

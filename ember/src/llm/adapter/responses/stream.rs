@@ -1,4 +1,5 @@
 use super::wire::WireResponse;
+use crate::llm::adapter::json::{AnyText, Later, Raw, WireText, fill};
 use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut, last};
 use crate::llm::error::Error;
 use crate::llm::message::{Opaque, Part, Signature};
@@ -54,22 +55,42 @@ enum Kind {
     Thought,
 }
 
-#[derive(Deserialize)]
-struct Event {
-    #[serde(default)]
-    r#type: String,
-    response: Option<WireResponse>,
+#[derive(Debug, Default, Deserialize)]
+struct Event<'a> {
+    #[serde(borrow, default)]
+    r#type: WireText<'a>,
+    #[serde(borrow)]
+    response: Option<Later<'a, WireResponse>>,
     #[serde(default)]
     output_index: u64,
     #[serde(alias = "summary_index")]
     content_index: Option<u64>,
-    item: Option<Map<String, Value>>,
-    delta: Option<Value>,
-    annotation: Option<Value>,
-    error: Option<Value>,
-    code: Option<Value>,
-    message: Option<String>,
+    #[serde(borrow)]
+    item: Option<Later<'a, Map<String, Value>>>,
+    #[serde(borrow)]
+    delta: Option<AnyText<'a>>,
+    #[serde(borrow)]
+    annotation: Option<Raw<'a>>,
+    #[serde(borrow)]
+    error: Option<Raw<'a>>,
+    #[serde(borrow)]
+    code: Option<Raw<'a>>,
+    #[serde(borrow)]
+    message: Option<WireText<'a>>,
 }
+
+fill!(<'a> Event<'a> {
+    "type" => r#type,
+    "response" => response,
+    "output_index" => output_index,
+    "content_index" | "summary_index" => content_index,
+    "item" => item,
+    "delta" => delta,
+    "annotation" => annotation,
+    "error" => error,
+    "code" => code,
+    "message" => message,
+});
 
 impl ResponseDecoder {
     pub(super) fn new(provider: &str, ids: CallIds) -> Self {
@@ -85,56 +106,62 @@ impl ResponseDecoder {
         }
     }
 
-    fn read(&mut self, event: Event, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+    fn read(&mut self, event: Event<'_>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
         let at = event.output_index;
         let part = event.content_index.unwrap_or(0);
-        let delta = || event.delta.as_ref().and_then(Value::as_str).unwrap_or_default();
-        match event.r#type.as_str() {
+        let response = || event.response.as_ref().map(Later::read).unwrap_or_default();
+        let delta = event.delta.and_then(|delta| delta.0).unwrap_or_default();
+        match &*event.r#type {
             "response.created" | "response.in_progress" | "response.queued" => {
-                let response = event.response.unwrap_or_default();
+                let response = response();
                 self.start(response.id, response.model, out);
             }
             "response.output_item.added" => {
                 if let Some(item) = event.item {
-                    self.added(at, &item, out);
+                    self.added(at, &item.read(), out);
                 }
             }
             "response.output_item.done" => {
                 if let Some(item) = event.item {
-                    self.done(at, item, out);
+                    self.done(at, item.read(), out);
                 }
             }
-            "response.output_text.delta" => self.piece(at, part, Kind::Text, delta(), out),
-            "response.refusal.delta" => self.piece(at, part, Kind::Refusal, delta(), out),
+            "response.output_text.delta" => {
+                self.piece(at, part, Kind::Text, delta.into_owned(), out)
+            }
+            "response.refusal.delta" => {
+                self.piece(at, part, Kind::Refusal, delta.into_owned(), out)
+            }
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
-                self.piece(at, part, Kind::Thought, delta(), out);
+                self.piece(at, part, Kind::Thought, delta.into_owned(), out);
             }
             "response.output_text.annotation.added" => {
                 if let Some(annotation) = event.annotation {
-                    self.piece(at, part, Kind::Text, "", out);
+                    self.piece(at, part, Kind::Text, String::new(), out);
                     self.told(at, part).citations += 1;
-                    out.push_back(ChatEvent::Citation(annotation));
+                    out.push_back(ChatEvent::Citation(annotation.value()));
                 }
             }
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
-                self.arguments(at, delta(), out);
+                self.arguments(at, delta.into_owned(), out);
             }
             "response.completed" | "response.incomplete" | "response.failed" => {
-                let mut response = event.response.unwrap_or_default();
+                let mut response = response();
                 let status = event.r#type.trim_start_matches("response.");
                 response.status.get_or_insert_with(|| status.to_owned());
                 return self.finish(response, out);
             }
             "error" => {
                 // The reference has the members here, recordings have them in `error`.
-                let flat = json!({"code": event.code, "message": event.message});
-                let error = event.error.filter(Value::is_object).unwrap_or(flat);
+                let code = event.code.map(Raw::value);
+                let flat = json!({"code": code, "message": event.message.as_deref()});
+                let error = event.error.map(Raw::value).filter(Value::is_object).unwrap_or(flat);
                 let document = json!({"error": error});
                 return Err(Failure::of(&document).into_error(&self.provider, None));
             }
             // Servers that are compatible report errors in this way.
-            _ if event.r#type.is_empty() && event.error.is_some() => {
-                let document = json!({"error": event.error});
+            "" if event.error.is_some() => {
+                let document = json!({"error": event.error.map(Raw::value)});
                 return Err(Failure::of(&document).into_error(&self.provider, None));
             }
             _ => {}
@@ -186,7 +213,14 @@ impl ResponseDecoder {
     }
 
     /// A piece of a part of an item.
-    fn piece(&mut self, at: u64, part: u64, kind: Kind, text: &str, out: &mut VecDeque<ChatEvent>) {
+    fn piece(
+        &mut self,
+        at: u64,
+        part: u64,
+        kind: Kind,
+        text: String,
+        out: &mut VecDeque<ChatEvent>,
+    ) {
         let begins = !self.item(at).parts.iter().any(|told| told.index == part);
         if begins {
             let separate = kind == Kind::Thought && !self.item(at).parts.is_empty();
@@ -198,7 +232,6 @@ impl ResponseDecoder {
             self.told(at, part);
         }
         self.item(at).open = true;
-        let text = text.to_owned();
         match kind {
             _ if text.is_empty() && !begins => {}
             Kind::Text => out.push_back(ChatEvent::Text(text)),
@@ -237,11 +270,11 @@ impl ResponseDecoder {
         }
     }
 
-    fn arguments(&mut self, at: u64, piece: &str, out: &mut VecDeque<ChatEvent>) {
+    fn arguments(&mut self, at: u64, arguments: String, out: &mut VecDeque<ChatEvent>) {
         let item = self.item(at);
-        item.arguments.push_str(piece);
-        if let (Some(index), false) = (item.call, piece.is_empty()) {
-            out.push_back(ChatEvent::ToolCallDelta { index, arguments: piece.to_owned() });
+        item.arguments.push_str(&arguments);
+        if let (Some(index), false) = (item.call, arguments.is_empty()) {
+            out.push_back(ChatEvent::ToolCallDelta { index, arguments });
         }
     }
 
@@ -264,12 +297,12 @@ impl ResponseDecoder {
                 let texts = texts().filter_map(|part| part.get("text")?.as_str());
                 if self.item(at).parts.is_empty() {
                     for (part, text) in texts.enumerate() {
-                        self.piece(at, part as u64, Kind::Thought, text, out);
+                        self.piece(at, part as u64, Kind::Thought, text.to_owned(), out);
                     }
                 }
                 // A thought that is not shown goes back all the same.
                 if self.item(at).parts.is_empty() {
-                    self.piece(at, 0, Kind::Thought, "", out);
+                    self.piece(at, 0, Kind::Thought, String::new(), out);
                 }
                 self.end_part(at, out);
             }
@@ -323,7 +356,7 @@ impl ResponseDecoder {
         match text("type") {
             "output_text" => {
                 if !known && (!text("text").is_empty() || content["annotations"][0].is_object()) {
-                    self.piece(at, part, Kind::Text, text("text"), out);
+                    self.piece(at, part, Kind::Text, text("text").to_owned(), out);
                 }
                 let annotations = content["annotations"].as_array().map_or(&[][..], Vec::as_slice);
                 if !annotations.is_empty() {
@@ -333,7 +366,9 @@ impl ResponseDecoder {
                     out.extend(missing.map(ChatEvent::Citation));
                 }
             }
-            "refusal" if !known => self.piece(at, part, Kind::Refusal, text("refusal"), out),
+            "refusal" if !known => {
+                self.piece(at, part, Kind::Refusal, text("refusal").to_owned(), out)
+            }
             _ => {}
         }
     }
@@ -378,9 +413,10 @@ impl EventDecoder for ResponseDecoder {
         if data == "[DONE]" {
             return self.end(None, out);
         }
-        match self.garbage.read(&self.provider, data)? {
-            Some(event) => self.read(event, out),
-            None => Ok(()),
+        let mut event = Event::default();
+        match self.garbage.read(&self.provider, &mut event, data)? {
+            true => self.read(event, out),
+            false => Ok(()),
         }
     }
 
@@ -389,7 +425,8 @@ impl EventDecoder for ResponseDecoder {
     }
 
     fn end(&mut self, rest: Option<&str>, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        if let Some(event) = last(rest) {
+        let mut event = Event::default();
+        if last(&mut event, rest) {
             self.read(event, out)?;
         }
         match self.finished {
@@ -403,6 +440,7 @@ impl EventDecoder for ResponseDecoder {
 mod tests {
     use super::super::response::decode;
     use super::*;
+    use crate::llm::adapter::json::tests::{agrees, agrees_on_recordings};
     use crate::llm::chat::{ChatResponse, FinishReason};
     use crate::llm::error::ErrorKind;
     use crate::llm::stream::Accumulator;
@@ -544,5 +582,10 @@ mod tests {
             let error = read(&[created(), error]).unwrap_err();
             assert_eq!((error.kind(), error.message()), (ErrorKind::RateLimit, "m"));
         }
+    }
+
+    #[test]
+    fn events_are_what_serde_json_says() {
+        agrees_on_recordings("openai-responses", |event| agrees::<Event<'_>>(event));
     }
 }
