@@ -4,7 +4,7 @@ use super::chat::{ChatRequest, ChatResponse};
 use super::error::Error;
 use super::layer::CostConfig;
 use super::stream::ChatEvent;
-use super::tally::Tally;
+use super::tally::{Input, Tally};
 use super::usage::Usage;
 use super::usd::Usd;
 use crate::base::tokens::TokenCounter;
@@ -229,7 +229,7 @@ pub(super) struct Account {
 
 /// The present round.
 struct Round {
-    tally: Tally,
+    tally: Tally<'static>,
     price: Option<Price>,
 }
 
@@ -251,7 +251,7 @@ impl Meter {
         self.before = self.spent();
         let input = request.count_tokens(&*self.account.counter);
         self.account.billing.begin(input);
-        let tally = Tally::new(request, input);
+        let tally = Tally::new(request.model.clone(), Input::Tokens(input));
         let Account { provider, prices, .. } = &self.account;
         let price = prices.highest_price(provider, tally.named());
         self.round = Some(Round { tally, price });
@@ -286,7 +286,7 @@ impl Meter {
     }
 
     /// Changes the tally; the change tells whether another model may have been named.
-    fn change(&mut self, change: impl FnOnce(&mut Tally) -> bool) -> Result<(), Error> {
+    fn change(&mut self, change: impl FnOnce(&mut Tally<'_>) -> bool) -> Result<(), Error> {
         let Some(mut round) = self.round.take() else { return Ok(()) };
         if change(&mut round.tally) {
             round.price = self.price_of(&round.tally);
@@ -295,7 +295,7 @@ impl Meter {
         self.tell()
     }
 
-    fn price_of(&self, tally: &Tally) -> Option<Price> {
+    fn price_of(&self, tally: &Tally<'_>) -> Option<Price> {
         let Account { provider, prices, .. } = &self.account;
         prices.price_of(provider, tally.model(), tally.named())
     }

@@ -4,25 +4,43 @@ use super::message::{Part, Reasoning, Text};
 use super::stream::ChatEvent;
 use super::usage::Usage;
 use crate::base::tokens::Estimator;
+use std::borrow::Cow;
 
 /// What one call of a model has used so far: by what the provider says, or else by estimate.
 ///
 /// It counts from the moment it is sent: its prompt, and what has arrived of its answer. What is
 /// billed and what budgets are told both come from here, so that they cannot differ.
 #[derive(Debug, Clone)]
-pub(super) struct Tally {
+pub(super) struct Tally<'a> {
     /// What the request calls the model.
     named: Option<String>,
     /// What the provider calls it.
     model: Option<String>,
     /// What the provider has reported.
     reported: Option<Usage>,
-    /// Our count of the input, in tokens.
-    input: u64,
+    input: Input<'a>,
     /// The output that has arrived.
     output: Estimator,
     reasoning: Estimator,
     state: State,
+}
+
+/// What the model has to read.
+#[derive(Debug, Clone)]
+pub(super) enum Input<'a> {
+    /// So many tokens, as they were counted.
+    Tokens(u64),
+    /// This, which is counted only if the provider does not say.
+    Of(Cow<'a, ChatRequest>),
+}
+
+impl Input<'_> {
+    fn tokens(&self) -> u64 {
+        match self {
+            Self::Tokens(tokens) => *tokens,
+            Self::Of(request) => request.estimate_tokens(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +52,11 @@ enum State {
     Refused,
 }
 
-impl Tally {
-    /// A call that is sent, with so many tokens of input.
-    pub(super) fn new(request: &ChatRequest, input: u64) -> Self {
+impl<'a> Tally<'a> {
+    /// A call that is sent, and what it calls the model.
+    pub(super) fn new(named: Option<String>, input: Input<'a>) -> Self {
         Self {
-            named: request.model.clone(),
+            named,
             model: None,
             reported: None,
             input,
@@ -149,7 +167,11 @@ impl Tally {
         let reasoning = self.reasoning.tokens().max(reported.reasoning_tokens.unwrap_or(0));
         let knows_input = reported.total_input() > 0;
         Usage {
-            input_tokens: if knows_input { reported.input_tokens } else { Some(self.input) },
+            input_tokens: if knows_input {
+                reported.input_tokens
+            } else {
+                Some(self.input.tokens())
+            },
             output_tokens: Some(output),
             reasoning_tokens: Some(reasoning).filter(|tokens| *tokens > 0),
             estimated: true,

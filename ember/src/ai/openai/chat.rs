@@ -30,10 +30,11 @@ pub(super) async fn chat_completions(request: Request) -> Result<Response, Error
     check_tool_choice(&request)?;
     let head = Head::new(chosen.name)?;
     let failed = |error| of_model(error, model.as_deref());
-    let prompt_tokens = request.estimate_tokens();
+    // For a count of the prompt, where the provider does not say. Messages are shared, and not copied.
+    let asked = request.clone();
     if stream {
         let answer = chosen.client.stream(request).await.map_err(failed)?;
-        let writer = Writer::new(head, chosen.hidden, include_usage, prompt_tokens);
+        let writer = Writer::new(head, chosen.hidden, include_usage.then_some(asked));
         let chunks = Chunks::begin(answer, writer, model.as_deref()).await?;
         let dropped = name_dropped(chunks.dropped());
         let ending = Chunks::ending();
@@ -46,7 +47,7 @@ pub(super) async fn chat_completions(request: Request) -> Result<Response, Error
         return Err(refusal);
     }
     let dropped = name_dropped(&answer.dropped);
-    let completion = Completion::of(head, answer, &chosen.hidden, prompt_tokens)?;
+    let completion = Completion::of(head, answer, &chosen.hidden, &asked)?;
     let mut response = Json(completion).into_response();
     response.headers_mut().extend(dropped.map(|value| (DROPPED, value)));
     Ok(response)

@@ -2,7 +2,8 @@
 
 use crate::base::{Error, ErrorKind, random_id};
 use crate::llm::{
-    ChatResponse, Finish, FinishReason, Message, Role, ToolCall, Usage, estimate_tokens,
+    ChatRequest, ChatResponse, Finish, FinishReason, Message, Role, ToolCall, Usage,
+    estimate_tokens,
 };
 use serde::Serialize;
 use std::collections::HashSet;
@@ -125,7 +126,7 @@ impl Completion {
         mut head: Head,
         response: ChatResponse,
         hidden: &Hidden,
-        prompt_tokens: u64,
+        asked: &ChatRequest,
     ) -> Result<Self, Error> {
         head.answered_by(response.model.as_deref());
         let turns = response.steps.iter().filter(|step| step.role == Role::Assistant);
@@ -146,7 +147,7 @@ impl Completion {
         let usage = response.usage.as_ref().map_or_else(
             || {
                 WireUsage::estimated(
-                    prompt_tokens,
+                    asked.estimate_tokens(),
                     written.chain(calls_text).map(|text| estimate_tokens(text)).sum(),
                 )
             },

@@ -5,7 +5,7 @@ use super::response::{Head, Hidden, WireUsage, finish_word};
 use crate::base::sse::Event;
 use crate::base::tokens::Estimator;
 use crate::base::{Error, ErrorKind};
-use crate::llm::{ChatEvent, ChatStream, Dropped, Finish, Part, Usage};
+use crate::llm::{ChatEvent, ChatRequest, ChatStream, Dropped, Finish, Part, Usage};
 use futures_core::Stream;
 use serde::Serialize;
 use std::collections::{HashMap, VecDeque};
@@ -107,9 +107,9 @@ pub(super) struct Writer {
     /// What every chunk begins with, once one is written: most of what stands in it.
     beginning: Vec<u8>,
     hidden: Hidden,
-    include_usage: bool,
-    /// What the prompt has, by estimate, where the provider does not say.
-    prompt_tokens: u64,
+    /// What was asked, if the caller wants to know what was used: it is counted where the provider does
+    /// not say.
+    asked: Option<ChatRequest>,
     /// Chunks that are written and not sent.
     ready: VecDeque<Event>,
     begun: bool,
@@ -143,13 +143,13 @@ struct Written {
 }
 
 impl Writer {
-    pub(super) fn new(head: Head, hidden: Hidden, include_usage: bool, prompt_tokens: u64) -> Self {
+    /// The usage is told if what was asked is given.
+    pub(super) fn new(head: Head, hidden: Hidden, asked: Option<ChatRequest>) -> Self {
         Self {
             head,
             beginning: Vec::new(),
             hidden,
-            include_usage,
-            prompt_tokens,
+            asked,
             ready: VecDeque::new(),
             begun: false,
             told: false,
@@ -171,11 +171,11 @@ impl Writer {
                 self.beginning.clear();
             }
             ChatEvent::Text(text) => {
-                self.written.content.push(&text);
+                self.count(|written| &mut written.content, &text);
                 self.piece(&text, |text| Delta { content: Some(text), ..Delta::default() })?
             }
             ChatEvent::Reasoning(text) => {
-                self.written.reasoning.push(&text);
+                self.count(|written| &mut written.reasoning, &text);
                 self.piece(&text, |text| Delta {
                     reasoning_content: Some(text),
                     ..Delta::default()
@@ -183,7 +183,7 @@ impl Writer {
             }
             ChatEvent::Refusal(text) => {
                 self.refused = true;
-                self.written.refusal.push(&text);
+                self.count(|written| &mut written.refusal, &text);
                 self.piece(&text, |text| Delta { refusal: Some(text), ..Delta::default() })?;
             }
             ChatEvent::ToolCallStart { index, id, name, .. } => self.call(index, &id, &name)?,
@@ -208,6 +208,13 @@ impl Writer {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Counts a piece that is written, if anybody wants to know.
+    fn count(&mut self, kind: fn(&mut Written) -> &mut Estimator, piece: &str) {
+        if self.asked.is_some() {
+            kind(&mut self.written).push(piece);
+        }
     }
 
     /// The first chunk, which says who speaks.
@@ -258,7 +265,9 @@ impl Writer {
         if arguments.is_empty() {
             return Ok(());
         }
-        call.written.push(arguments);
+        if self.asked.is_some() {
+            call.written.push(arguments);
+        }
         call.has_arguments |= !arguments.trim().is_empty();
         let function = FunctionDelta { name: None, arguments };
         let call = CallDelta { index: call.index, id: None, r#type: None, function };
@@ -295,12 +304,12 @@ impl Writer {
         }
         let choice = Choice { index: 0, delta: Delta::default(), finish_reason: Some(word) };
         self.chunk(&[choice], None)?;
-        if self.include_usage {
+        if let Some(asked) = &self.asked {
             let estimated = || {
                 let Written { content, reasoning, refusal } = &self.written;
                 let calls = self.calls.values().flatten().map(|call| &call.written);
                 let tokens = calls.chain([content, reasoning, refusal]).map(Estimator::tokens);
-                WireUsage::estimated(self.prompt_tokens, tokens.fold(0, u64::saturating_add))
+                WireUsage::estimated(asked.estimate_tokens(), tokens.fold(0, u64::saturating_add))
             };
             let usage = self.usage.as_ref().map_or_else(estimated, WireUsage::of);
             self.chunk(&[], Some(usage))?;
@@ -318,7 +327,7 @@ impl Writer {
         chunk.extend_from_slice(&self.beginning);
         chunk.extend_from_slice(b",\"choices\":");
         serde_json::to_writer(&mut chunk, choices)?;
-        if self.include_usage {
+        if self.asked.is_some() {
             chunk.extend_from_slice(b",\"usage\":");
             serde_json::to_writer(&mut chunk, &usage)?;
         }

@@ -3,9 +3,9 @@ use crate::llm::chat::{ChatRequest, ChatResponse};
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::provider::Provider;
 use crate::llm::stream::{ChatEvent, ChatStream};
-use crate::llm::tally::Tally;
-
+use crate::llm::tally::{Input, Tally};
 use futures_core::Stream;
+use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -57,6 +57,23 @@ impl<P> Cost<P> {
     }
 }
 
+impl<P: Provider> Cost<P> {
+    fn counting<'a>(&self, request: Cow<'a, ChatRequest>) -> Counting<'a> {
+        let named = request.model.clone();
+        // By the same count as the budgets of the request, if it has some.
+        let input = match request.billing.input() {
+            Some(tokens) => Input::Tokens(tokens),
+            None => Input::Of(request),
+        };
+        Counting {
+            account: self.account.clone(),
+            provider: self.inner.name().to_owned(),
+            tally: Tally::new(named, input),
+            counted: false,
+        }
+    }
+}
+
 impl<P: Provider> Provider for Cost<P> {
     fn name(&self) -> &str {
         self.inner.name()
@@ -67,7 +84,7 @@ impl<P: Provider> Provider for Cost<P> {
     }
 
     async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
-        let mut counting = Counting::new(&self.account, self.inner.name(), request);
+        let mut counting = self.counting(Cow::Borrowed(request));
         let outcome = self.inner.chat(request).await;
         match &outcome {
             Ok(response) => counting.answered(response),
@@ -77,7 +94,8 @@ impl<P: Provider> Provider for Cost<P> {
     }
 
     async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
-        let mut counting = Counting::new(&self.account, self.inner.name(), request);
+        // The stream outlives the request, whose messages are shared and not copied.
+        let mut counting = self.counting(Cow::Owned(request.clone()));
         match self.inner.stream(request).await {
             Ok(stream) => Ok(ChatStream::new(Counted { stream, counting })),
             Err(error) => {
@@ -98,25 +116,14 @@ impl<P: fmt::Debug> fmt::Debug for Cost<P> {
 }
 
 /// A call that is counted once, at the latest when this is dropped.
-struct Counting {
+struct Counting<'a> {
     account: Account,
     provider: String,
-    tally: Tally,
+    tally: Tally<'a>,
     counted: bool,
 }
 
-impl Counting {
-    fn new(account: &Account, provider: &str, request: &ChatRequest) -> Self {
-        // By the same count as the budgets of the request, if it has some.
-        let input = request.billing.input().unwrap_or_else(|| request.estimate_tokens());
-        Self {
-            account: account.clone(),
-            provider: provider.to_owned(),
-            tally: Tally::new(request, input),
-            counted: false,
-        }
-    }
-
+impl Counting<'_> {
     fn answered(&mut self, response: &ChatResponse) {
         self.tally.response(response);
         self.count();
@@ -147,7 +154,7 @@ impl Counting {
     }
 }
 
-impl Drop for Counting {
+impl Drop for Counting<'_> {
     /// Whoever asked has gone, and the provider had begun.
     fn drop(&mut self) {
         self.count();
@@ -157,7 +164,7 @@ impl Drop for Counting {
 /// A stream that is counted.
 struct Counted {
     stream: ChatStream,
-    counting: Counting,
+    counting: Counting<'static>,
 }
 
 impl Stream for Counted {

@@ -4,7 +4,7 @@ use crate::llm::catalog::Price;
 use crate::llm::chat::ChatRequest;
 use crate::llm::error::Error;
 use crate::llm::stream::ChatEvent;
-use crate::llm::tally::Tally;
+use crate::llm::tally::{Input, Tally};
 
 /// What a model uses until it is known whether its answer is the one that is told.
 ///
@@ -15,7 +15,7 @@ pub(super) struct Billed(Option<Open>);
 
 struct Open {
     billing: Billing,
-    tally: Tally,
+    tally: Tally<'static>,
     price: Option<Price>,
 }
 
@@ -27,7 +27,8 @@ impl Billed {
             return Self(None);
         }
         billing.asking(model.price);
-        let tally = Tally::new(asked, billing.input().unwrap_or_default());
+        let tally =
+            Tally::new(asked.model.clone(), Input::Tokens(billing.input().unwrap_or_default()));
         Self(Some(Open { billing: billing.clone(), tally, price: model.price }))
     }
 
