@@ -25,6 +25,7 @@ struct Running {
 
 impl Background {
     /// Runs tasks on this runtime from now on, or else on that of whoever begins one.
+    #[cfg(feature = "server")]
     pub(super) fn set_home(&self, home: Option<Handle>) {
         *self.home.lock().unwrap_or_else(PoisonError::into_inner) = home;
     }

@@ -2,13 +2,16 @@ use super::answer::{Answer, Work};
 use super::caches::SharedCaches;
 use super::table::Table;
 use super::target::Target;
+#[cfg(feature = "server")]
 use crate::base::Error;
 use crate::web::body::Body;
 use crate::web::catcher::Catchers;
 use crate::web::components::Components;
 use crate::web::middleware::{BoxMiddleware, Next, Terminus};
 use crate::web::request::{Known, Request, RequestParts};
-use crate::web::response::{IntoResponse as _, Response};
+#[cfg(feature = "server")]
+use crate::web::response::IntoResponse as _;
+use crate::web::response::Response;
 use crate::web::state::AppState;
 use http::Method;
 use std::borrow::Cow;
