@@ -40,6 +40,7 @@ until_so() {
 }
 
 if [ -z "${EMBER_EXAMPLES:-}" ]; then
+    echo "Building the two programs ..."
     cargo build --quiet --features cluster --manifest-path examples/Cargo.toml \
         --example cluster --example cluster_balancer
     EMBER_EXAMPLES=${CARGO_TARGET_DIR:-target}/debug/examples

@@ -6,6 +6,7 @@ use super::ready::Ready;
 use crate::base::{Error, Finding, Result};
 use crate::llm::tool::Tool;
 use crate::store::BoxStore;
+use std::io::Write as _;
 use std::str::FromStr;
 
 const HELP: &str = "\
@@ -64,7 +65,7 @@ fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
     match Command::parse(arguments)? {
         Command::Serve => app.build()?.run(),
         Command::Help => {
-            println!("{HELP}");
+            say(HELP)?;
             Ok(())
         }
         Command::Routes => print(app, |ready| ready.route_table()),
@@ -85,18 +86,18 @@ fn run(app: Ember, arguments: impl Iterator<Item = String>) -> Result {
             let has = format!("{}, {}", counted(routes, "route"), counted(tools, "tool"));
             let store = check_store(&ready);
             match &store {
-                Ok(_) => println!("no problem was found: {has}"),
-                Err(_) => println!("the application itself has no problem: {has}"),
+                Ok(_) => say(&format!("no problem was found: {has}"))?,
+                Err(_) => say(&format!("the application itself has no problem: {has}"))?,
             }
             if let Some(provider) = ready.provider() {
-                println!("provider: {provider}");
+                say(&format!("provider: {provider}"))?;
             }
             check_caches(&ready)?;
             for note in ready.notes() {
-                println!("note: {note}");
+                say(&format!("note: {note}"))?;
             }
             if let Some(answered) = store? {
-                println!("store: {answered}");
+                say(&format!("store: {answered}"))?;
             }
             Ok(())
         }
@@ -109,12 +110,10 @@ fn check_caches(ready: &Ready) -> Result {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let caches = ready.site().caches();
     runtime.block_on(async {
-        for answered in caches.start().await {
-            println!("cache: {answered}");
-        }
+        let answered = caches.start().await;
         caches.stop().await;
-    });
-    Ok(())
+        answered.iter().try_for_each(|answered| say(&format!("cache: {answered}")))
+    })
 }
 
 /// Connects to the store, and returns what answered; `None` if there is no store.
@@ -133,10 +132,18 @@ fn check_store(ready: &Ready) -> Result<Option<String>> {
     })
 }
 
+/// Prints a line, or several. Who has read enough, as `head` has, misses nothing.
+fn say(text: &str) -> Result {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => Ok(outcome?),
+    }
+}
+
 /// Prints what can be printed even of an application that cannot start, and then why it cannot.
 fn print(app: Ember, text: impl FnOnce(&Ready) -> String) -> Result {
     let (ready, findings): (Ready, Vec<Finding>) = app.check();
-    print!("{}", text(&ready));
+    say(text(&ready).trim_end_matches('\n'))?;
     Ok(LaunchError::unless_empty(findings)?)
 }
 

@@ -94,6 +94,15 @@ impl Ready {
             self.site = Arc::new(self.site.with_components(components));
         }
         self.site.caches().start().await;
+        if let Some(store) = self.components().get::<BoxStore>().cloned() {
+            // Nobody waits for it: while it is away, what needs it says so to whoever asks.
+            tokio::spawn(async move {
+                if let Err(error) = store.check().await {
+                    let store = store.name();
+                    tracing::warn!(store, %error, "the store cannot be used: what needs it is status 503 until it can");
+                }
+            });
+        }
         match self.run_hooks(HookEvent::BeforeServerStart).await {
             Ok(()) => Ok(self),
             Err(error) => {

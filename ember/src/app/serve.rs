@@ -5,6 +5,7 @@ use super::ready::Ready;
 use super::running::Running;
 use super::settings::Place;
 use crate::base::{Env, Error, Result};
+use crate::store::BoxStore;
 #[cfg(feature = "tls")]
 use crate::web::server::Tls;
 #[cfg(unix)]
@@ -194,8 +195,10 @@ impl Ready {
             .as_ref()
             .map(|model| format!("\nprovider: {}", model.note))
             .unwrap_or_default();
+        let store = self.components().get::<BoxStore>();
+        let state = store.map(|store| format!("\nstate: {}", store.name())).unwrap_or_default();
         let routes = self.route_table().replace('\n', "\n  ");
-        format!("Ember serves {name} on {place}{provider}\n  {}\n", routes.trim_end())
+        format!("Ember serves {name} on {place}{provider}{state}\n  {}\n", routes.trim_end())
     }
 
     /// Waits for a signal, and then for the end.

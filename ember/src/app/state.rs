@@ -3,7 +3,7 @@
 use crate::base::{Env, Finding};
 use crate::llm::{MemorySessionStore, Sessions, StoreSessions};
 use crate::store::{BoxStore, MemoryStore, Store as _};
-use crate::web::session::{SessionConfig, StoreSession};
+use crate::web::session::{MemorySession, SessionConfig, StoreSession};
 use crate::web::{Components, Need, Placed};
 
 /// What is known of the state of an application.
@@ -35,11 +35,11 @@ pub(super) fn provide_state(
     }
     let store = components.get::<BoxStore>().map(|store| BoxStore::clone(store));
     let shared = store.clone().filter(|_| !is_memory);
-    if let Some(store) = &store
-        && components.get::<SessionConfig>().is_none()
-        && !is_made(Need::of::<SessionConfig>())
-    {
-        components.insert(SessionConfig::new(StoreSession::new(store.clone())));
+    if components.get::<SessionConfig>().is_none() && !is_made(Need::of::<SessionConfig>()) {
+        components.insert(match &store {
+            Some(store) => SessionConfig::new(StoreSession::new(store.clone())),
+            None => SessionConfig::new(MemorySession::new()),
+        });
     }
     if store.is_none() && !is_made(Need::of::<BoxStore>()) {
         // Handlers that take the store find one, whether it is shared or not.

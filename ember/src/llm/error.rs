@@ -84,7 +84,7 @@ impl Error {
     /// What a store of conversations or limits reports. A client of our own service is told as much as
     /// the store's error tells it.
     pub(crate) fn of_store(error: base::Error) -> Self {
-        let failed = Self::new(ErrorKind::Session, error.to_string());
+        let failed = Self::new(ErrorKind::Session, error.message().to_owned());
         let failed = match error.retry_after() {
             Some(wait) => failed.with_retry_after(wait),
             None => failed,
@@ -249,11 +249,15 @@ struct StoreFailure(base::Error);
 
 impl fmt::Display for StoreFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.write_str(self.0.message())
     }
 }
 
-impl StdError for StoreFailure {}
+impl StdError for StoreFailure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.chain().next()
+    }
+}
 
 inventory::submit! { ErrorClass(|error| error.downcast_ref::<Error>().map(public)) }
 

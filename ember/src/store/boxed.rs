@@ -82,9 +82,10 @@ impl BoxStore {
             self.scan(&key, None, 1).await?;
         }
         if self.can(Capability::Lock)
-            && let Some(token) = self.try_lock(&key, ttl).await?
+            // One key for all checks, as servers remember locks for a while.
+            && let Some(token) = self.try_lock("check", ttl).await?
         {
-            self.unlock(&key, token).await?;
+            self.unlock("check", token).await?;
         }
         self.delete(&key).await?;
         Ok(answered)

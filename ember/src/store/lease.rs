@@ -89,6 +89,11 @@ struct Lease {
 }
 
 impl Lease {
+    /// What the key begins with. The rest may be a secret, as the id of a stranger's conversation is.
+    fn kind(&self) -> &str {
+        self.key.split(':').next().unwrap_or_default()
+    }
+
     /// Renews the lock until it is released, and gives it back.
     async fn keep(self, mut released: oneshot::Receiver<()>) {
         loop {
@@ -102,18 +107,18 @@ impl Lease {
                     self.until.send_replace(Some(next));
                 }
                 Ok(false) => {
-                    tracing::warn!(key = self.key, "a lock has expired while it was held");
+                    tracing::warn!(kind = self.kind(), "a lock has expired while it was held");
                     self.until.send_replace(None);
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(key = self.key, error = %error, "a lock cannot be renewed");
+                    tracing::warn!(kind = self.kind(), error = %error, "a lock cannot be renewed");
                 }
             }
         }
         if let Err(error) = self.store.unlock(&self.key, self.token).await {
             // It expires by itself.
-            tracing::warn!(key = self.key, error = %error, "a lock cannot be given back");
+            tracing::warn!(kind = self.kind(), error = %error, "a lock cannot be given back");
         }
     }
 }

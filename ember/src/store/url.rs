@@ -44,7 +44,14 @@ impl BoxStore {
             };
         }
         if rest.is_empty() {
-            return Err(Error::bad_request(format!("nothing stands behind `{scheme}://`")));
+            let like = match &*scheme {
+                "sqlite" => "/var/lib/app.db",
+                "memcached" => "host:11211",
+                _ => "host:6379",
+            };
+            return Err(Error::bad_request(format!(
+                "nothing stands behind `{scheme}://`; an address is like `{scheme}://{like}`"
+            )));
         }
         let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
         open(&scheme, address, query).unwrap_or_else(|| {

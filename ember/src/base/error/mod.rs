@@ -208,11 +208,19 @@ impl From<Error> for BoxError {
     }
 }
 
-/// For the operator: the public message, then every cause.
+/// For the operator: the public message, then every cause that says something else than the one before.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)?;
-        self.chain().try_for_each(|cause| write!(f, ": {cause}"))
+        let mut told = self.0.message.to_string();
+        for cause in self.chain() {
+            let text = cause.to_string();
+            if text != told {
+                write!(f, ": {text}")?;
+                told = text;
+            }
+        }
+        Ok(())
     }
 }
 

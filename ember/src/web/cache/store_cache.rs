@@ -34,7 +34,8 @@ const PAGE: usize = 500;
 /// # Ok(()) }
 /// ```
 ///
-/// Clones are the same cache; where several routes have it, it is connected once, when the application starts.
+/// An answer is kept for each `Host` apart, as [`CacheRules`] says: processes share it if they are reached by one
+/// name, as behind a balancer, and not if each is asked by its own port. Clones are the same cache; where several routes have it, it is connected once, when the application starts.
 #[derive(Clone)]
 pub struct StoreCache {
     store: LenientStore,
