@@ -2,12 +2,13 @@
 
 use ember::app::Running as ServerHandle;
 use ember::prelude::*;
+use ember::web::server::ServerLimits;
 use ember_tests::exchange;
 use futures_util::{StreamExt as _, stream};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
@@ -15,11 +16,20 @@ use tokio::time::timeout;
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// Lets one event pass for each permit, and has one for each stream that has ended.
+/// Lets one event pass for each permit, and has one for each stream that has ended, and for each
+/// request that has begun and never ends.
 #[derive(Clone)]
 struct Gate {
     events: Arc<Semaphore>,
     ended: Arc<Semaphore>,
+    begun: Arc<Semaphore>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        let semaphore = || Arc::new(Semaphore::new(0));
+        Self { events: semaphore(), ended: semaphore(), begun: semaphore() }
+    }
 }
 
 /// Adds a permit when it is dropped.
@@ -62,6 +72,21 @@ async fn ignore(gate: Component<Gate>) -> Sse {
     letters(&gate)
 }
 
+/// Gives the body up, and answers a little later.
+#[post("/give-up")]
+async fn give_up(gate: Component<Gate>, request: Request) -> Sse {
+    drop(request);
+    yield_now().await;
+    letters(&gate)
+}
+
+/// Never answers.
+#[post("/begin")]
+async fn begin(gate: Component<Gate>) -> &'static str {
+    gate.begun.add_permits(1);
+    std::future::pending().await
+}
+
 /// Tells the pieces of the body as they come.
 #[post("/pieces")]
 async fn pieces(request: Request) -> Sse {
@@ -79,6 +104,19 @@ async fn flood() -> Sse {
         Event::data(format!("{number} {}", "x".repeat(20_000)))
     });
     Sse::new(events)
+}
+
+/// Waits once, and then has more than anybody takes.
+#[get("/endless")]
+async fn endless(gate: Component<Gate>) -> Sse {
+    let ending = Ending(gate.ended.clone());
+    Sse::new(stream::repeat_with(|| "x".repeat(20_000)).then(move |text| {
+        let _until_here = &ending;
+        async move {
+            yield_now().await;
+            Event::data(text)
+        }
+    }))
 }
 
 /// Breaks off behind its first event.
@@ -112,11 +150,19 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let semaphore = || Arc::new(Semaphore::new(0));
-        let gate = Gate { events: semaphore(), ended: semaphore() };
+        Self::limited(ServerLimits::default())
+    }
+
+    fn limited(limits: ServerLimits) -> Self {
+        let gate = Gate::new();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let app = ember::app!().component(gate.clone()).workers(1);
+        let app = ember::app!().component(gate.clone()).workers(1).limits(limits);
         Self { running: Some(app.serve(listener).unwrap()), gate }
+    }
+
+    /// Begins to stop.
+    fn stop(&self, grace: Duration) {
+        self.running.as_ref().unwrap().stop().within(grace);
     }
 
     fn address(&self) -> SocketAddr {
@@ -143,14 +189,19 @@ impl Drop for Server {
 }
 
 /// A connection, and what it has received that nobody has taken.
-struct Client {
-    socket: TcpStream,
+struct Client<S = TcpStream> {
+    socket: S,
     received: String,
 }
 
 impl Client {
     async fn open(server: &Server, request: &str) -> Self {
-        let socket = TcpStream::connect(server.address()).await.unwrap();
+        Self::over(TcpStream::connect(server.address()).await.unwrap(), request).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    async fn over(socket: S, request: &str) -> Self {
         let mut client = Self { socket, received: String::new() };
         client.say(request).await;
         client
@@ -158,6 +209,7 @@ impl Client {
 
     async fn say(&mut self, bytes: &str) {
         self.socket.write_all(bytes.as_bytes()).await.unwrap();
+        self.socket.flush().await.unwrap();
     }
 
     /// Takes what is received up to the end of some text.
@@ -349,4 +401,175 @@ async fn a_stream_that_breaks_does_not_look_complete() {
     let server = Server::start();
     let rest = Client::open(&server, &get("/broken")).await.rest().await;
     assert!(rest.ends_with("\r\n\r\n9\r\ndata: a\n\n\r\n"), "{rest}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_given_up_closes_the_connection() {
+    let server = Server::start();
+    let head = "POST /give-up HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    let whole = format!("{head}1\r\na\r\n1\r\nb\r\n0\r\n\r\n");
+    let mut client = Client::open(&server, &whole).await;
+    let head = client.until("\r\n\r\n").await.to_lowercase();
+    assert!(head.contains("\r\nconnection: close\r\n"), "{head}");
+    server.let_pass(3);
+    // As was said.
+    assert_eq!(chunks(&client.rest().await), chunks(CHUNKS));
+}
+
+#[tokio::test]
+async fn what_is_refused_behind_a_stream_is_told_behind_it() {
+    let server = Server::start();
+    for refused in ["\n", "GET / HTTP/1.1\n"] {
+        for at_once in [true, false] {
+            let first = if at_once { get("/letters") + refused } else { get("/letters") };
+            let mut client = Client::open(&server, &first).await;
+            server.let_pass(1);
+            client.until("data: a\n\n\r\n").await;
+            if !at_once {
+                client.say(refused).await;
+            }
+            server.let_pass(2);
+            let rest = client.rest().await;
+            let (stream, answer) = rest.split_once("HTTP/1.1 ").unwrap_or((&rest, ""));
+            let told = chunks(stream) == "data: b\n\ndata: c\n\n" && answer.starts_with("400 ");
+            assert!(told, "{refused:?}, at once: {at_once}: {rest}");
+        }
+    }
+}
+
+/// A stream of which `a` and `b` have come, with something said in between.
+async fn half(server: &Server, said: &str) -> Client {
+    let mut client = Client::open(server, &get("/letters")).await;
+    server.let_pass(1);
+    client.until("data: a\n\n\r\n").await;
+    client.say(said).await;
+    server.let_pass(1);
+    client.until("data: b\n\n\r\n").await;
+    client
+}
+
+#[tokio::test]
+async fn no_request_is_begun_when_the_time_of_streams_is_over() {
+    let server = Server::start();
+    let client = half(&server, &post("/begin", &"x".repeat(1000))).await;
+    server.stop(Duration::ZERO);
+    let rest = client.rest().await;
+    let body = chunks(&rest);
+    assert!(body.starts_with("event: error\n") && !rest.contains("HTTP/1.1"), "{rest}");
+    assert_eq!(server.gate.begun.available_permits(), 0);
+}
+
+#[tokio::test]
+async fn what_is_said_before_the_end_of_the_last_stream_is_answered() {
+    let server = Server::limited(ServerLimits::default().notice(Duration::ZERO));
+    let client = half(&server, HIDDEN).await;
+    server.stop(LONG * 10);
+    server.let_pass(1);
+    let rest = client.rest().await;
+    assert!(rest.starts_with("9\r\ndata: c\n\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n"), "{rest}");
+    assert!(
+        rest.contains("\r\nconnection: close\r\n") && rest.ends_with("\r\n\r\nhidden"),
+        "{rest}"
+    );
+}
+
+#[tokio::test]
+async fn empty_lines_keep_no_connection_open() {
+    let limits = ServerLimits::default().notice(Duration::ZERO).header_read(LONG * 10);
+    let server = Server::limited(limits);
+    let client = half(&server, &"\r\n".repeat(40)).await;
+    server.stop(LONG * 10);
+    // Until the server accepts no more, and so has told its connections to close.
+    while TcpStream::connect(server.address()).await.is_ok() {
+        yield_now().await;
+    }
+    server.let_pass(1);
+    assert_eq!(chunks(&client.rest().await), "data: c\n\n");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_cut_off() {
+    let server = Server::limited(ServerLimits::default().write_stall(Duration::from_millis(200)));
+    let mut client = Client::open(&server, &get("/endless")).await;
+    client.until("\r\n\r\n").await;
+    server.ended().await;
+}
+
+/// What works over any socket.
+async fn check<S: AsyncRead + AsyncWrite + Unpin>(gate: &Gate, client: &mut Client<S>) {
+    for _ in 0..2 {
+        client.say(&get("/letters")).await;
+        client.until("\r\n\r\n").await;
+        for letter in ["a", "b", "c"] {
+            gate.events.add_permits(1);
+            assert_eq!(client.until("\n\n\r\n").await, format!("9\r\ndata: {letter}\n\n\r\n"));
+        }
+        assert_eq!(client.until("0\r\n\r\n").await, "0\r\n\r\n");
+        client.say(&get("/flood")).await;
+        client.until("\r\n\r\n").await;
+        let body = chunks(&client.until("\r\n0\r\n\r\n").await);
+        assert_eq!(body.split_terminator("\n\n").count(), 500);
+        client.say(&get("/hello")).await;
+        client.until("\r\n\r\nHello").await;
+    }
+    // A request that is there before the stream ends, and a stream that the end of the server ends.
+    client.say(&(get("/letters") + HIDDEN + &get("/letters"))).await;
+    gate.events.add_permits(3);
+    client.until("0\r\n\r\nHTTP/1.1 200 OK\r\n").await;
+    client.until("\r\n\r\nhidden").await;
+    client.until("\r\n\r\n").await;
+    gate.events.add_permits(1);
+    client.until("data: a\n\n\r\n").await;
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn streams_are_encrypted_to_their_ends() {
+    use ember::web::server::Tls;
+    use rcgen::generate_simple_self_signed;
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::rustls::pki_types::ServerName;
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+
+    let certificate = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (chain, key) = (certificate.cert.pem(), certificate.signing_key.serialize_pem());
+    let gate = Gate::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let app = ember::app!().component(gate.clone()).workers(1);
+    let tls = Tls::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+    let running = app.tls(tls).serve(listener).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.cert.der().clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let socket = TcpStream::connect(running.address()).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let socket = TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap();
+    let mut client = Client::over(socket, "").await;
+    check(&gate, &mut client).await;
+    running.stop().within(Duration::ZERO);
+    // The end is told (close_notify), or reading would fail.
+    assert!(chunks(&client.rest().await).starts_with("event: error\n"));
+    running.join();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn streams_go_over_a_socket_in_the_file_system() {
+    let path = std::env::temp_dir().join(format!("ember-it-{}-events", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let gate = Gate::new();
+    let app = ember::app!().component(gate.clone()).workers(1);
+    let running = app.serve_unix(listener).unwrap();
+    let socket = tokio::net::UnixStream::connect(&path).await.unwrap();
+    let mut client = Client::over(socket, "").await;
+    check(&gate, &mut client).await;
+    running.stop().within(Duration::ZERO);
+    assert!(chunks(&client.rest().await).starts_with("event: error\n"));
+    running.join();
+    std::fs::remove_file(&path).unwrap();
 }

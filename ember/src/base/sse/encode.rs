@@ -21,7 +21,12 @@ use memchr::{memchr2, memchr3};
 #[derive(Debug, Default)]
 pub struct SseWriter {
     buffer: BytesMut,
+    /// How many bytes were taken since the buffer was new.
+    taken: usize,
 }
+
+/// How many bytes may have been taken from a buffer that is kept for later.
+const KEPT: usize = 1024;
 
 impl SseWriter {
     /// A writer with an empty buffer.
@@ -73,7 +78,17 @@ impl SseWriter {
 
     /// Takes everything that was encoded since the last call.
     pub fn take(&mut self) -> Bytes {
+        self.taken = self.taken.saturating_add(self.buffer.len());
         self.buffer.split().freeze()
+    }
+
+    /// Gives back the buffer if it may be a large one, and nothing waits to be taken.
+    ///
+    /// What was taken shares it; the room for the largest burst would be kept until the next one.
+    pub(crate) fn rest(&mut self) {
+        if self.taken > KEPT && self.buffer.is_empty() {
+            *self = Self::new();
+        }
     }
 
     /// One field for each line of the text; CR, LF and CRLF all end a line, as they do for the reader.

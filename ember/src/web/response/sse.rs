@@ -231,7 +231,12 @@ impl<S: Stream<Item: IntoEvent>> http_body::Body for SseBody<S> {
             *this.pace = Pace::Sent;
             return Poll::Ready(Some(Ok(Frame::data(this.writer.take()))));
         }
-        if *this.ended { Poll::Ready(None) } else { Poll::Pending }
+        if *this.ended {
+            return Poll::Ready(None);
+        }
+        // It may be long until the next event.
+        this.writer.rest();
+        Poll::Pending
     }
 }
 
@@ -241,6 +246,9 @@ impl Pace {
     /// Who makes the events is often another task, which hands over one in each turn, as hyper's
     /// client does with what it has read at once. A turn costs less than a write. Only a burst is
     /// waited for: its first event has left, and so a lone one is never late.
+    ///
+    /// hyper's HTTP/1 asks a body twice in each turn of its task. A stream that stays there, as that
+    /// of a client that asks to close, finds nothing the second time and gathers nothing.
     fn waits(&mut self, came: bool) -> bool {
         let next = match self {
             Self::Sent => Self::Turn(TURNS),
@@ -278,6 +286,7 @@ fn poll_keep_alive(
 mod tests {
     use super::*;
     use futures_util::stream;
+    use http_body::Body as _;
     use http_body_util::BodyExt as _;
 
     async fn frames(sse: Sse) -> Vec<String> {
@@ -337,6 +346,23 @@ mod tests {
         assert!(pace.waits(false));
         let turns = std::iter::repeat_with(|| pace.waits(true)).take_while(|waits| *waits);
         assert_eq!(turns.count(), usize::from(TURNS), "not for ever");
+    }
+
+    #[tokio::test]
+    async fn no_room_is_kept_for_the_largest_burst() {
+        let (sender, mut receiver) = tokio::sync::mpsc::channel::<Event>(1);
+        let events = stream::poll_fn(move |context| receiver.poll_recv(context));
+        let mut body = Sse::new(events).into_response().into_body();
+        sender.send(Event::data("x".repeat(COALESCE))).await.unwrap();
+        let large = body.data().await.unwrap().unwrap();
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        // One turn for what may follow, and then it is quiet.
+        for _ in 0..2 {
+            assert!(Pin::new(&mut body).poll_frame(&mut context).is_pending());
+        }
+        assert!(large.is_unique(), "the writer keeps it");
+        sender.send(Event::data("a")).await.unwrap();
+        assert_eq!(body.data().await.unwrap().unwrap(), "data: a\n\n");
     }
 
     #[tokio::test]

@@ -33,7 +33,7 @@ pub(super) struct Activity {
     within_head: AtomicBool,
     /// Requests that have arrived whole, or [`MORE`].
     arrived: AtomicU32,
-    /// Bodies of requests that somebody may still read.
+    /// Bodies of requests that somebody may still read, or that were dropped before their end.
     reading: AtomicU32,
     handover: Handover,
     /// When the connection became idle, or the header section began.
@@ -43,6 +43,8 @@ pub(super) struct Activity {
     /// The client does not take what is sent to it.
     stalled: AtomicBool,
     stalled_since: AtomicU32,
+    /// Below a layer of encryption it is watched what the client takes.
+    below: AtomicBool,
     closing: AtomicBool,
     closing_since: AtomicU32,
     waker: AtomicWaker,
@@ -92,6 +94,7 @@ impl Activity {
             unsent: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             stalled_since: AtomicU32::new(0),
+            below: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             closing_since: AtomicU32::new(0),
             waker: AtomicWaker::new(),
@@ -148,7 +151,7 @@ impl Activity {
     /// Somebody may read the body of a request until what is returned is dropped.
     pub(super) fn reading(self: &Arc<Self>) -> Reading {
         self.reading.fetch_add(1, Relaxed);
-        Reading(self.clone())
+        Reading { activity: self.clone(), ended: false }
     }
 
     /// Where the body of an event stream stands.
@@ -174,10 +177,33 @@ impl Activity {
     /// Bytes were sent, or could not be; there may be more.
     pub(super) fn wrote(&self, stalled: bool) {
         self.unsent.store(true, Relaxed);
+        if !self.below.load(Relaxed) {
+            self.stalls(stalled);
+        }
+    }
+
+    /// What the client takes is told by [`wrote_below`](Self::wrote_below) from now on.
+    #[cfg(feature = "tls")]
+    pub(super) fn watch_below(&self) {
+        self.below.store(true, Relaxed);
+    }
+
+    /// Encrypted bytes were sent, or could not be.
+    #[cfg(feature = "tls")]
+    pub(super) fn wrote_below(&self, stalled: bool) {
+        self.stalls(stalled);
+    }
+
+    fn stalls(&self, stalled: bool) {
         if self.stalled.load(Relaxed) != stalled {
             self.stalled_since.store(self.ticks.now(), Relaxed);
             self.stalled.store(stalled, Relaxed);
         }
+    }
+
+    /// There are bytes on their way to the socket.
+    pub(super) fn buffered(&self) {
+        self.unsent.store(true, Relaxed);
     }
 
     /// Nothing is left to send.
@@ -230,6 +256,11 @@ impl Activity {
     /// Tells the connection whether it was asked to close; it is woken when it is.
     pub(super) fn poll_closing(&self, waker: &std::task::Waker) -> bool {
         self.waker.register(waker);
+        self.closing.load(Relaxed)
+    }
+
+    /// Tells whether the connection was asked to close.
+    pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Relaxed)
     }
 
@@ -307,12 +338,28 @@ impl Drop for InFlight {
 }
 
 /// The body of a request that somebody may read.
+///
+/// It counts for the rest of the connection when it is dropped before its end was seen. hyper may
+/// have resolved then to close the connection after this answer, which it tells nobody but the
+/// client.
 #[derive(Debug)]
-pub(super) struct Reading(Arc<Activity>);
+pub(super) struct Reading {
+    activity: Arc<Activity>,
+    ended: bool,
+}
+
+impl Reading {
+    /// The end of the body was seen.
+    pub(super) fn ended(&mut self) {
+        self.ended = true;
+    }
+}
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        self.0.reading.fetch_sub(1, Relaxed);
+        if self.ended {
+            self.activity.reading.fetch_sub(1, Relaxed);
+        }
     }
 }
 
@@ -451,7 +498,7 @@ mod tests {
         let activity = Activity::new(Ticks::new(&limits()));
         let mut context = Context::from_waker(Waker::noop());
         activity.arrived(1);
-        let reading = activity.reading();
+        let mut reading = activity.reading();
         let (_in_flight, _) = activity.begin();
         assert!(!activity.only_waits_for_events(), "there is no stream");
         activity.handover().put(Box::pin(Quiet(false)));
@@ -462,6 +509,7 @@ mod tests {
         assert!(!activity.only_waits_for_events(), "it is not sent");
         activity.sent();
         assert!(!activity.only_waits_for_events(), "the body of the request is still read");
+        reading.ended();
         drop(reading);
         assert!(activity.only_waits_for_events());
         activity.arrived(MORE);
@@ -470,8 +518,25 @@ mod tests {
         assert!(!activity.only_waits_for_events(), "a request is there");
         activity.arrived(1);
         assert!(activity.only_waits_for_events());
+        activity.buffered();
+        assert!(!activity.only_waits_for_events(), "something is on its way to the socket");
+        activity.sent();
+        assert!(activity.only_waits_for_events());
         assert!(activity.handover().take().is_some());
         assert!(!activity.only_waits_for_events(), "the stream is with somebody else");
+    }
+
+    #[test]
+    fn a_body_that_was_given_up_is_not_forgotten() {
+        let activity = Activity::new(Ticks::new(&limits()));
+        let mut context = Context::from_waker(Waker::noop());
+        activity.arrived(1);
+        let (_in_flight, _) = activity.begin();
+        activity.handover().put(Box::pin(Quiet(true)));
+        assert!(activity.handover().poll_frame(&mut context).is_pending());
+        assert!(activity.only_waits_for_events());
+        drop(activity.reading());
+        assert!(!activity.only_waits_for_events());
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Patience {
 /// The body of a request as hyper reads it, bounded in how long it may pause.
 struct Patient {
     incoming: Incoming,
-    _reading: Reading,
+    reading: Reading,
     patience: Patience,
     received: u64,
     waited: Duration,
@@ -62,7 +62,7 @@ pub(super) fn from_hyper(
     }
     Body::new(Patient {
         incoming,
-        _reading: reading(),
+        reading: reading(),
         patience,
         received: 0,
         waited: Duration::ZERO,
@@ -85,6 +85,9 @@ impl http_body::Body for Patient {
             }
             if let Some(Ok(frame)) = &frame {
                 self.received += frame.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            if frame.is_none() {
+                self.reading.ended();
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(|error| broken(error).into())));
         }
@@ -112,6 +115,15 @@ impl http_body::Body for Patient {
 
     fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
+    }
+}
+
+impl Drop for Patient {
+    fn drop(&mut self) {
+        // Of a body whose length is known the last byte is the end, and nobody asks for another.
+        if self.incoming.is_end_stream() {
+            self.reading.ended();
+        }
     }
 }
 
@@ -169,17 +181,22 @@ impl Outgoing {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = self.project();
+        let mut this = self.project();
         let Some(last_word) = this.last_word else {
             return this.body.poll_frame(context);
         };
         if last_word.is_over() {
             return Poll::Ready(None);
         }
-        if let Some(word) = last_word.now() {
-            return Poll::Ready(Some(Ok(Frame::data(word))));
-        }
-        match this.body.poll_frame(context) {
+        let gathered = last_word.glean(|context| this.body.as_mut().poll_frame(context));
+        let poll = match gathered {
+            Some(frame) => Poll::Ready(frame),
+            None => match last_word.now() {
+                Some(word) => return Poll::Ready(Some(Ok(Frame::data(word)))),
+                None => this.body.poll_frame(context),
+            },
+        };
+        match poll {
             Poll::Ready(frame) => {
                 if let Some(Ok(frame)) = &frame
                     && let Some(data) = frame.data_ref()
@@ -230,7 +247,41 @@ impl http_body::Body for Outgoing {
 
 #[cfg(test)]
 mod tests {
+    use super::super::farewell::Farewell;
     use super::*;
+    use crate::base::sse::Event;
+    use crate::web::response::{IntoResponse as _, Sse};
+    use bytes::Buf as _;
+    use std::task::Waker;
+
+    #[tokio::test]
+    async fn what_a_stream_has_gathered_comes_before_the_last_word() {
+        let farewell = Farewell::default();
+        let (sender, mut receiver) = tokio::sync::mpsc::channel::<Event>(4);
+        let events = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
+        let response = Sse::new(events).ending(Event::data("over")).into_response();
+        let last_word = farewell.watch(&response);
+        assert!(last_word.is_some());
+        let mut body = Outgoing::new(response.into_body(), None, last_word, None);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut next = || match Pin::new(&mut body).poll_frame(&mut context) {
+            Poll::Pending => None,
+            Poll::Ready(Some(frame)) => {
+                let data = frame.unwrap().into_data().unwrap();
+                Some(String::from_utf8(data.chunk().to_vec()).unwrap())
+            }
+            Poll::Ready(None) => Some(String::new()),
+        };
+        sender.send(Event::data("a")).await.unwrap();
+        assert_eq!(next().unwrap(), "data: a\n\n");
+        sender.send(Event::data("b")).await.unwrap();
+        assert_eq!(next(), None, "it waits for what may follow");
+        farewell.say();
+        assert_eq!(next().unwrap(), "data: b\n\n");
+        sender.send(Event::data("late")).await.unwrap();
+        assert_eq!(next().unwrap(), "data: over\n\n");
+        assert_eq!(next().unwrap(), "");
+    }
 
     #[test]
     fn patience_grows_with_what_arrives() {

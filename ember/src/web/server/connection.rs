@@ -75,16 +75,22 @@ impl Protocols {
             Ok(false) => loop {
                 let connection = self.http1.serve_connection(TokioIo::new(stream), peer);
                 let connection = connection.with_upgrades();
-                let activity = activity.clone();
-                let hyper = Graceful { connection, activity, closing: false };
+                let hyper = Graceful { connection, activity: activity.clone(), closing: false };
                 let left = match (UntilEvents { hyper: Some(hyper) }).await {
                     Ok(Some(left)) => left,
                     Ok(None) => break Ok(()),
                     Err(error) => break Err(error.into()),
                 };
                 (stream, peer) = (left.stream, left.peer);
+                stream.rest();
                 if let Err(error) = events::finish(&mut stream, left.body).await {
                     break Err(error.into());
+                }
+                // When the time of streams is over, so is that of requests behind them. One that is
+                // begun now would be broken off.
+                let over = peer.common.farewell.is_said();
+                if over || (activity.is_closing() && !stream.is_ahead()) {
+                    break stream.close().await.map_err(BoxError::from);
                 }
             },
             Ok(true) => {
@@ -276,7 +282,7 @@ where
         // Taken first, because hyper drops with itself what it sends.
         let body = hyper.activity.handover().take();
         let parts = self.hyper.take().and_then(|hyper| hyper.connection.into_parts());
-        // What hyper has read and not used is the rest of a body that nobody wanted.
+        // What hyper has read and not used are at most empty lines, which mean nothing.
         let left = parts.zip(body).map(|(parts, body)| Left {
             stream: parts.io.into_inner(),
             peer: parts.service,

@@ -7,8 +7,8 @@
 //! connection again when the stream is over.
 //!
 //! Only the plain case leaves: HTTP/1.1 on a connection that stays open, an answer of status 200 by
-//! chunks, and a request that has arrived whole, with nothing behind it. What a client sends
-//! meanwhile waits for hyper.
+//! chunks, and requests that have arrived whole and were read to their ends, with nothing behind
+//! them. What a client sends meanwhile waits for hyper.
 
 use super::activity::Activity;
 use super::body::Outgoing;
@@ -40,6 +40,9 @@ pub(super) struct Lent(Arc<Activity>);
 impl Lent {
     pub(super) fn new(activity: Arc<Activity>, body: Outgoing) -> Self {
         activity.handover().put(Box::pin(body));
+        // The head. What hyper holds back is not seen at the socket, so that it counts from here
+        // until hyper has emptied its buffers.
+        activity.buffered();
         Self(activity)
     }
 }
@@ -68,7 +71,13 @@ impl Body for Sent {
     ) -> Poll<Option<Result<Frame<Piece>, BoxError>>> {
         match self.get_mut() {
             Self::Own(body) => Pin::new(body).poll_frame(context),
-            Self::Lent(lent) => lent.0.handover().poll_frame(context),
+            Self::Lent(lent) => {
+                let poll = lent.0.handover().poll_frame(context);
+                if poll.is_ready() {
+                    lent.0.buffered();
+                }
+                poll
+            }
         }
     }
 
@@ -99,14 +108,14 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut body = Some(body);
-    let mut unsent = Vec::new();
+    let mut unsent = Unsent::default();
     poll_fn(|context| {
         if let Poll::Ready(false) = stream.poll_ahead(context)? {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         loop {
             let waits = gather(&mut body, &mut unsent, context)?;
-            ready!(poll_send(stream, &mut unsent, context))?;
+            ready!(unsent.poll_send(stream, context))?;
             if body.is_none() {
                 return Poll::Ready(Ok(()));
             }
@@ -118,25 +127,69 @@ where
     .await
 }
 
+/// Chunks that are on their way to the socket.
+#[derive(Default)]
+struct Unsent {
+    bytes: Vec<u8>,
+    /// How many of them the socket has taken; they go with the last one, as to move the others up
+    /// for each part would take time in the square of their number.
+    taken: usize,
+}
+
+impl Unsent {
+    /// One of no bytes would be the last.
+    fn chunk(&mut self, data: &[u8]) -> io::Result<()> {
+        if !data.is_empty() {
+            // At most sixteen digits, and two line ends.
+            self.bytes.reserve(data.len() + 20);
+            write!(self.bytes, "{:X}\r\n", data.len())?;
+            self.bytes.extend_from_slice(data);
+            self.bytes.extend_from_slice(b"\r\n");
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.bytes.extend_from_slice(b"0\r\n\r\n");
+    }
+
+    /// Sends all, and gives the room for it back.
+    fn poll_send<W: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut W,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.taken < self.bytes.len() {
+            let rest = &self.bytes[self.taken..];
+            match ready!(Pin::new(&mut *stream).poll_write(context, rest))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                some => self.taken += some,
+            }
+        }
+        *self = Self::default();
+        Pin::new(stream).poll_flush(context)
+    }
+}
+
 /// Adds the events that are ready, and the end of the body after the last one. Tells whether the next
 /// one is waited for.
 fn gather(
     body: &mut Option<EventBody>,
-    unsent: &mut Vec<u8>,
+    unsent: &mut Unsent,
     context: &mut Context<'_>,
 ) -> io::Result<bool> {
     while let Some(open) = body
-        && unsent.len() < GATHERED
+        && unsent.bytes.len() < GATHERED
     {
         match open.as_mut().poll_frame(context) {
             Poll::Ready(Some(frame)) => {
                 if let Ok(data) = frame.map_err(io::Error::other)?.into_data() {
-                    chunk(unsent, data.chunk())?;
+                    unsent.chunk(data.chunk())?;
                 }
             }
             Poll::Ready(None) => {
                 *body = None;
-                unsent.extend_from_slice(b"0\r\n\r\n");
+                unsent.end();
             }
             Poll::Pending => return Ok(true),
         }
@@ -144,30 +197,72 @@ fn gather(
     Ok(false)
 }
 
-/// One of no bytes would be the last.
-fn chunk(unsent: &mut Vec<u8>, data: &[u8]) -> io::Result<()> {
-    if !data.is_empty() {
-        // At most sixteen digits, and two line ends.
-        unsent.reserve(data.len() + 20);
-        write!(unsent, "{:X}\r\n", data.len())?;
-        unsent.extend_from_slice(data);
-        unsent.extend_from_slice(b"\r\n");
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::super::limits::ServerLimits;
+    use super::super::ticks::Ticks;
+    use super::*;
+    use crate::web::Body as OwnBody;
+    use futures_util::{StreamExt as _, stream};
+    use std::task::Waker;
 
-/// Sends all, and gives the room for it back.
-fn poll_send<S: AsyncWrite + Unpin>(
-    stream: &mut Stream<S>,
-    unsent: &mut Vec<u8>,
-    context: &mut Context<'_>,
-) -> Poll<io::Result<()>> {
-    while !unsent.is_empty() {
-        match ready!(Pin::new(&mut *stream).poll_write(context, unsent))? {
-            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            all if all == unsent.len() => *unsent = Vec::new(),
-            some => drop(unsent.drain(..some)),
+    /// Takes a byte each time, and tells where it was found.
+    #[derive(Default)]
+    struct Sip {
+        found: Vec<usize>,
+        taken: Vec<u8>,
+        thirsty: bool,
+    }
+
+    impl AsyncWrite for Sip {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.thirsty = !self.thirsty;
+            if !self.thirsty {
+                return Poll::Pending;
+            }
+            self.found.push(bytes.as_ptr().addr());
+            self.taken.push(bytes[0]);
+            Poll::Ready(Ok(1))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
         }
     }
-    Pin::new(stream).poll_flush(context)
+
+    #[test]
+    fn what_is_left_of_a_chunk_is_not_moved() {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut unsent = Unsent::default();
+        let mut socket = Sip::default();
+        unsent.chunk(&[b'x'; 26]).unwrap();
+        while unsent.poll_send(&mut socket, &mut context).is_pending() {}
+        assert_eq!(socket.taken, b"1A\r\nxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n");
+        assert!(socket.found.windows(2).all(|pair| pair[1] == pair[0] + 1), "{:?}", socket.found);
+        assert_eq!(unsent.bytes.capacity(), 0, "the room for it is given back");
+    }
+
+    #[test]
+    fn what_hyper_holds_back_is_not_sent() {
+        let mut context = Context::from_waker(Waker::noop());
+        let activity = Activity::new(Ticks::new(&ServerLimits::default()));
+        activity.arrived(1);
+        let (_in_flight, _) = activity.begin();
+        let events = stream::iter([Ok::<_, io::Error>("a")]).chain(stream::pending());
+        let body = Outgoing::new(OwnBody::stream(events), None, None, None);
+        let mut sent = Sent::Lent(Lent::new(activity.clone(), body));
+        let mut poll = || Pin::new(&mut sent).poll_frame(&mut context);
+        assert!(poll().is_ready() && poll().is_pending());
+        assert!(!activity.only_waits_for_events(), "the socket has seen neither head nor event");
+        activity.sent();
+        assert!(poll().is_pending() && activity.only_waits_for_events());
+    }
 }

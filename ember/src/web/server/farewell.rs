@@ -9,7 +9,7 @@ use http::{HeaderValue, Response};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Wake, Waker};
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
@@ -30,6 +30,11 @@ impl Farewell {
         self.0.notify.notify_waiters();
     }
 
+    /// Tells whether the streams are to end.
+    pub(super) fn is_said(&self) -> bool {
+        self.0.said.load(Relaxed)
+    }
+
     /// Watches over a response if it is a stream of events that can be read as it stands.
     pub(super) fn watch<B>(&self, response: &Response<B>) -> Option<Box<LastWord>> {
         let headers = response.headers();
@@ -46,6 +51,7 @@ impl Farewell {
                 word: response.extensions().get().map(|Ending(event)| event.clone()),
                 waiting: None,
                 tail: [b'\n'; 2],
+                gleaned: false,
                 over: false,
             })
         })
@@ -65,7 +71,22 @@ pub(super) struct LastWord {
     waiting: Option<Pin<Box<OwnedNotified>>>,
     /// The last two bytes that were sent.
     tail: [u8; 2],
+    /// The stream was asked for what it has gathered.
+    gleaned: bool,
     over: bool,
+}
+
+/// How often a stream is asked for what it has gathered.
+const ASKED: usize = 32;
+
+/// Remembers that it was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 impl LastWord {
@@ -85,7 +106,7 @@ impl LastWord {
 
     /// The last word, when it is time for it. To be asked before each piece of the stream.
     pub(super) fn now(&mut self) -> Option<Bytes> {
-        let said = self.farewell.0.said.load(Relaxed) && !self.over;
+        let said = self.farewell.is_said() && !self.over;
         if !said || !matches!(&self.tail, b"\n\n" | b"\r\r") {
             return None;
         }
@@ -98,6 +119,31 @@ impl LastWord {
         let mut writer = SseWriter::new();
         writer.event(&word);
         Some(writer.take())
+    }
+
+    /// Asks the stream once for what it has taken from its source and not yet given, when it is time
+    /// for the last word.
+    ///
+    /// A stream that waits for others to have a turn wakes itself first, and has its next turn here.
+    pub(super) fn glean<T>(
+        &mut self,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Option<T> {
+        if !self.farewell.is_said() || std::mem::replace(&mut self.gleaned, true) {
+            return None;
+        }
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let mut context = Context::from_waker(&waker);
+        for _ in 0..ASKED {
+            if let Poll::Ready(gathered) = poll(&mut context) {
+                return Some(gathered);
+            }
+            if !woken.0.swap(false, Relaxed) {
+                break;
+            }
+        }
+        None
     }
 
     /// Waits for the time of the last word, while the stream itself has nothing to send.

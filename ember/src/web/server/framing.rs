@@ -104,6 +104,13 @@ impl Framing {
         if between && self.persists { self.whole } else { MORE }
     }
 
+    /// Gives back what is kept for lines to come; a line that is not complete stays.
+    pub(super) fn rest(&mut self) {
+        if self.line.is_empty() {
+            self.line = Vec::new();
+        }
+    }
+
     /// Follows the next bytes.
     ///
     /// # Errors
@@ -436,6 +443,18 @@ mod tests {
         }
         let last = "GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nconnection: close\r\n\r\n";
         check_arrived(last, MORE);
+    }
+
+    #[test]
+    fn nothing_is_kept_while_nothing_comes() {
+        let mut framing = Framing::new(LIMIT);
+        let path = "x".repeat(LIMIT / 2);
+        framing.follow(format!("GET /{path}").as_bytes()).unwrap();
+        framing.rest();
+        assert!(!framing.line.is_empty(), "the line is not complete");
+        framing.follow(b" HTTP/1.1\r\n\r\n").unwrap();
+        framing.rest();
+        assert_eq!((framing.arrived(), framing.line.capacity()), (1, 0));
     }
 
     #[test]

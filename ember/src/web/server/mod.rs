@@ -25,6 +25,8 @@ mod framing;
 mod refuse;
 mod farewell;
 #[cfg(feature = "tls")]
+mod wire;
+#[cfg(feature = "tls")]
 mod tls;
 #[cfg(unix)]
 mod unix;

@@ -1,5 +1,7 @@
 //! Encrypted connections.
 
+use super::activity::Activity;
+use super::wire::Wire;
 use crate::base::{Error, Result};
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
@@ -89,8 +91,10 @@ impl Tls {
     pub(super) async fn accept(
         &self,
         socket: TcpStream,
+        activity: &Arc<Activity>,
         limit: Duration,
-    ) -> Option<TlsStream<TcpStream>> {
+    ) -> Option<TlsStream<Wire<TcpStream>>> {
+        let socket = Wire::new(socket, activity.clone());
         match timeout(limit, self.acceptor.accept(socket)).await {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {

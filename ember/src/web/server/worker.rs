@@ -179,7 +179,7 @@ impl<'a> Connections<'a> {
                 tokio::spawn(async move {
                     let _room = room;
                     if let Some(tls) = tls
-                        && let Some(socket) = tls.accept(socket, limit).await
+                        && let Some(socket) = tls.accept(socket, &peer.activity, limit).await
                     {
                         peer.activity.restart();
                         protocols.serve(socket, peer).await;
