@@ -156,6 +156,87 @@ async fn what_is_too_large_for_the_store_is_waited_for_by_nobody() {
 }
 
 #[tokio::test]
+async fn what_was_forgotten_while_a_handler_ran_is_not_put_back() {
+    for lists in [false, true] {
+        let (gated, store) = (Gated::new(), Flaky::new());
+        let memory = BoxStore::new(MemoryStore::new());
+        let cache = || match lists {
+            false => cache(&store),
+            true => StoreCache::new(memory.clone(), secs(600)),
+        };
+        let [here, there] = [(); 2].map(|()| gated.process(cache(), || "old".into_response()));
+        let old = tokio::spawn(here.get("/").send());
+        gated.wait_for_runs(1).await;
+        cache().invalidate("/").await;
+        // Nobody who comes now waits for the answer from before.
+        let new = [&here, &there].map(|client| tokio::spawn(client.get("/").send()));
+        gated.wait_for_runs(2).await;
+        gated.gate.add_permits(1000);
+        assert_eq!(old.await.unwrap().text().await, "old");
+        for new in new {
+            assert_eq!(new.await.unwrap().text().await, "2", "{lists}");
+        }
+        settle().await;
+        for client in [&here, &there] {
+            assert_eq!(client.get("/").send().await.text().await, "2", "{lists}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_answers_of_two_routes_with_one_key_stay_apart() {
+    let store = BoxStore::new(MemoryStore::new());
+    let cache = || StoreCache::new(store.clone(), secs(600)).key(|_| Some("ann".to_owned()));
+    let route = |path: &'static str| Route::get(path, move || async move { path }).cache(cache());
+    let app = Ember::new().route(route("/orders")).route(route("/profile"));
+    let client = TestClient::new(app.build().unwrap());
+    for path in ["/orders", "/profile", "/orders"] {
+        assert_eq!(client.get(path).send().await.text().await, path);
+    }
+    assert_eq!(store.scan("cache:ann", None, 9).await.unwrap().keys.len(), 2);
+    cache().invalidate("ann").await;
+    assert!(store.scan("cache:ann", None, 9).await.unwrap().keys.is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_does_not_wait_until_it_is_kept() {
+    /// An engine that keeps nothing before it is let go.
+    #[derive(Clone)]
+    struct Slow(Arc<Semaphore>, Arc<AtomicU32>);
+
+    impl CacheEngine for Slow {
+        async fn get(&self, _: &str) -> Option<CachedResponse> {
+            None
+        }
+
+        async fn put(&self, _: &str, _: CachedResponse) {
+            self.0.acquire().await.unwrap().forget();
+            self.1.fetch_add(1, Ordering::SeqCst);
+        }
+
+        async fn invalidate_prefix(&self, _: &str) {}
+    }
+
+    let (slow, runs) = (Slow(Arc::new(Semaphore::new(0)), Arc::default()), Arc::default());
+    let (counted, run): (_, Arc<AtomicU32>) = (slow.clone(), Arc::clone(&runs));
+    let handler = move || {
+        let run = run.fetch_add(1, Ordering::SeqCst);
+        async move { run.to_string() }
+    };
+    let app = Ember::new().route(Route::get("/", handler).cache(slow));
+    let client = TestClient::new(app.build().unwrap());
+    for _ in 0..2 {
+        let asked = tokio::time::timeout(secs(20), client.get("/").send()).await;
+        // The second one gets it from the first, which has its turn still.
+        assert_eq!(asked.unwrap().text().await, "0");
+    }
+    assert_eq!(counted.1.load(Ordering::SeqCst), 0);
+    counted.0.add_permits(1);
+    until(async || counted.1.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
 async fn without_the_store_handlers_run_as_without_a_cache() {
     let (gated, store) = (Gated::new(), Flaky::new());
     gated.gate.add_permits(1000);

@@ -298,11 +298,15 @@ impl Client {
     /// As [`Client::ask`].
     pub async fn complete(&self, request: impl Into<ChatRequest>) -> Result<ChatResponse, Error> {
         let request = self.filled(request.into());
-        let ticket = match self.earlier(&request).await? {
+        let mut ticket = match self.earlier(&request).await? {
             Found::Answer(answer) => return Ok(*answer),
             Found::Nothing(ticket) => ticket,
         };
-        let outcome = tool_loop::complete(self.call(request).await?).await;
+        let call = self.call(request).await?;
+        if let Some(ticket) = &mut ticket {
+            ticket.sent(&call.request);
+        }
+        let outcome = tool_loop::complete(call).await;
         if let Some(ticket) = ticket {
             match &outcome {
                 Ok(answer) => ticket.answered(answer),
@@ -321,11 +325,15 @@ impl Client {
     /// As [`Client::ask`]; the same holds for dropping the stream.
     pub async fn stream(&self, request: impl Into<ChatRequest>) -> Result<ChatStream, Error> {
         let request = self.filled(request.into());
-        let ticket = match self.earlier(&request).await? {
+        let mut ticket = match self.earlier(&request).await? {
             Found::Answer(answer) => return Ok(semantic_cache::replayed_stream(*answer)),
             Found::Nothing(ticket) => ticket,
         };
-        let outcome = tool_loop::stream(self.call(request).await?).await;
+        let call = self.call(request).await?;
+        if let Some(ticket) = &mut ticket {
+            ticket.sent(&call.request);
+        }
+        let outcome = tool_loop::stream(call).await;
         match (outcome, ticket) {
             (Ok(stream), Some(ticket)) => Ok(semantic_cache::kept_stream(stream, *ticket)),
             (Err(error), Some(ticket)) => {

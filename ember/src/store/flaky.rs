@@ -6,9 +6,10 @@ use super::memory::MemoryStore;
 use super::store::{ScanPage, Store};
 use crate::base::Error;
 use bytes::Bytes;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// A store in memory. Clones are the same store.
 #[derive(Debug, Clone)]
@@ -18,11 +19,52 @@ pub(crate) struct Flaky {
     /// In milliseconds of the runtime.
     delay: Arc<AtomicU64>,
     asked: Arc<AtomicUsize>,
+    under_way: Arc<AtomicUsize>,
+    /// Where what is asked from now on waits with its answer.
+    gate: Arc<Mutex<Option<Arc<Semaphore>>>>,
+    lists: bool,
+    refused: Arc<Mutex<Option<String>>>,
 }
 
 impl Flaky {
     pub(crate) fn new(memory: MemoryStore) -> Self {
-        Self { memory, is_away: Arc::default(), delay: Arc::default(), asked: Arc::default() }
+        Self {
+            memory,
+            is_away: Arc::default(),
+            delay: Arc::default(),
+            asked: Arc::default(),
+            under_way: Arc::default(),
+            gate: Arc::default(),
+            lists: false,
+            refused: Arc::default(),
+        }
+    }
+
+    /// The same store, which can list its keys.
+    pub(crate) fn listing(self) -> Self {
+        Self { lists: true, ..self }
+    }
+
+    /// Does not delete a key any more.
+    pub(crate) fn refuse(&self, key: &str) {
+        *self.refused.lock().unwrap() = Some(key.to_owned());
+    }
+
+    /// Holds back the answer of each operation that is begun from now on, until the gate has permits.
+    pub(crate) fn hold_answers(&self) -> Arc<Semaphore> {
+        let gate = Arc::new(Semaphore::new(0));
+        *self.gate.lock().unwrap() = Some(gate.clone());
+        gate
+    }
+
+    /// Answers at once again what is begun from now on.
+    pub(crate) fn hold_no_more(&self) {
+        *self.gate.lock().unwrap() = None;
+    }
+
+    /// How many operations are not done yet.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::SeqCst)
     }
 
     pub(crate) fn go_away(&self, away: bool) {
@@ -38,16 +80,38 @@ impl Flaky {
         self.asked.load(Ordering::SeqCst)
     }
 
-    async fn there(&self) -> Result<&MemoryStore, Error> {
+    async fn ask<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        let _under_way = UnderWay::new(&self.under_way);
+        let gate = self.gate.lock().unwrap().clone();
         let delay = self.delay.load(Ordering::SeqCst);
         if delay > 0 {
             tokio::time::sleep(Duration::from_millis(delay)).await;
         }
-        match self.is_away.load(Ordering::SeqCst) {
-            true => Err(away("it is away")),
-            false => Ok(&self.memory),
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(away("it is away"));
         }
+        let outcome = work.await;
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        }
+        outcome
+    }
+}
+
+/// Counts an operation until it ends in whatever way.
+struct UnderWay(Arc<AtomicUsize>);
+
+impl UnderWay {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -56,29 +120,32 @@ impl Store for Flaky {
         "flaky".to_owned()
     }
 
-    /// As few as Memcached has.
+    /// As few as Memcached has, unless it is told otherwise.
     fn capabilities(&self) -> &'static [Capability] {
-        &[]
+        if self.lists { &[Capability::Scan] } else { &[] }
     }
 
     async fn check(&self) -> Result<String, Error> {
-        self.there().await?.check().await
+        self.ask(self.memory.check()).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
-        self.there().await?.get(key).await
+        self.ask(self.memory.get(key)).await
     }
 
     async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), Error> {
-        self.there().await?.set(key, value, ttl).await
+        self.ask(self.memory.set(key, value, ttl)).await
     }
 
     async fn delete(&self, key: &str) -> Result<bool, Error> {
-        self.there().await?.delete(key).await
+        if self.refused.lock().unwrap().as_deref() == Some(key) {
+            return Err(Error::forbidden("not this one"));
+        }
+        self.ask(self.memory.delete(key)).await
     }
 
     async fn exists(&self, key: &str) -> Result<bool, Error> {
-        self.there().await?.exists(key).await
+        self.ask(self.memory.exists(key)).await
     }
 
     async fn compare_and_set(
@@ -88,11 +155,19 @@ impl Store for Flaky {
         value: Bytes,
         ttl: Duration,
     ) -> Result<bool, Error> {
-        self.there().await?.compare_and_set(key, expected, value, ttl).await
+        self.ask(self.memory.compare_and_set(key, expected, value, ttl)).await
     }
 
-    async fn scan(&self, _: &str, _: Option<&str>, _: usize) -> Result<ScanPage, Error> {
-        Err(away("it cannot list its keys"))
+    async fn scan(
+        &self,
+        prefix: &str,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<ScanPage, Error> {
+        if !self.lists {
+            return Err(away("it cannot list its keys"));
+        }
+        self.ask(self.memory.scan(prefix, cursor, limit)).await
     }
 
     async fn try_lock(&self, _: &str, _: Duration) -> Result<Option<u64>, Error> {

@@ -5,23 +5,38 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How long an operation is waited for.
 const LIMIT: Duration = Duration::from_millis(500);
 
+/// How many operations may go on that nobody waits for any more. Those beyond are given up.
+const MAX_LATE: usize = 64;
+
 /// A store that its user can do without, as a cache can.
 ///
-/// What fails, or is not done within half a second, is `None`: nothing was found, or nothing kept. Clones are
-/// the same store.
+/// What fails, or is not done within half a second, is `None`: nothing was found, or nothing kept. From then on
+/// one operation at a time tries whether the store is back, and all others are `None` at once. Clones are the
+/// same store.
 #[derive(Clone)]
 pub(crate) struct LenientStore {
     store: BoxStore,
-    is_away: Arc<AtomicBool>,
+    state: Arc<State>,
+}
+
+struct State {
+    is_away: AtomicBool,
+    /// The turn to try a store that is away.
+    trial: Arc<Semaphore>,
+    late: Arc<Semaphore>,
 }
 
 impl LenientStore {
     pub(crate) fn new(store: BoxStore) -> Self {
-        Self { store, is_away: Arc::default() }
+        let (trial, late) = (Semaphore::new(1), Semaphore::new(MAX_LATE));
+        let is_away = AtomicBool::new(false);
+        let state = State { is_away, trial: Arc::new(trial), late: Arc::new(late) };
+        Self { store, state: Arc::new(state) }
     }
 
     /// The store as it is, for whoever wants its errors.
@@ -31,20 +46,30 @@ impl LenientStore {
 
     /// Tells whether the last operation has failed, so that another one is not worth the wait.
     pub(crate) fn is_away(&self) -> bool {
-        self.is_away.load(Ordering::Relaxed)
+        self.state.is_away.load(Ordering::Relaxed)
     }
 
     /// Connects, and says what answered. It takes as long as the store does, and leaves it to the caller to
     /// tell of a failure.
     pub(crate) async fn check(&self) -> Result<String, Error> {
         let answered = self.store.check().await;
-        self.is_away.store(answered.is_err(), Ordering::Relaxed);
+        self.state.is_away.store(answered.is_err(), Ordering::Relaxed);
         answered
     }
 
     pub(crate) async fn get(&self, key: &str) -> Option<Option<Bytes>> {
         let (store, key) = (self.store.clone(), key.to_owned());
         self.attempt(async move { store.get(&key).await }).await
+    }
+
+    /// What is kept under two keys.
+    pub(crate) async fn get_both(
+        &self,
+        one: &str,
+        other: &str,
+    ) -> Option<(Option<Bytes>, Option<Bytes>)> {
+        let (store, one, other) = (self.store.clone(), one.to_owned(), other.to_owned());
+        self.attempt(async move { tokio::try_join!(store.get(&one), store.get(&other)) }).await
     }
 
     pub(crate) async fn set(
@@ -78,13 +103,15 @@ impl LenientStore {
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Option<T> {
+        let trial = match self.is_away() {
+            // Somebody else tries.
+            true => Some(self.state.trial.clone().try_acquire_owned().ok()?),
+            false => None,
+        };
         let mut work = Box::pin(work);
         let is_away = match tokio::time::timeout(LIMIT, &mut work).await {
             Ok(Ok(value)) => {
-                // Most of the time it was there before, and nothing is written that others read.
-                if self.is_away() {
-                    self.is_away.store(false, Ordering::Relaxed);
-                }
+                self.notice(false);
                 return Some(value);
             }
             // The store itself tells the log that it is away.
@@ -92,20 +119,32 @@ impl LenientStore {
             // It is there, and refuses this: a value that is too large, for example.
             Ok(Err(error)) => {
                 tracing::debug!(store = self.store.name(), %error, "a store has refused");
-                return None;
+                false
             }
             Err(_) => {
                 // It goes on by itself, within the limits of the store: one that takes longer to connect than
-                // anybody waits would otherwise never be connected.
-                tokio::spawn(work);
+                // anybody waits would otherwise never be connected. Until it has ended nobody else tries.
+                if let Ok(place) = self.state.late.clone().try_acquire_owned() {
+                    tokio::spawn(async move {
+                        let _ = work.await;
+                        drop((place, trial));
+                    });
+                }
                 if !self.is_away() {
                     tracing::warn!(store = self.store.name(), limit = ?LIMIT, "a store is too slow for a cache, which goes on without");
                 }
                 true
             }
         };
-        self.is_away.store(is_away, Ordering::Relaxed);
+        self.notice(is_away);
         None
+    }
+
+    fn notice(&self, is_away: bool) {
+        // Most of the time it is as before, and nothing is written that others read.
+        if self.is_away() != is_away {
+            self.state.is_away.store(is_away, Ordering::Relaxed);
+        }
     }
 }
 
@@ -121,6 +160,7 @@ mod tests {
     use super::super::memory::MemoryStore;
     use super::*;
     use crate::base::clock::secs;
+    use futures_util::future::join_all;
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_store_is_not_waited_for_and_what_was_begun_is_ended() {
@@ -134,6 +174,29 @@ mod tests {
         flaky.take_its_time(0);
         assert_eq!(store.get("a").await.flatten().as_deref(), Some(&b"one"[..]));
         assert!(!store.is_away());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_a_store_hangs_one_tries_and_nobody_else_waits() {
+        let flaky = Flaky::new(MemoryStore::new());
+        let store = LenientStore::new(flaky.clone().into());
+        flaky.take_its_time(60_000);
+        // Those who do not know yet wait all together, and what goes on without them has a bound.
+        let asked = join_all((0..3 * MAX_LATE).map(|_| store.get("a")));
+        assert!(asked.await.iter().all(Option::is_none));
+        assert_eq!(flaky.under_way(), MAX_LATE);
+        tokio::time::sleep(secs(60)).await;
+        assert_eq!(flaky.under_way(), 0);
+        let (asked, begun) = (flaky.asked(), tokio::time::Instant::now());
+        assert!(join_all((0..50).map(|_| store.get("a"))).await.iter().all(Option::is_none));
+        assert_eq!(flaky.asked() - asked, 1, "one tries");
+        let first = begun.elapsed();
+        assert!(join_all((0..50).map(|_| store.get("a"))).await.iter().all(Option::is_none));
+        assert_eq!((flaky.asked() - asked, begun.elapsed()), (1, first), "it still does");
+        flaky.take_its_time(0);
+        tokio::time::sleep(secs(60)).await;
+        assert_eq!(store.get("a").await, Some(None));
+        assert!(join_all((0..50).map(|_| store.get("a"))).await.iter().all(Option::is_some));
     }
 
     #[tokio::test]

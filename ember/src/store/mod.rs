@@ -21,6 +21,7 @@ mod memory;
 pub(crate) mod flaky;
 mod lease;
 mod lenient;
+mod era;
 mod claims;
 mod single_flight;
 #[cfg(any(feature = "redis", feature = "memcached"))]
@@ -43,6 +44,7 @@ pub use bucket_error::BucketError;
 pub use capability::Capability;
 pub use claims::Claims;
 pub use draw::{Bucket, Draw, Drawn};
+pub(crate) use era::Era;
 pub use global_bucket::{GlobalTokenBucket, TokenHold};
 pub use lease::StoreLock;
 pub(crate) use lenient::LenientStore;

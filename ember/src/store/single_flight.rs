@@ -6,7 +6,7 @@ use crate::base::Clock;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How soon a process asks again what became of another one's work, at first and at last.
@@ -41,7 +41,8 @@ enum Told<T> {
 #[derive(Debug)]
 pub(crate) struct Waiting<'a> {
     pub(crate) clock: &'a Clock,
-    /// How long somebody waits for another one, before it takes that one's place.
+    /// How long somebody waits for another one, before it takes that one's place; and in all no longer than
+    /// twice as long, however many do.
     pub(crate) patience: Duration,
     /// Where processes agree; without it each is by itself.
     pub(crate) claims: Option<&'a Claims>,
@@ -53,8 +54,17 @@ pub(crate) enum Joined<T> {
     First(Flight<T>),
     /// Another one has made it.
     Outcome(T),
-    /// What another one has made is for nobody else: each makes its own, and nobody waits.
+    /// What another one has made is for nobody else, or was waited for long enough: each makes its own, and nobody
+    /// waits.
     Alone,
+}
+
+/// Until when a request waits, counted from when it came.
+struct Limits {
+    /// Until when another process is waited for.
+    elsewhere: Instant,
+    /// Until when anybody is.
+    all: Instant,
 }
 
 impl<T> Default for SingleFlight<T> {
@@ -74,7 +84,8 @@ impl<T: Clone> SingleFlight<T> {
     ///
     /// `look` finds what was made meanwhile: it is asked once more before anything is made, and whenever
     /// another process is asked about. Of those who have waited for one flight for longer than their
-    /// patience, the first takes its place, and the others wait for that one, with patience anew.
+    /// patience, the first takes its place, and the others wait for that one, with patience anew. Whoever
+    /// has waited for twice its patience in all waits for nobody any more.
     pub(crate) async fn join<L>(
         &self,
         key: &str,
@@ -84,13 +95,17 @@ impl<T: Clone> SingleFlight<T> {
     where
         L: Future<Output = Option<T>>,
     {
+        let limits = Limits {
+            elsewhere: waiting.clock.after(waiting.patience),
+            all: waiting.clock.after(waiting.patience.saturating_mul(2)),
+        };
         let mut too_late = None;
         loop {
             let (number, told) = match self.take_off(key, too_late) {
-                Ok(flight) => return flight.lead(waiting, look).await,
+                Ok(flight) => return flight.lead(waiting, &limits, look).await,
                 Err(under_way) => under_way,
             };
-            match follow(told, waiting).await {
+            match follow(told, waiting, &limits).await {
                 Followed::Outcome(outcome) => return Joined::Outcome(outcome),
                 Followed::Alone => return Joined::Alone,
                 Followed::TooLate => too_late = Some(number),
@@ -141,20 +156,28 @@ enum Followed<T> {
 async fn follow<T: Clone>(
     mut told: watch::Receiver<Told<T>>,
     waiting: &Waiting<'_>,
+    limits: &Limits,
 ) -> Followed<T> {
+    let Waiting { clock, patience, .. } = waiting;
     loop {
-        match &*told.borrow_and_update() {
+        let left = limits.all.saturating_duration_since(clock.now());
+        let patience = match &*told.borrow_and_update() {
             Told::Outcome(outcome) => return Followed::Outcome(outcome.clone()),
             Told::Alone => return Followed::Alone,
-            Told::Elsewhere | Told::Here => {}
-        }
+            Told::Here => left.min(*patience),
+            // Whoever waits for the other process does so for no longer than its own patience.
+            Told::Elsewhere => left,
+        };
         tokio::select! {
             // What is told in the last moment is not made again.
             biased;
             changed = told.changed() => if changed.is_err() {
                 return Followed::Abandoned;
             },
-            () = waiting.clock.sleep(waiting.patience) => return Followed::TooLate,
+            () = clock.sleep(patience) => {
+                let is_over = clock.now() >= limits.all;
+                return if is_over { Followed::Alone } else { Followed::TooLate };
+            }
         }
     }
 }
@@ -197,12 +220,17 @@ impl<T> Flight<T> {
 
 impl<T: Clone> Flight<T> {
     /// Waits until no other process makes it.
-    async fn lead<L>(mut self, waiting: &Waiting<'_>, look: impl Fn() -> L) -> Joined<T>
+    async fn lead<L>(
+        mut self,
+        waiting: &Waiting<'_>,
+        limits: &Limits,
+        look: impl Fn() -> L,
+    ) -> Joined<T>
     where
         L: Future<Output = Option<T>>,
     {
         if let Some(claims) = waiting.claims {
-            match self.claim(claims, waiting, &look).await {
+            match self.claim(claims, waiting.clock, limits, &look).await {
                 Claiming::Ours => {}
                 // The last look is too short a while ago for another one.
                 Claiming::Unclaimed => {
@@ -235,19 +263,18 @@ impl<T: Clone> Flight<T> {
     async fn claim<L>(
         &mut self,
         claims: &Claims,
-        waiting: &Waiting<'_>,
+        clock: &Clock,
+        limits: &Limits,
         look: &impl Fn() -> L,
     ) -> Claiming<T>
     where
         L: Future<Output = Option<T>>,
     {
-        let Waiting { clock, patience, .. } = waiting;
-        let deadline = clock.after(*patience);
         let (mut pause, longest) = POLL;
-        let mut is_free = true;
+        let mut standing = Standing::Free(None);
         loop {
-            if is_free {
-                match claims.take(&self.key, clock).await {
+            if let Standing::Free(free) = standing {
+                match claims.take(&self.key, free, clock).await {
                     Taken::Ours(claim) => {
                         self.claim = Some(claim);
                         return Claiming::Ours;
@@ -256,21 +283,21 @@ impl<T: Clone> Flight<T> {
                     Taken::Unknown => return Claiming::Unclaimed,
                 }
             }
-            let (found, standing) = tokio::join!(look(), claims.look(&self.key));
+            let found;
+            (found, standing) = tokio::join!(look(), claims.look(&self.key));
             if let Some(outcome) = found {
                 return Claiming::Outcome(outcome);
             }
-            is_free = match standing {
-                Standing::Held => false,
-                Standing::Free => true,
+            match standing {
+                Standing::Held | Standing::Free(_) => {}
                 Standing::Alone => return Claiming::Alone,
                 Standing::Unknown => return Claiming::Unclaimed,
-            };
-            let left = deadline.saturating_duration_since(clock.now());
+            }
+            let left = limits.elsewhere.saturating_duration_since(clock.now());
             if left.is_zero() {
                 return Claiming::Unclaimed;
             }
-            if !is_free {
+            if matches!(standing, Standing::Held) {
                 clock.sleep((pause + jitter(pause)).min(left)).await;
                 pause = (pause * 2).min(longest);
             }
@@ -450,6 +477,30 @@ mod tests {
         let (made, took) = all.pass(join_all((0..20).map(|_| makes()))).await;
         assert_eq!(made.into_iter().sum::<u32>(), 1);
         assert!(took >= secs(49) && took < secs(55), "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_longer_than_twice_its_patience_however_many_stall() {
+        for shared in [false, true] {
+            let (all, here) = (Processes::new(), SingleFlight::default());
+            let clock = all.hands.clock();
+            let begun = clock.now();
+            let claims = shared.then_some(&all.claims);
+            let waiting = Waiting { clock: &clock, patience: secs(30), claims };
+            let join = || async {
+                let joined = here.join("key", &waiting, || async { None::<String> }).await;
+                let took = clock.now() - begun;
+                // It never comes to an end.
+                clock.sleep(secs(100)).await;
+                drop(joined);
+                took
+            };
+            let (took, _) = all.pass(join_all((0..6).map(|_| join()))).await;
+            assert!(took.iter().all(|took| *took <= secs(61)), "{shared} {took:?}");
+            let late = took.iter().filter(|took| **took > secs(20)).count();
+            assert_eq!(late, 5, "one goes first, and then another one: {took:?}");
+            assert_eq!(took.iter().filter(|took| **took > secs(50)).count(), 4, "{took:?}");
+        }
     }
 
     #[tokio::test]

@@ -204,6 +204,12 @@ impl RequestParts {
         &self.0.head
     }
 
+    /// The pattern of the route that was found, as in `/users/{id}`.
+    pub(crate) fn pattern(&self) -> Option<&str> {
+        let route = usize::try_from(self.0.matched.route?).ok()?;
+        self.0.state.routes.get(route).map(|route| route.path.as_str())
+    }
+
     /// Lets extractors change the response, whose owner applies the changes.
     pub(crate) fn share_changes(&mut self) -> ResponseChanges {
         self.0.changes.get_or_insert_default().clone()

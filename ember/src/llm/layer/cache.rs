@@ -24,7 +24,8 @@ use tokio::runtime::Handle;
 /// a [`Budget`](crate::llm::Budget) has put on the answer makes no other request of it.
 ///
 /// Of equal requests at the same time, one is asked and the others wait for its outcome, be it an
-/// answer or an error. If the one that is asked is abandoned, or keeps the others waiting for longer than
+/// answer or an error; an answer that is too large to be kept, or failed or was cut where a budget had bounded it, is
+/// waited for by nobody any more, and each of the others is asked at once. If the one that is asked is abandoned, or keeps the others waiting for longer than
 /// [`CacheConfig::patience`], as a stream does that nobody reads, another one is asked.
 ///
 /// With a [store](CacheConfig::store), answers are shared by all processes that have it, and of equal requests in
@@ -74,7 +75,8 @@ pub struct CacheConfig {
     pub max_answer: usize,
     /// How long an answer is kept. 5 minutes.
     pub ttl: Duration,
-    /// How long a request waits for an equal one, before one of those that wait is asked in its place. 30 s.
+    /// How long a request waits for an equal one, before one of those that wait is asked in its place. 30 s. In all
+    /// no request waits for others longer than twice that.
     pub patience: Duration,
     /// Where answers are kept for all processes, beside those of its own that each keeps itself; nowhere.
     pub store: Option<BoxStore>,
@@ -311,9 +313,11 @@ struct Turn {
 
 impl Turn {
     fn answered(mut self, answer: &ChatResponse) {
-        if self.is_bounded && answer.finish.reason == FinishReason::Length {
-            // Others may have more to spend.
-            return;
+        if self.is_bounded
+            && (answer.finish.reason == FinishReason::Length || !answer.dropped.is_empty())
+        {
+            // Others may have more to spend: theirs is longer, or is thought about where there was no room for it.
+            return self.flight.alone();
         }
         let answer = Arc::new(answer.clone());
         let shelf = self.shelf;
@@ -339,12 +343,16 @@ impl Turn {
         }
     }
 
-    /// The answer is too large to be kept.
-    fn outgrown(mut self) {
-        self.flight.alone_elsewhere();
+    /// The answer is too large to be kept, or is none.
+    fn gave_up(self) {
+        self.flight.alone();
     }
 
     fn failed(self, error: &Error) {
+        if self.is_bounded {
+            // It may be the bound that was refused.
+            return self.flight.alone();
+        }
         self.flight.land(Err(Arc::new(error.duplicate())));
     }
 }
@@ -390,14 +398,16 @@ impl Stream for Taken {
                     }
                 }
                 if !has_room && let Some((turn, ..)) = self.taken.take() {
-                    // Whoever waits for it asks anew.
-                    turn.outgrown();
+                    // Whoever waits for it asks by itself, and all of them at once.
+                    turn.gave_up();
                 }
                 if matches!(event, ChatEvent::Finish(_))
                     && let Some((turn, accumulator, _)) = self.taken.take()
-                    && let Ok(answer) = accumulator.finish()
                 {
-                    turn.answered(&answer);
+                    match accumulator.finish() {
+                        Ok(answer) => turn.answered(&answer),
+                        Err(_) => turn.gave_up(),
+                    }
                 }
             }
             Some(Err(error)) => {
@@ -415,6 +425,7 @@ impl Stream for Taken {
 mod tests {
     use super::*;
     use crate::base::clock::{ManualClock, millis, secs};
+    use crate::llm::chat::Dropped;
     use crate::llm::error::ErrorKind;
     use crate::llm::fake::{FakeProvider, FakeReply};
     use crate::llm::usage::Usage;
@@ -556,6 +567,74 @@ mod tests {
             assert_eq!(fake.requests().len(), 2);
             drop(first);
             assert!(cache.shelf.asked.is_empty());
+        }
+    }
+
+    /// A request whose answer a budget has bounded.
+    fn bounded(text: &str) -> ChatRequest {
+        let mut request = ChatRequest::from(text).max_tokens(5_u64);
+        request.billing.bounded(None);
+        request
+    }
+
+    async fn say(
+        cache: &Cache<FakeProvider>,
+        request: ChatRequest,
+        streamed: bool,
+    ) -> Result<ChatResponse, Error> {
+        match streamed {
+            true => cache.stream(&request).await?.collect().await,
+            false => cache.chat(&request).await,
+        }
+    }
+
+    #[tokio::test]
+    async fn those_who_waited_for_what_is_for_nobody_else_are_asked_all_at_once() {
+        let first = |index: usize, hands: &ManualClock| {
+            let reply = FakeReply::new().delay(secs(1)).clock(hands.clock());
+            match index {
+                0 => reply.text("m".repeat(2_000)),
+                1 => reply.text("cut").finish(FinishReason::Length),
+                _ => reply.text("a b").fail_after(1, ErrorKind::Overloaded, "busy"),
+            }
+        };
+        for (index, streamed) in [(0, true), (1, false), (1, true), (2, false), (2, true)] {
+            let hands = ManualClock::new();
+            let fake = FakeProvider::new().reply(first(index, &hands)).respond({
+                let hands = hands.clone();
+                move |_| FakeReply::new().text("c").delay(secs(1_000)).clock(hands.clock())
+            });
+            let config = CacheConfig::new().max_answer(1_000);
+            let cache = Cache::new(fake.clone(), config).clock(hands.clock());
+            let request = || if index == 0 { "x".into() } else { bounded("x") };
+            let asked = (0..10).map(|_| say(&cache, request(), streamed));
+            let mut asked = Box::pin(join_all(asked));
+            // Fewer seconds than anybody's patience.
+            for _ in 0..25 {
+                assert!(asked.as_mut().now_or_never().is_none());
+                hands.advance(secs(1));
+            }
+            assert_eq!(fake.requests().len(), 10, "{index} {streamed}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_bounded_request_left_out_is_not_kept_for_others() {
+        for streamed in [false, true] {
+            let whole = || FakeReply::new().text("thought about");
+            let left_out = Dropped::new("reasoning_effort", "there is no room for it");
+            let less = whole().event(ChatEvent::Dropped(left_out));
+            let fake = FakeProvider::new().reply(less.clone()).reply(whole()).reply(less);
+            let (cache, _) = cache(&fake, CacheConfig::new());
+            let first = say(&cache, bounded("x"), streamed).await.unwrap();
+            assert_eq!(first.dropped.len(), 1);
+            let other = say(&cache, "x".into(), streamed).await.unwrap();
+            assert!(other.cached.is_none() && other.dropped.is_empty());
+            // Without a bound it is the same for all.
+            for is_kept in [false, true] {
+                let answer = say(&cache, "y".into(), streamed).await.unwrap();
+                assert_eq!((answer.cached.is_some(), answer.dropped.len()), (is_kept, 1));
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use super::guard::Marks;
 use super::key::Key;
 use super::shelf::{Kept, Shelf};
 use crate::base::{Clock, random_id};
-use crate::store::{BoundedMap, BoxStore, Claims, LenientStore};
+use crate::store::{BoundedMap, BoxStore, Claims, Era, LenientStore};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use sha2::{Digest as _, Sha256};
@@ -43,13 +43,12 @@ const MAX_SPACES: usize = 10_000;
 /// How much longer a head is kept than the entries before it.
 const SLACK: Duration = Duration::from_secs(60);
 
-/// The era before the first one that was begun.
-const FIRST_ERA: &str = "0";
-
 /// The logs of all spaces, as one process has read them.
 pub(super) struct Log {
     store: LenientStore,
     prefix: String,
+    /// Where the era stands that all processes know.
+    told: Era,
     pub(super) claims: Claims,
     state: Mutex<State>,
 }
@@ -89,9 +88,10 @@ impl Log {
     pub(super) fn new(store: BoxStore, prefix: &str) -> Self {
         let store = LenientStore::new(store);
         let claims = Claims::lenient(store.clone(), format!("claim:{prefix}"));
+        let told = Era::new(store.clone(), format!("{prefix}era"));
         let places = BoundedMap::new(MAX_SPACES);
         let state = Mutex::new(State { era: None, is_untold: false, places });
-        Self { store, prefix: prefix.to_owned(), claims, state }
+        Self { store, prefix: prefix.to_owned(), told, claims, state }
     }
 
     pub(super) fn store(&self) -> &BoxStore {
@@ -114,19 +114,26 @@ impl Log {
 
     async fn read(&self, space: &str, key: &Key, reader: &Reader<'_>) -> Option<()> {
         self.tell_era().await?;
-        let (era, head) = self.look(space).await?;
+        let (mut era, mut head) = self.look(space).await?;
         self.meet(&era, reader.shelf);
         let place = self.place(space, reader.clock);
         let mut place = place.lock().await;
+        if !place.is_of(&head, &era) && !place.log.is_empty() {
+            // While this one waited, another may have read further, or begun the log: what is forgotten, is so
+            // by what the store says now.
+            (era, head) = self.look(space).await?;
+            if self.meet(&era, reader.shelf) {
+                *place = Place::default();
+            }
+        }
         let head = head.filter(|head| head.era == era);
-        let log = head.as_ref().map_or("", |head| &head.log);
-        let last = head.as_ref().map_or(0, |head| head.last);
-        if place.log != log || last < place.seen {
+        if !place.is_of(&head, &era) {
             // The store was emptied, or set back: what came from it is as if it had never been.
             if !place.log.is_empty() {
                 reader.shelf.forget_space(&key.space);
             }
-            *place = Place { log: log.to_owned(), seen: 0 };
+            let log = head.as_ref().map_or_else(String::new, |head| head.log.clone());
+            *place = Place { log, seen: 0 };
         }
         let head = head?;
         let most = u64::try_from(reader.max_entries).unwrap_or(u64::MAX);
@@ -138,37 +145,32 @@ impl Log {
                 page.map(|number| self.name_of_entry(space, &head.log, number)).collect();
             let entries = join_all(names.iter().map(|name| self.store.get(name))).await;
             let entries: Option<Vec<_>> = entries.into_iter().collect();
-            self.take(entries?.into_iter().flatten(), &era, key, reader);
+            for entry in entries?.into_iter().flatten() {
+                self.take(&entry, &era, key, reader);
+                // Entries may be large, and other requests of this worker go on between them.
+                tokio::task::yield_now().await;
+            }
             place.seen = last;
         }
         Some(())
     }
 
-    /// Puts entries on the shelf, if their era has not ended meanwhile.
-    fn take(
-        &self,
-        entries: impl Iterator<Item = Bytes>,
-        era: &str,
-        key: &Key,
-        reader: &Reader<'_>,
-    ) {
-        let read = entries.filter_map(|bytes| match Entry::read(&bytes) {
-            Ok(entry) => kept(entry, bytes.len(), key, reader.clock),
+    /// Puts an entry on the shelf, if its era has not ended meanwhile.
+    fn take(&self, bytes: &[u8], era: &str, key: &Key, reader: &Reader<'_>) {
+        let entry = match Entry::read(bytes) {
+            Ok(entry) => entry,
             Err(error) => {
-                tracing::warn!(
+                return tracing::warn!(
                     error,
                     "an entry of a semantic cache cannot be read, and is passed over"
                 );
-                None
             }
-        });
-        let read: Vec<_> = read.collect();
+        };
+        let Some(kept) = kept(entry, bytes.len(), key, reader.clock) else { return };
         let state = self.lock();
         if state.era.as_deref() == Some(era) {
             let now = reader.clock.now();
-            for kept in read {
-                reader.shelf.insert(kept, reader.max_entries, reader.max_bytes, now);
-            }
+            reader.shelf.insert(kept, reader.max_entries, reader.max_bytes, now);
         }
     }
 
@@ -256,27 +258,32 @@ impl Log {
         None
     }
 
-    /// The present era, and the head of a log.
+    /// The present era, and the head of a log. Where there is no era, one begins that is like none before: what
+    /// was kept in those is not found again.
     async fn look(&self, space: &str) -> Option<(String, Option<Head>)> {
-        let (name_of_era, name_of_head) = (self.name_of_era(), self.name_of_head(space));
-        let (era, head) = tokio::join!(self.store.get(&name_of_era), self.store.get(&name_of_head));
-        let era = era?.and_then(|era| String::from_utf8(era.into()).ok());
-        let head = head?.as_deref().and_then(Head::read);
-        Some((era.unwrap_or_else(|| FIRST_ERA.to_owned()), head))
+        let name_of_head = self.name_of_head(space);
+        let (era, head) = self.store.get_both(self.told.key(), &name_of_head).await?;
+        let era = match era.and_then(|era| String::from_utf8(era.into()).ok()) {
+            Some(era) => era,
+            None => self.told.begin_first().await?,
+        };
+        Some((era, head.as_deref().and_then(Head::read)))
     }
 
-    /// Forgets everything if another era has begun.
-    fn meet(&self, era: &str, shelf: &Shelf) {
+    /// Forgets everything if another era has begun; tells whether it has.
+    fn meet(&self, era: &str, shelf: &Shelf) -> bool {
         let mut state = self.lock();
         // One that was begun here meanwhile is newer.
         if state.is_untold || state.era.as_deref() == Some(era) {
-            return;
+            return false;
         }
-        if state.era.is_some() {
+        let is_another = state.era.is_some();
+        if is_another {
             shelf.clear();
             state.places = BoundedMap::new(MAX_SPACES);
         }
         state.era = Some(era.to_owned());
+        is_another
     }
 
     /// Forgets everything, here at once, and in all other processes when the store has been told.
@@ -304,7 +311,7 @@ impl Log {
             state.era.clone().filter(|_| state.is_untold)
         };
         let Some(era) = era else { return Some(()) };
-        self.store.set(&self.name_of_era(), era.clone(), Duration::MAX).await?;
+        self.told.tell(era.clone()).await?;
         let mut state = self.lock();
         if state.era.as_ref() == Some(&era) {
             state.is_untold = false;
@@ -323,10 +330,6 @@ impl Log {
         place
     }
 
-    fn name_of_era(&self) -> String {
-        format!("{}era", self.prefix)
-    }
-
     fn name_of_head(&self, space: &str) -> String {
         format!("{}{space}", self.prefix)
     }
@@ -337,6 +340,16 @@ impl Log {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Tells whether a log is the one that was read, and goes no less far.
+    fn is_of(&self, head: &Option<Head>, era: &str) -> bool {
+        match head.as_ref().filter(|head| head.era == era) {
+            Some(head) => self.log == head.log && head.last >= self.seen,
+            None => self.log.is_empty(),
+        }
     }
 }
 
@@ -379,10 +392,116 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::llm::chat::ChatResponse;
+    use crate::store::MemoryStore;
+    use crate::store::flaky::Flaky;
+    use futures_util::FutureExt as _;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const TTL: Duration = Duration::from_secs(600);
+
+    /// A process.
+    struct Process {
+        log: Arc<Log>,
+        shelf: Shelf,
+        key: Key,
+        clock: Clock,
+    }
+
+    impl Process {
+        fn on(store: &Flaky) -> Self {
+            let log = Arc::new(Log::new(store.clone().into(), "semantic:"));
+            let key = Key { space: "space".into(), exact: "asked".into(), question: None };
+            Self { log, shelf: Shelf::default(), key, clock: Clock::system() }
+        }
+
+        async fn catch_up(&self) {
+            let Self { shelf, clock, .. } = self;
+            let reader = Reader { shelf, clock, max_entries: 1_000, max_bytes: 1 << 20 };
+            self.log.catch_up("space", &self.key, &reader).await;
+        }
+
+        async fn append(&self, number: usize) {
+            let entry = Entry {
+                exact: format!("entry {number}"),
+                question: None,
+                answer: ChatResponse::text_answer("an answer"),
+                expires: self.clock.date() + TTL,
+            };
+            let (entry, era) = (entry.write().unwrap(), self.log.era().unwrap());
+            self.log.append("space", entry, TTL, &era, &self.clock).await.unwrap();
+        }
+
+        fn entries(&self) -> usize {
+            self.shelf.size().0
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_was_slow_forgets_nothing() {
+        let store = Flaky::new(MemoryStore::new());
+        let (process, other) = (Process::on(&store), Process::on(&store));
+        other.catch_up().await;
+        other.append(1).await;
+        process.catch_up().await;
+        // One has looked how far the log goes, and is told so late.
+        let gate = store.hold_answers();
+        let mut slow = Box::pin(process.catch_up());
+        assert!(slow.as_mut().now_or_never().is_none());
+        store.hold_no_more();
+        other.append(2).await;
+        process.catch_up().await;
+        assert_eq!(process.entries(), 2);
+        gate.add_permits(9);
+        slow.await;
+        assert_eq!(process.entries(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_cleared_does_not_come_back_with_the_loss_of_the_era() {
+        let memory = MemoryStore::new();
+        let store = Flaky::new(memory.clone());
+        let process = Process::on(&store);
+        process.catch_up().await;
+        process.append(1).await;
+        let other = Process::on(&store);
+        other.catch_up().await;
+        assert_eq!(other.entries(), 1);
+        process.log.clear(&process.shelf);
+        process.catch_up().await;
+        assert!(BoxStore::new(memory).delete("semantic:era").await.unwrap());
+        for reader in [&process, &other, &Process::on(&store)] {
+            reader.catch_up().await;
+            assert_eq!(reader.entries(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_much_is_read() {
+        let store = Flaky::new(MemoryStore::new());
+        let process = Process::on(&store);
+        process.catch_up().await;
+        for number in 0..64 {
+            process.append(number).await;
+        }
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counted = turns.clone();
+        let other = tokio::spawn(async move {
+            loop {
+                counted.fetch_add(1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+            }
+        });
+        process.catch_up().await;
+        other.abort();
+        assert_eq!(process.entries(), 64);
+        let turns = turns.load(Ordering::SeqCst);
+        assert!(turns >= 60, "{turns} between 64 entries");
+    }
 
     #[test]
     fn a_head_is_read_as_it_was_written() {
-        let head = Head { era: "0".into(), log: "ab".into(), last: u64::MAX - TRIES };
+        let head = Head { era: "e".into(), log: "ab".into(), last: u64::MAX - TRIES };
         assert_eq!(Head::read(&head.write()), Some(head));
         for other in ["", "0", "0 a", "0 a b", "0 a 1 2", "0 a -1", "\u{fffd}"] {
             assert_eq!(Head::read(other.as_bytes()), None, "{other}");

@@ -105,7 +105,8 @@ impl SemanticCache {
         }
         let era = self.log.as_ref().and_then(|log| log.era());
         let cache = self.clone();
-        let mut ticket = Ticket { cache, flight, key, vector: None, marks: None, era };
+        let mut ticket =
+            Ticket { cache, flight, key, vector: None, marks: None, era, is_bounded: false };
         if let Some((answer, similarity)) = ticket.nearest().await {
             ticket.flight.land(Outcome::Answer(answer.clone(), Some(similarity)));
             return Ok(self.hit(&answer, Some(similarity)));
@@ -185,6 +186,8 @@ pub(super) struct Ticket {
     marks: Option<Marks>,
     /// The era of the store in which it was asked.
     era: Option<String>,
+    /// A budget has bounded the answer.
+    is_bounded: bool,
 }
 
 impl Ticket {
@@ -202,6 +205,11 @@ impl Ticket {
         cache.count_guards(&picked.guards);
         (self.vector, self.marks) = (Some(vector), marks);
         picked.answer
+    }
+
+    /// The request as it is sent is another one than was asked: says so.
+    pub(super) fn sent(&mut self, request: &ChatRequest) {
+        self.is_bounded = request.billing.asked().is_some();
     }
 
     /// The answer has come: keeps it if it may be given to others.
@@ -255,7 +263,13 @@ impl Ticket {
     /// The request has failed: tells the others, if they would have met with the same. Otherwise the
     /// turn is left to another.
     pub(super) fn failed(self, error: &Error) {
-        if !is_the_callers_own(error) {
+        if is_the_callers_own(error) {
+            return;
+        }
+        if self.is_bounded {
+            // It may be the bound that was refused, and others may have more to spend.
+            self.flight.alone();
+        } else {
             self.flight.land(Outcome::Failed(Arc::new(error.duplicate())));
         }
     }
@@ -277,6 +291,8 @@ impl Ticket {
             && answer.message.content.iter().all(is_said)
             && !answer.text().trim().is_empty()
             && (answer.steps.is_empty() || self.cache.tool_answers)
+            // What there was no room for under the bound of one caller is left out for that one only.
+            && (answer.dropped.is_empty() || !self.is_bounded)
     }
 }
 

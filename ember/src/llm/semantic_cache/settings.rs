@@ -234,7 +234,7 @@ impl SemanticCache {
     }
 
     /// Sets how long a request waits for an equal one that is under way, before one of those that
-    /// wait is asked in its place. 30 s.
+    /// wait is asked in its place. 30 s. In all no request waits for others longer than twice that.
     #[must_use]
     pub fn patience(mut self, limit: Duration) -> Self {
         self.patience = limit;

@@ -1,7 +1,7 @@
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use std::fmt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What turns a file of version `n` into one of version `n + 1` stands at place `n`. What stands
 /// here was released, and is never changed.
@@ -21,6 +21,9 @@ pub(super) const VERSION: usize = STEPS.len();
 
 /// SQLite counts milliseconds in 32 bits.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How soon something is done again for which SQLite does not wait.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Why a file cannot be used.
 #[derive(Debug)]
@@ -42,12 +45,14 @@ pub(super) fn open(path: &Path, patience: Duration) -> Result<Connection, OpenEr
 
 /// Opens a file for a program that knows these steps.
 fn open_by(steps: &[&str], path: &Path, patience: Duration) -> Result<Connection, OpenError> {
+    let patience = patience.min(LONGEST_PATIENCE);
     let mut connection = Connection::open(path)?;
-    connection.busy_timeout(patience.min(LONGEST_PATIENCE))?;
-    let version = check(steps, &connection)?;
+    connection.busy_timeout(patience)?;
+    // What is read here is of one moment, as another one may take the steps meanwhile.
+    let version = check(steps, &*connection.transaction()?)?;
     // Connections that read do not wait for one that writes, nor it for them. What is committed is on
     // the disk.
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    patiently(patience, || connection.pragma_update(None, "journal_mode", "WAL"))?;
     set_synchronous(&connection, "FULL")?;
     if version < steps.len() {
         // All steps or none: a file that was left in between would be no version at all.
@@ -62,6 +67,26 @@ fn open_by(steps: &[&str], path: &Path, patience: Duration) -> Result<Connection
         transaction.commit()?;
     }
     Ok(connection)
+}
+
+/// Does something again and again while the file is locked, where SQLite itself does not wait: it refuses to change
+/// how a file is written while another connection uses it ("PRAGMA journal_mode", "sqlite3_busy_handler" of its
+/// documentation), as where several open a file for the first time.
+fn patiently<T>(patience: Duration, work: impl Fn() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let begun = Instant::now();
+    loop {
+        match work() {
+            Err(error) if is_locked(&error) && begun.elapsed() < patience => {
+                std::thread::sleep(PAUSE.min(patience));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn is_locked(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// Sets whether a commit waits for the disk (`FULL`), or leaves that to the next one that does (`NORMAL`):
@@ -187,6 +212,33 @@ mod tests {
         assert!(error.contains("no such table"), "{error}");
         let old = place.open_by(&LATER[..1]).unwrap();
         assert!(old.prepare("SELECT tag FROM entries").is_err(), "the second step is undone");
+    }
+
+    #[test]
+    fn a_file_that_another_begins_is_waited_for() {
+        let place = Place::new("begun");
+        // As it is between two steps of whoever is first: there, and not written ahead yet.
+        let other = Connection::open(place.0.join("store.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        std::thread::scope(|scope| {
+            let opening = scope.spawn(|| place.open_by(STEPS));
+            std::thread::sleep(Duration::from_millis(200));
+            other.execute_batch("COMMIT").unwrap();
+            opening.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn many_may_open_a_file_that_is_not_there() {
+        for round in 0..10 {
+            let place = Place::new(&format!("none-{round}"));
+            std::thread::scope(|scope| {
+                let opened: Vec<_> = (0..8).map(|_| scope.spawn(|| place.open_by(STEPS))).collect();
+                for opened in opened {
+                    opened.join().unwrap().unwrap();
+                }
+            });
+        }
     }
 
     #[test]

@@ -1,18 +1,23 @@
+use super::generation::Generation;
 use super::kept::CachedResponse;
 use super::rules::CacheRules;
 use crate::base::{Clock, Error};
-use crate::store::{Claims, Joined, SingleFlight, Waiting};
+use crate::store::{Claims, Flight, Joined, SingleFlight, Waiting};
 use crate::web::request::Request;
 use crate::web::response::Response;
+use futures_util::FutureExt as _;
 use http::Method;
 use std::any::type_name;
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
-/// How long a request waits for an equal one before its handler runs as well.
+/// How long a request waits for an equal one, before the handler of one of those that wait runs in its place. No
+/// request waits longer than twice that, whatever becomes of the others.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Keeps answers under keys.
@@ -21,9 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// is not the engine's business. An engine that is away keeps nothing and finds nothing: it never
 /// makes a request fail.
 ///
-/// One that works in the memory of the process needs no more than the first three functions. One with
-/// connections has more to say: [`check`](Self::check), [`start`](Self::start), [`stop`](Self::stop),
-/// [`id`](Self::id) and [`claims`](Self::claims).
+/// One that works in the memory of the process needs no more than the first three functions. One from which
+/// answers are removed by hand has [`generation`](Self::generation) and [`put_in`](Self::put_in) as well, so that
+/// an answer is not put back that was on its way. One with connections has more to say:
+/// [`check`](Self::check), [`start`](Self::start), [`stop`](Self::stop), [`id`](Self::id) and
+/// [`claims`](Self::claims).
 pub trait CacheEngine: Send + Sync + 'static {
     /// Returns what is kept under a key and has not expired.
     fn get(&self, key: &str) -> impl Future<Output = Option<CachedResponse>> + Send;
@@ -38,6 +45,26 @@ pub trait CacheEngine: Send + Sync + 'static {
     fn invalidate(&self, key: &str) -> impl Future<Output = ()> + Send {
         // The variants of a key stand on lines of their own behind it.
         async move { self.invalidate_prefix(&format!("{key}\n")).await }
+    }
+
+    /// The present generation of a key: another one after each time that something was forgotten which the key
+    /// may stand for. It is asked for before a handler runs; `None` if it is not known.
+    ///
+    /// Requests for one key wait for each other only where they have begun in one generation.
+    fn generation(&self, key: &str) -> impl Future<Output = Option<Generation>> + Send {
+        let _ = key;
+        async { None }
+    }
+
+    /// Keeps an answer whose handler has begun in a generation, unless that has ended.
+    fn put_in(
+        &self,
+        generation: Option<Generation>,
+        key: &str,
+        response: CachedResponse,
+    ) -> impl Future<Output = ()> + Send {
+        let _ = generation;
+        self.put(key, response)
     }
 
     /// Under which key an answer is kept, and by which headers it differs.
@@ -169,9 +196,16 @@ impl EngineCache {
         if request.method() == Method::HEAD {
             return run(request).await;
         }
+        // Whoever comes after something was forgotten does not wait for an answer from before.
+        let generation = self.engine.generation(&key).await;
+        let flight = match &generation {
+            Some(generation) => Cow::Owned(format!("{key}\n{generation}")),
+            None => Cow::Borrowed(&*key),
+        };
         let clock = Clock::system();
         let waiting = Waiting { clock: &clock, patience: PATIENCE, claims: self.claims.as_ref() };
-        let mut flight = match self.flights.join(&key, &waiting, || self.engine.get(&key)).await {
+        let mut flight = match self.flights.join(&flight, &waiting, || self.engine.get(&key)).await
+        {
             Joined::First(flight) => flight,
             Joined::Outcome(kept) => return kept.to_response(),
             // Nobody can share such answers, so nobody waits for the next one.
@@ -184,18 +218,41 @@ impl EngineCache {
         }
         match CachedResponse::of(response).await {
             Ok((kept, response)) => {
+                flight.land(kept.clone());
                 if self.rules.has_room(kept.weight()) {
-                    self.engine.put(&key, kept.clone()).await;
+                    self.keep(generation, key, kept, flight).await;
                 } else {
                     // Other processes would look for it in vain.
                     flight.alone_elsewhere();
                 }
-                flight.land(kept);
                 response
             }
             Err(broken) => {
                 flight.alone();
                 broken
+            }
+        }
+    }
+
+    /// Keeps an answer. Nobody waits for a server that is to keep it, but those in other processes: until then,
+    /// the turn is taken.
+    async fn keep(
+        &self,
+        generation: Option<Generation>,
+        key: String,
+        kept: CachedResponse,
+        flight: Flight<CachedResponse>,
+    ) {
+        let engine = self.engine.clone();
+        let mut work = Box::pin(async move {
+            engine.put_in(generation, &key, kept).await;
+            drop(flight);
+        });
+        // An engine in memory is done at once.
+        if work.as_mut().now_or_never().is_none() {
+            match Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(work)),
+                Err(_) => work.await,
             }
         }
     }
@@ -206,7 +263,13 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// The boxed twin of [`CacheEngine`], as far as requests and the application need it.
 trait BoxedEngine: Send + Sync {
     fn get<'a>(&'a self, key: &'a str) -> Boxed<'a, Option<CachedResponse>>;
-    fn put<'a>(&'a self, key: &'a str, response: CachedResponse) -> Boxed<'a, ()>;
+    fn generation<'a>(&'a self, key: &'a str) -> Boxed<'a, Option<Generation>>;
+    fn put_in<'a>(
+        &'a self,
+        generation: Option<Generation>,
+        key: &'a str,
+        response: CachedResponse,
+    ) -> Boxed<'a, ()>;
     fn check(&self) -> Result<(), Error>;
     fn start(&self) -> Boxed<'_, Result<Option<String>, Error>>;
     fn stop(&self) -> Boxed<'_, ()>;
@@ -217,8 +280,17 @@ impl<E: CacheEngine> BoxedEngine for E {
         Box::pin(CacheEngine::get(self, key))
     }
 
-    fn put<'a>(&'a self, key: &'a str, response: CachedResponse) -> Boxed<'a, ()> {
-        Box::pin(CacheEngine::put(self, key, response))
+    fn generation<'a>(&'a self, key: &'a str) -> Boxed<'a, Option<Generation>> {
+        Box::pin(CacheEngine::generation(self, key))
+    }
+
+    fn put_in<'a>(
+        &'a self,
+        generation: Option<Generation>,
+        key: &'a str,
+        response: CachedResponse,
+    ) -> Boxed<'a, ()> {
+        Box::pin(CacheEngine::put_in(self, generation, key, response))
     }
 
     fn check(&self) -> Result<(), Error> {

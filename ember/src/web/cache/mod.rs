@@ -5,6 +5,7 @@
 //! no engine: it answers before anything else runs.
 
 mod kept;
+mod generation;
 mod rules;
 mod engine;
 mod ttl;
@@ -20,6 +21,7 @@ mod memcached;
 pub(crate) use engine::EngineCache;
 pub use engine::{CacheEngine, EngineId};
 pub use fixed::StaticCache;
+pub use generation::Generation;
 pub use kept::CachedResponse;
 #[cfg(feature = "memcached")]
 pub use memcached::MemcachedCache;

@@ -48,8 +48,25 @@ macro_rules! cache_on_store {
                 self.cache.put(key, response).await;
             }
 
+            async fn generation(&self, key: &str) -> Option<Generation> {
+                self.cache.generation(key).await
+            }
+
+            async fn put_in(
+                &self,
+                generation: Option<Generation>,
+                key: &str,
+                response: CachedResponse,
+            ) {
+                self.cache.put_in(generation, key, response).await;
+            }
+
             async fn invalidate_prefix(&self, prefix: &str) {
                 self.cache.invalidate_prefix(prefix).await;
+            }
+
+            async fn invalidate(&self, key: &str) {
+                self.cache.invalidate(key).await;
             }
 
             fn rules(&self) -> CacheRules {

@@ -1,5 +1,5 @@
 use super::on_store::cache_on_store;
-use super::{CacheEngine, CacheRules, CachedResponse, EngineId, StoreCache};
+use super::{CacheEngine, CacheRules, CachedResponse, EngineId, Generation, StoreCache};
 use crate::base::Error;
 use crate::store::{Claims, RedisStore};
 use crate::web::request::RequestParts;

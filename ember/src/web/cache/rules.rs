@@ -34,7 +34,8 @@ impl CacheRules {
 
     /// Keeps answers under a key of their own, or not at all where it is `None`.
     ///
-    /// Answers to authenticated callers are then kept as well: the key must say whose they are.
+    /// Answers to authenticated callers are then kept as well: the key must say whose they are. The answers of two
+    /// routes stay apart, whatever their keys; forgetting a key forgets it on each of them.
     #[must_use]
     pub fn key(
         mut self,
@@ -73,7 +74,13 @@ impl CacheRules {
             return None;
         }
         let mut key = match &self.key {
-            Some(key) => key(parts)?,
+            Some(key) => {
+                let mut key = key(parts)?;
+                // Several routes may have the cache, or ones in the same store.
+                key.push('\n');
+                key.push_str(parts.pattern().unwrap_or_default());
+                key
+            }
             None if belongs_to_somebody(parts.head()) => return None,
             None => parts.uri().path_and_query().map(ToString::to_string)?,
         };

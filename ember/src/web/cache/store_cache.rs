@@ -1,8 +1,9 @@
-use super::{CacheEngine, CacheRules, CachedResponse, EngineId};
-use crate::base::{Error, random_id};
+use super::generation::chosen;
+use super::{CacheEngine, CacheRules, CachedResponse, EngineId, Generation};
+use crate::base::Error;
 #[cfg(feature = "redis")]
 use crate::store::MemoryStore;
-use crate::store::{BoxStore, Capability, Claims, LenientStore};
+use crate::store::{BoxStore, Capability, Claims, Era, LenientStore};
 use crate::web::request::RequestParts;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -13,12 +14,19 @@ use std::time::Duration;
 /// How many keys are asked for at a time when some are to be forgotten.
 const PAGE: usize = 500;
 
+/// How long it is known that a key was forgotten: longer than any handler runs.
+const KNOWN_FOR: Duration = Duration::from_secs(60 * 60);
+
 /// Keeps answers in a [`Store`](crate::store::Store), which many processes may share: an answer that
 /// one has made is given by the others.
 ///
 /// However many requests of however many processes want an answer that is not there, one handler runs for
 /// them, and the others wait for what it answers: see [`Claims`]. When the store is away, nothing is found and
 /// nothing is kept, and handlers run as without a cache.
+///
+/// What was forgotten is not put back by a handler that had begun before. Where the store is away, nothing can be
+/// forgotten: this is told to the log, and what is kept lasts as long as it was to. A store that cannot list its
+/// keys forgets all answers instead of some.
 ///
 /// ```
 /// use ember::prelude::*;
@@ -115,58 +123,84 @@ impl StoreCache {
 
     /// What the store calls an answer.
     ///
-    /// A store that cannot list its keys cannot forget by prefix either. There the keys of all answers
-    /// have a common part, which is replaced to forget all of them.
-    async fn name(&self, key: &str) -> Option<String> {
-        let prefix = &self.prefix;
+    /// A store that cannot list its keys cannot forget some of them either. There the names of all answers
+    /// have the era as a common part, and are not found again in the next one.
+    fn name(&self, era: Option<&str>, key: &str) -> String {
+        match era {
+            None => format!("{}{key}", self.prefix),
+            Some(era) => format!("{}{era}:{key}", self.prefix),
+        }
+    }
+
+    /// Tells whether answers are forgotten by their keys, and not all together.
+    fn forgets_by_key(&self) -> bool {
+        self.store.store().can(Capability::Scan)
+    }
+
+    /// The era of all answers.
+    fn era(&self) -> Era {
+        Era::new(self.store.clone(), format!("{}era", self.prefix))
+    }
+
+    /// The era of one key with its variants, where keys are forgotten one by one. There is none until it is.
+    fn era_of(&self, key: &str) -> Era {
+        let name = format!("{}era:{}", self.prefix, chosen(key));
+        Era::new(self.store.clone(), name).ttl(KNOWN_FOR)
+    }
+
+    async fn present(&self, key: &str) -> Option<Generation> {
         if self.fault.is_some() {
             return None;
         }
-        if self.store.store().can(Capability::Scan) {
-            return Some(format!("{prefix}{key}"));
+        let era = self.era();
+        if !self.forgets_by_key() {
+            return era.get().await.map(Generation::new);
         }
-        let key_of_era = self.era();
-        let era = match self.store.get(&key_of_era).await? {
-            Some(era) => String::from_utf8_lossy(&era).into_owned(),
-            None => {
-                let fresh = random_id().ok()?;
-                let begun = self.store.compare_and_set(
-                    &key_of_era,
-                    None,
-                    fresh.clone().into_bytes(),
-                    Duration::MAX,
-                );
-                // If another was first, that one's counts from the next time on.
-                begun.await.filter(|begun| *begun)?;
-                fresh
-            }
+        let of_key = self.era_of(key);
+        let (all, of_key) = self.store.get_both(era.key(), of_key.key()).await?;
+        let all = match all {
+            Some(all) => String::from_utf8_lossy(&all).into_owned(),
+            None => era.begin_first().await?,
         };
-        Some(format!("{prefix}{era}:{key}"))
+        let of_key = of_key.unwrap_or_default();
+        Some(Generation::new(format!("{all} {}", String::from_utf8_lossy(&of_key))))
     }
 
-    fn era(&self) -> String {
-        format!("{}era", self.prefix)
-    }
-
-    async fn forget_below(&self, prefix: &str) -> Option<()> {
+    /// Ends an era, and deletes what begins like this where that can be done.
+    async fn forget(&self, era: Era, begin: &str) {
         if self.fault.is_some() {
-            return None;
+            return;
         }
-        if !self.store.store().can(Capability::Scan) {
-            return self.store.delete(&self.era()).await.map(|_| ());
+        // First, so that nobody who has begun before puts an answer where it was deleted.
+        let mut is_done = era.begin().await.is_some();
+        if self.forgets_by_key() {
+            is_done &= self.delete_all(&format!("{}{begin}", self.prefix)).await.is_some();
         }
-        let begin = format!("{}{prefix}", self.prefix);
-        let mut cursor: Option<String> = None;
+        if !is_done {
+            let store = self.store.store().name();
+            tracing::warn!(
+                store,
+                ttl = ?self.ttl,
+                "a cache could not forget all that it was told to; what is left lasts until it expires"
+            );
+        }
+    }
+
+    async fn delete_all(&self, begin: &str) -> Option<()> {
+        let (mut cursor, mut is_done) = (None::<String>, Some(()));
         loop {
-            let (store, begin) = (self.store.store().clone(), begin.clone());
+            let (store, begin) = (self.store.store().clone(), begin.to_owned());
             let page = async move { store.scan(&begin, cursor.as_deref(), PAGE).await };
             let page = self.store.attempt(page).await?;
             for key in &page.keys {
-                self.store.delete(key).await?;
+                // One that cannot be deleted does not keep the others.
+                if self.store.delete(key).await.is_none() {
+                    is_done = None;
+                }
             }
             cursor = page.cursor;
             if cursor.is_none() {
-                return Some(());
+                return is_done;
             }
         }
     }
@@ -174,22 +208,57 @@ impl StoreCache {
 
 impl CacheEngine for StoreCache {
     async fn get(&self, key: &str) -> Option<CachedResponse> {
-        let name = self.name(key).await?;
+        if self.fault.is_some() {
+            return None;
+        }
+        let name = match self.forgets_by_key() {
+            true => self.name(None, key),
+            false => self.name(Some(&self.era().get().await?), key),
+        };
         read(&self.store.get(&name).await??)
     }
 
     async fn put(&self, key: &str, response: CachedResponse) {
-        if !self.rules.has_room(response.weight()) {
+        let generation = self.present(key).await;
+        self.put_in(generation, key, response).await;
+    }
+
+    async fn generation(&self, key: &str) -> Option<Generation> {
+        self.present(key).await
+    }
+
+    /// Nothing is kept of which it is not known when it was begun.
+    async fn put_in(&self, generation: Option<Generation>, key: &str, response: CachedResponse) {
+        let Some(generation) = generation.filter(|_| self.rules.has_room(response.weight())) else {
+            return;
+        };
+        if !self.forgets_by_key() {
+            let name = self.name(Some(generation.as_str()), key);
+            self.store.set(&name, write(&response), self.ttl).await;
             return;
         }
-        if let Some(name) = self.name(key).await {
-            self.store.set(&name, write(&response), self.ttl).await;
+        if self.present(key).await.as_ref() != Some(&generation) {
+            return;
+        }
+        let name = self.name(None, key);
+        self.store.set(&name, write(&response), self.ttl).await;
+        // Whoever has ended the generation meanwhile may have looked for the name before it was there.
+        if self.present(key).await.as_ref() != Some(&generation) {
+            self.store.delete(&name).await;
         }
     }
 
     /// Where the store cannot list its keys all answers are forgotten.
     async fn invalidate_prefix(&self, prefix: &str) {
-        self.forget_below(prefix).await;
+        self.forget(self.era(), prefix).await;
+    }
+
+    async fn invalidate(&self, key: &str) {
+        let era = match self.forgets_by_key() {
+            true => self.era_of(key),
+            false => self.era(),
+        };
+        self.forget(era, &format!("{key}\n")).await;
     }
 
     fn rules(&self) -> CacheRules {
@@ -222,7 +291,10 @@ impl CacheEngine for StoreCache {
     }
 }
 
-/// An answer as bytes: the status, the number of headers, each with the lengths of name and value,
+/// The form of an answer as bytes, and its version.
+const FORM: &[u8; 4] = b"ecr1";
+
+/// An answer as bytes: the form with its version, the status, the number of headers, each with the lengths of name and value,
 /// and the body. All numbers are of 32 bits, the most significant byte first.
 fn write(response: &CachedResponse) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(response.body().len() + 256);
@@ -231,6 +303,7 @@ fn write(response: &CachedResponse) -> Vec<u8> {
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         bytes.extend_from_slice(&number.to_be_bytes());
     };
+    bytes.extend_from_slice(FORM);
     number(&mut bytes, usize::from(response.status().as_u16()));
     number(&mut bytes, response.headers().len());
     for (name, value) in response.headers() {
@@ -246,6 +319,10 @@ fn write(response: &CachedResponse) -> Vec<u8> {
 /// Reads what [`write`] wrote; `None` if it is something else.
 fn read(bytes: &Bytes) -> Option<CachedResponse> {
     let mut rest = bytes.clone();
+    if !rest.starts_with(FORM) {
+        return None;
+    }
+    let _ = rest.split_to(FORM.len());
     let number = |rest: &mut Bytes| {
         let number: [u8; 4] = rest.get(..4)?.try_into().ok()?;
         let _ = rest.split_to(4);
@@ -279,6 +356,8 @@ impl fmt::Debug for StoreCache {
 mod tests {
     use super::*;
     use crate::store::MemoryStore;
+    use crate::store::flaky::Flaky;
+    use futures_util::FutureExt as _;
 
     fn answer(text: &'static str) -> CachedResponse {
         let mut headers = HeaderMap::new();
@@ -295,6 +374,73 @@ mod tests {
             assert_eq!(read(&bytes.slice(..end)), None, "{end}");
         }
         assert_eq!(read(&Bytes::from_static(b"some other value that is no answer")), None);
+        let mut newer = bytes.to_vec();
+        newer[3] = b'2';
+        assert_eq!(read(&newer.into()), None, "a later version writes something else");
+        assert_eq!(read(&bytes.slice(FORM.len()..)), None, "as it was written without a version");
+    }
+
+    /// Caches of two processes, on a store that can list its keys and on one that cannot.
+    fn pairs() -> [[StoreCache; 2]; 2] {
+        let lists: BoxStore = MemoryStore::new().into();
+        let other: BoxStore = Flaky::new(MemoryStore::new()).into();
+        [lists, other].map(|store| [(); 2].map(|()| StoreCache::new(store.clone(), Duration::MAX)))
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_before_it_was_forgotten_is_not_kept() {
+        for [one, other] in pairs() {
+            for by_prefix in [false, true] {
+                let begun = one.generation("/a\nx").await;
+                match by_prefix {
+                    true => other.invalidate_prefix("/").await,
+                    false => other.invalidate("/a").await,
+                }
+                one.put_in(begun, "/a\nx", answer("old")).await;
+                assert_eq!(other.get("/a\nx").await, None);
+                let begun = one.generation("/a\nx").await;
+                one.put_in(begun, "/a\nx", answer("new")).await;
+                assert_eq!(other.get("/a\nx").await, Some(answer("new")));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_forgotten_leaves_the_others_where_keys_can_be_listed() {
+        let [[one, other], _] = pairs();
+        one.put("/b\nx", answer("x")).await;
+        let begun = one.generation("/c\nx").await;
+        other.invalidate("/a").await;
+        one.put_in(begun, "/c\nx", answer("x")).await;
+        assert!(other.get("/b\nx").await.is_some() && other.get("/c\nx").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn what_lands_while_it_is_forgotten_is_deleted_again() {
+        let flaky = Flaky::new(MemoryStore::new()).listing();
+        let [one, other] = [(); 2].map(|()| StoreCache::new(flaky.clone(), Duration::MAX));
+        let begun = one.generation("/a\nx").await;
+        let mut putting = Box::pin(one.put_in(begun, "/a\nx", answer("old")));
+        // It has looked whether its generation has ended, and has not put anything yet.
+        let gate = flaky.hold_answers();
+        assert!(putting.as_mut().now_or_never().is_none());
+        flaky.hold_no_more();
+        other.invalidate("/a").await;
+        gate.add_permits(9);
+        putting.await;
+        assert_eq!(other.get("/a\nx").await, None);
+    }
+
+    #[tokio::test]
+    async fn a_key_that_cannot_be_deleted_does_not_keep_the_others() {
+        let flaky = Flaky::new(MemoryStore::new()).listing();
+        let cache = StoreCache::new(flaky.clone(), Duration::MAX);
+        for key in ["/a\nx", "/a\ny", "/a\nz"] {
+            cache.put(key, answer("x")).await;
+        }
+        flaky.refuse("cache:/a\nx");
+        cache.invalidate("/a").await;
+        assert!(cache.get("/a\ny").await.is_none() && cache.get("/a\nz").await.is_none());
     }
 
     #[tokio::test]

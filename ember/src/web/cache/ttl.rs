@@ -1,4 +1,5 @@
-use super::{CacheEngine, CacheRules, CachedResponse};
+use super::generation::Generations;
+use super::{CacheEngine, CacheRules, CachedResponse, Generation};
 use crate::base::Clock;
 use crate::store::BoundedMap;
 use crate::web::request::RequestParts;
@@ -48,7 +49,13 @@ pub struct TtlCache {
     rules: CacheRules,
     max_entries: usize,
     max_bytes: u64,
-    entries: Arc<Mutex<BoundedMap<CachedResponse>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    entries: BoundedMap<CachedResponse>,
+    generations: Generations,
 }
 
 impl TtlCache {
@@ -64,7 +71,7 @@ impl TtlCache {
             rules: CacheRules::new(),
             max_entries,
             max_bytes,
-            entries: room(max_entries, max_bytes),
+            kept: room(max_entries, max_bytes),
         }
     }
 
@@ -72,7 +79,7 @@ impl TtlCache {
     #[must_use]
     pub fn max_entries(mut self, entries: usize) -> Self {
         self.max_entries = entries;
-        self.entries = room(entries, self.max_bytes);
+        self.kept = room(entries, self.max_bytes);
         self
     }
 
@@ -80,7 +87,7 @@ impl TtlCache {
     #[must_use]
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
-        self.entries = room(self.max_entries, bytes);
+        self.kept = room(self.max_entries, bytes);
         self
     }
 
@@ -108,28 +115,52 @@ impl TtlCache {
         self
     }
 
-    fn entries(&self) -> MutexGuard<'_, BoundedMap<CachedResponse>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn insert(&self, kept: &mut Kept, key: &str, response: CachedResponse) {
+        let (now, expires) = (self.clock.now(), self.clock.after(self.ttl));
+        let weight = key.len() as u64 + response.weight();
+        kept.entries.insert_weighed(key, response, weight, expires, now);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn room(entries: usize, bytes: u64) -> Arc<Mutex<BoundedMap<CachedResponse>>> {
-    Arc::new(Mutex::new(BoundedMap::new(entries).max_weight(bytes)))
+fn room(entries: usize, bytes: u64) -> Arc<Mutex<Kept>> {
+    let entries = BoundedMap::new(entries).max_weight(bytes);
+    Arc::new(Mutex::new(Kept { entries, generations: Generations::new() }))
 }
 
 impl CacheEngine for TtlCache {
     async fn get(&self, key: &str) -> Option<CachedResponse> {
-        self.entries().get(key, self.clock.now()).cloned()
+        self.kept().entries.get(key, self.clock.now()).cloned()
     }
 
     async fn put(&self, key: &str, response: CachedResponse) {
-        let now = self.clock.now();
-        let weight = key.len() as u64 + response.weight();
-        self.entries().insert_weighed(key, response, weight, self.clock.after(self.ttl), now);
+        self.insert(&mut self.kept(), key, response);
+    }
+
+    async fn generation(&self, key: &str) -> Option<Generation> {
+        Some(self.kept().generations.of(key))
+    }
+
+    async fn put_in(&self, generation: Option<Generation>, key: &str, response: CachedResponse) {
+        let mut kept = self.kept();
+        if generation == Some(kept.generations.of(key)) {
+            self.insert(&mut kept, key, response);
+        }
     }
 
     async fn invalidate_prefix(&self, prefix: &str) {
-        self.entries().remove_prefix(prefix);
+        let mut kept = self.kept();
+        kept.generations.end_all();
+        kept.entries.remove_prefix(prefix);
+    }
+
+    async fn invalidate(&self, key: &str) {
+        let mut kept = self.kept();
+        kept.generations.end(key);
+        kept.entries.remove_prefix(&format!("{key}\n"));
     }
 
     fn rules(&self) -> CacheRules {
@@ -142,7 +173,7 @@ impl fmt::Debug for TtlCache {
         f.debug_struct("TtlCache")
             .field("ttl", &self.ttl)
             .field("rules", &self.rules)
-            .field("entries", &self.entries().len())
+            .field("entries", &self.kept().entries.len())
             .finish()
     }
 }
@@ -185,6 +216,20 @@ mod tests {
             cache.put(key, answer("twenty-two bytes, this")).await;
         }
         assert!(cache.get("/a\n").await.is_none() && cache.get("/b\n").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_before_it_was_forgotten_is_not_kept() {
+        let cache = TtlCache::new(Duration::MAX);
+        let (a, b) = (cache.generation("/a\nx").await, cache.generation("/b\nx").await);
+        cache.invalidate("/a").await;
+        cache.put_in(a, "/a\nx", answer("old")).await;
+        assert!(cache.get("/a\nx").await.is_none());
+        cache.put_in(b.clone(), "/b\nx", answer("of another key")).await;
+        assert!(cache.get("/b\nx").await.is_some());
+        cache.invalidate_prefix("/").await;
+        cache.put_in(b, "/b\nx", answer("old")).await;
+        assert!(cache.get("/b\nx").await.is_none());
     }
 
     #[tokio::test]
