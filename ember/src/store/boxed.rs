@@ -1,7 +1,7 @@
 use super::background::Background;
 use super::capability::Capability;
 use super::draw::{Bucket, Draw, Drawn};
-use super::failure::away;
+use super::failure::{away, refused};
 use super::locks::KeyedLocks;
 use super::outage::Outage;
 use super::store::{ScanPage, Store};
@@ -155,13 +155,15 @@ impl BoxStore {
         if self.can(Capability::Draw) {
             return self.seen(self.store.draw(key, bucket, draw).await);
         }
-        let in_turn = async {
-            // A lock of the same key is something else.
-            let _turn = self.queues.lock(&format!("draw {key}")).await;
-            self.store.draw(key, bucket, draw).await
+        let until = tokio::time::Instant::now() + DRAW_PATIENCE;
+        // A lock of the same key is something else.
+        let key_of_turn = format!("draw {key}");
+        let turn = tokio::time::timeout_at(until, self.queues.lock(&key_of_turn)).await;
+        let Ok(_turn) = turn else {
+            return self.seen(Err(refused("too many wait to draw from one bucket")));
         };
-        let drawn = tokio::time::timeout(DRAW_PATIENCE, in_turn).await;
-        self.seen(drawn.unwrap_or_else(|_| Err(away("too many wait to draw from one bucket"))))
+        let drawn = tokio::time::timeout_at(until, self.store.draw(key, bucket, draw)).await;
+        self.seen(drawn.unwrap_or_else(|_| Err(away("the store has not drawn in time"))))
     }
 
     /// Lists keys that begin like this, as far as a page goes.

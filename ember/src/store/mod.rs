@@ -42,7 +42,7 @@ pub use boxed::BoxStore;
 pub use bucket_error::BucketError;
 pub use capability::Capability;
 pub use claims::Claims;
-pub use draw::{Bucket, Draw, Drawn};
+pub use draw::{Bucket, Draw, DrawId, Drawn};
 pub use global_bucket::{GlobalTokenBucket, TokenHold};
 pub use lease::StoreLock;
 pub(crate) use lenient::LenientStore;
