@@ -61,6 +61,24 @@ impl BoxStore {
         self.store.name()
     }
 
+    /// What tells this store from others of the process.
+    pub(crate) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.background).addr()
+    }
+
+    /// Why the store may forget what it was given to keep, if it is one of those.
+    pub(crate) fn forgets(&self) -> Option<&'static str> {
+        match self.name() {
+            name if name == super::MemoryStore::NAME => {
+                Some("which ends with the process and is shared with no other")
+            }
+            name if name.starts_with("memcached:") => {
+                Some("which is emptied by a restart and makes room for what is new")
+            }
+            _ => None,
+        }
+    }
+
     /// Tells whether the store can do something that not every one can.
     pub fn can(&self, capability: Capability) -> bool {
         self.store.capabilities().contains(&capability)

@@ -443,15 +443,8 @@ mod tests {
             (100, Draw::Take(0)),
         ];
         let draws = draws.map(|(capacity, draw)| (0, of(capacity), draw));
-        let expected = [
-            (true, 0),
-            (true, 100),
-            (true, 140),
-            (false, -10),
-            (true, 5),
-            (true, 0),
-            (true, 50),
-        ];
+        let expected =
+            [(true, 0), (true, 100), (true, 140), (false, -10), (true, 5), (true, 0), (true, 50)];
         assert_eq!(left_of(&draws), expected);
         let shrinks = [(0, of(100), Draw::Take(60)), (0, of(50), Draw::Adjust(55))];
         let shrinks = [shrinks[0], shrinks[1], (0, of(100), Draw::Take(0))];

@@ -359,10 +359,11 @@ mod tests {
         let bucket = || GlobalTokenBucket::per_minute("b", 100);
         let allow = OnStoreFailure::Allow;
         store.go_away(true);
-        bucket().on_store_failure(allow).store(store.clone()).reserve(1).await.unwrap();
+        let early = bucket().on_store_failure(allow).store(store.clone());
+        drop(early.reserve(1).await.unwrap());
         let late = bucket().store(store.clone());
-        late.clone().on_store_failure(allow);
-        late.reserve(1).await.unwrap();
+        let late = late.on_store_failure(allow);
+        drop(late.reserve(1).await.unwrap());
         assert!(late.check().await.is_ok());
         let denied = late.on_store_failure(OnStoreFailure::Deny).reserve(1).await;
         assert!(matches!(denied, Err(BucketError::Away(_))), "{denied:?}");

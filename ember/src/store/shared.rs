@@ -137,7 +137,11 @@ impl SharedBucket {
         };
         if !self.0.store.background.spawn(undoing) {
             let key = &self.0.key;
-            tracing::warn!(key, amount, "a limit has perhaps taken what nobody uses: no task can be begun");
+            tracing::warn!(
+                key,
+                amount,
+                "a limit has perhaps taken what nobody uses: no task can be begun"
+            );
         }
     }
 
@@ -147,17 +151,19 @@ impl SharedBucket {
         let draw = Draw::AdjustOnce(amount, DrawId::random());
         let outcome = self.0.persist(draw, PATIENCE).await;
         let key = &self.0.key;
-        outcome
-            .inspect_err(|error| not_settled(key, amount, error))
-            .ok()
+        outcome.inspect_err(|error| not_settled(key, amount, error)).ok()
     }
 }
 
 /// Tells the log what was lost.
 fn not_settled(key: &str, amount: i64, why: &dyn fmt::Display) {
     match amount {
-        0.. => tracing::warn!(key, amount, error = %why, "a limit cannot be settled: what was not used stays taken"),
-        _ => tracing::warn!(key, amount, error = %why, "a limit cannot be settled: what was used is not counted"),
+        0.. => {
+            tracing::warn!(key, amount, error = %why, "a limit cannot be settled: what was not used stays taken")
+        }
+        _ => {
+            tracing::warn!(key, amount, error = %why, "a limit cannot be settled: what was used is not counted")
+        }
     }
 }
 
@@ -506,7 +512,11 @@ mod tests {
             assert_eq!(taken.is_ok(), policy == OnStoreFailure::Allow);
             drop(taken);
             assert_eq!(left(&bucket).await, 100);
-            assert_eq!(store.asked().len(), 6, "it was taken, undone until there was an answer, and looked at");
+            assert_eq!(
+                store.asked().len(),
+                6,
+                "it was taken, undone until there was an answer, and looked at"
+            );
         }
     }
 
