@@ -506,6 +506,36 @@ async fn the_limit_of_the_applications_client_is_kept_in_its_store() {
 }
 
 #[tokio::test]
+async fn limits_of_one_name_and_different_numbers_are_found() {
+    let app = |requests, money, tokens, of_key| {
+        let key = ember::ai::VirtualKey::new("team", "sk-team").requests_per_minute(of_key);
+        process(MemoryStore::new(), priced(model(10)))
+            .middleware(RateLimit::per_minute(4).name("r"))
+            .middleware(RateLimit::per_minute(requests).name("r"))
+            .middleware(RateLimit::tokens(GlobalTokenBucket::per_minute("b", 100)))
+            .token_limits(GlobalTokenBucket::per_minute("b", tokens))
+            .spend_limit(SpendLimit::per_day(usd("5")).name("m"))
+            .spend_limit(SpendLimit::per_day(usd(money)).name("m"))
+            .spend_limit(SpendLimit::per_month(usd("50")).name("m"))
+            .openai_api(ember::ai::OpenAiApi::new("/v1").keys(key.clone()))
+            .openai_api(ember::ai::OpenAiApi::new("/v2").keys(key.requests_per_minute(3)))
+    };
+    assert!(app(4, "5", 100, 3).build().is_ok(), "the same limits");
+    let wrong = app(5, "6", 101, 2).build().unwrap_err().to_string();
+    for part in [
+        "the `RateLimit` `r` stands",
+        "4 in 60s, and 5 in 60s",
+        "the bucket `b` stands",
+        "the `SpendLimit` `m` per day stands",
+        "$5, and $6",
+        "of the API key `team` stands",
+    ] {
+        assert!(wrong.contains(part), "{part}: {wrong}");
+    }
+    assert!(!wrong.contains("per month"), "{wrong}");
+}
+
+#[tokio::test]
 async fn money_in_a_store_that_forgets_is_told() {
     let limit = || SpendLimit::per_day(usd("5")).name("m");
     let notes = |app: Ember| app.spend_limit(limit()).build().unwrap().notes().to_vec();

@@ -429,7 +429,10 @@ impl Ember {
         let notes = state.shared.map(|store| {
             let all = routes.iter().map(|placed| &placed.route);
             let client = self.components.get::<Client>();
-            keep_limits(&store, all, &prices, &self.middleware, client.map(|client| &**client))
+            let client = client.map(|client| &**client);
+            let notes = keep_limits(&store, all, &prices, &self.middleware, client);
+            findings.extend(store.contradictions().into_iter().map(Finding::new));
+            notes
         });
         let plan = Plan::of(&factories, &self.overridden, &mut self.components, &mut findings);
         let lifecycle = Lifecycle::new(plan, gathered.hooks());

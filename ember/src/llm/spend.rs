@@ -262,10 +262,12 @@ impl SpendLimit {
     pub(crate) fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
         if self.name.is_some() {
             let store = self.store.get_or_init(|| store.clone());
+            let limit = format!("the `SpendLimit` `{}`", self.name.as_deref().unwrap_or_default());
+            store
+                .declare(format!("{limit} per {}", self.period.name()), format!("${}", self.limit));
             if let Some(why) = store.forgets() {
                 notes.push(format!(
-                    "the `SpendLimit` `{}` is kept in {}, {why}: what was spent may be forgotten",
-                    self.name.as_deref().unwrap_or_default(),
+                    "{limit} is kept in {}, {why}: what was spent may be forgotten",
                     store.name()
                 ));
             }

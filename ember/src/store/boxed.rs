@@ -7,10 +7,11 @@ use super::outage::Outage;
 use super::store::{ScanPage, Store};
 use crate::base::{Error, random_id};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A store whose type is forgotten. Clones are the same store.
@@ -25,6 +26,8 @@ pub struct BoxStore {
     /// What goes on after the request that began it.
     pub(super) background: Arc<Background>,
     outage: Arc<Outage>,
+    /// The limits of the program that have a name here, and by which numbers.
+    limits: Arc<Mutex<BTreeMap<String, Vec<String>>>>,
 }
 
 /// How long a draw waits for others of the process at most, where they go one behind another.
@@ -38,6 +41,7 @@ impl BoxStore {
             queues: KeyedLocks::new(),
             background: Arc::default(),
             outage: Arc::default(),
+            limits: Arc::default(),
         }
     }
 
@@ -64,6 +68,26 @@ impl BoxStore {
     /// What tells this store from others of the process.
     pub(crate) fn identity(&self) -> usize {
         Arc::as_ptr(&self.background).addr()
+    }
+
+    /// Notes a limit of the program that is kept here under a name, and its numbers.
+    pub(crate) fn declare(&self, limit: String, numbers: String) {
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = limits.entry(limit).or_default();
+        if !known.contains(&numbers) {
+            known.push(numbers);
+        }
+    }
+
+    /// The limits of one name and of different numbers: each would go by its own, and count for all.
+    pub(crate) fn contradictions(&self) -> Vec<String> {
+        let limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let differing = limits.iter().filter(|(_, numbers)| numbers.len() > 1);
+        let text = differing.map(|(limit, numbers)| {
+            let numbers = numbers.join(", and ");
+            format!("{limit} stands in the program with different numbers, and is one limit: {numbers}; one of another name is another")
+        });
+        text.collect()
     }
 
     /// Why the store may forget what it was given to keep, if it is one of those.

@@ -106,6 +106,8 @@ impl GlobalTokenBucket {
     /// Keeps the bucket in the store of an application, unless it is in one.
     pub(crate) fn keep_in(&self, store: &BoxStore) {
         self.keep_as(store, || format!("bucket:{}", self.0.name));
+        let numbers = format!("{} in {:?}", self.0.capacity, self.0.period);
+        store.declare(format!("the bucket `{}`", self.0.name), numbers);
     }
 
     /// As [`GlobalTokenBucket::keep_in`], under a key of its own.
