@@ -2,7 +2,7 @@
 
 use ember::base::clock::{millis, secs};
 use ember::bytes::Bytes;
-use ember::store::{BoxStore, Bucket, Capability, Draw, Store};
+use ember::store::{BoxStore, Bucket, Capability, Draw, DrawId, Store};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -117,10 +117,33 @@ async fn drawing<S: Store + Clone>(store: &S) {
     assert_eq!(draw("money", money, Draw::Adjust(-60)).await, (true, -10));
     assert_eq!(draw("money", money, Draw::Take(0)).await, (false, -10), "a debt");
     assert_eq!(draw("money", money, Draw::Take(1)).await, (false, -10));
-    let less = Bucket::once(40, secs(1000));
-    assert_eq!(draw("money", less, Draw::Adjust(90)).await, (true, 40), "no more than it holds");
+    // Another capacity finds what was taken.
+    let (less, more) = (Bucket::once(40, secs(1000)), Bucket::once(300, secs(1000)));
+    assert_eq!(draw("money", more, Draw::Take(0)).await, (true, 190));
+    assert_eq!(draw("money", less, Draw::Take(0)).await, (false, -70));
+    assert_eq!(draw("money", less, Draw::Adjust(75)).await, (true, 5));
+    assert_eq!(draw("money", money, Draw::Take(0)).await, (true, 65), "nobody forgets it");
     assert_eq!(draw("money", money, Draw::Adjust(1_000)).await, (true, 100));
     until(async || !store.exists("money").await.unwrap()).await;
+    // What has an id is done once, and can be undone before it is done.
+    let ids = [(); 4].map(|()| DrawId::random());
+    for (what, expected) in [
+        (Draw::TakeOnce(60, ids[0]), (true, 40)),
+        (Draw::TakeOnce(60, ids[0]), (true, 40)),
+        (Draw::AdjustOnce(60, ids[1]), (true, 100)),
+        (Draw::Take(30), (true, 70)),
+        (Draw::AdjustOnce(60, ids[1]), (true, 70)),
+        (Draw::TakeOnce(90, ids[2]), (false, 70)),
+        (Draw::TakeOnce(50, ids[2]), (true, 20)),
+        (Draw::Undo(ids[2]), (true, 70)),
+        (Draw::Undo(ids[2]), (true, 70)),
+        (Draw::TakeOnce(50, ids[2]), (false, 70)),
+        (Draw::Undo(ids[3]), (true, 70)),
+        (Draw::TakeOnce(50, ids[3]), (false, 70)),
+        (Draw::AdjustOnce(-80, DrawId::random()), (true, -10)),
+    ] {
+        assert_eq!(draw("once", money, what).await, expected, "{what:?}");
+    }
     let large = Bucket::once((1 << 53) - 1, secs(1000));
     let expected = (true, (1 << 53) - 2);
     assert_eq!(draw("large", large, Draw::Take(1)).await, expected, "to the last digit");

@@ -203,7 +203,9 @@ impl CallerLimit {
 
 /// How many tokens a call is expected to use.
 fn expected(plan: &Plan<'_>) -> u64 {
-    plan.prompt_tokens.saturating_add(plan.request.max_tokens.unwrap_or(TYPICAL_ANSWER))
+    let most = plan.request.max_tokens.unwrap_or(TYPICAL_ANSWER);
+    let answer = plan.expected_answer_tokens().unwrap_or(most.min(TYPICAL_ANSWER));
+    plan.prompt_tokens.saturating_add(answer)
 }
 
 /// The bucket that has least left.
@@ -320,6 +322,24 @@ mod tests {
         call(&limit, 30, 40).await.unwrap();
         call(&limit, 30, 40).await.unwrap_err();
         assert_eq!(left(&limit), [60, 30]);
+    }
+
+    #[tokio::test]
+    async fn a_limit_in_money_does_not_say_how_long_an_answer_is() {
+        let hands = ManualClock::new();
+        let limit = limiter(TokenLimits::per_minute(10_000), &hands).of("");
+        let prices = crate::llm::Price::per_million("1", "1").unwrap();
+        let prices = crate::llm::layer::CostConfig::new().unknown_price(prices);
+        // The answer is under way while it is looked at what was set aside.
+        let fake = FakeProvider::new().reply(FakeReply::new().text("a b c").hang_after(1));
+        let client = Client::builder().provider(fake.clone()).cost(prices).build().unwrap();
+        let money = crate::llm::SpendLimit::per_day("1".parse().unwrap());
+        let client = client.budget(money).budget(limit.clone());
+        let stream =
+            client.stream(ChatRequest::new([Message::user("x".repeat(24))])).await.unwrap();
+        assert_eq!(fake.requests()[0].max_tokens, Some(4_096));
+        assert_eq!(left(&limit), [10_000 - 10 - 256]);
+        drop(stream);
     }
 
     #[tokio::test]

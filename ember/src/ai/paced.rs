@@ -1,6 +1,6 @@
 use crate::base::{Error, ErrorKind};
 use crate::llm::ChatEvent;
-use crate::store::GlobalTokenBucket;
+use crate::store::{BucketError, GlobalTokenBucket};
 use futures_core::Stream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -40,7 +40,10 @@ async fn take(bucket: GlobalTokenBucket, wait: Duration) -> Result<(), Error> {
     };
     tokio::select! {
         biased;
-        taken = bucket.consume(1) => taken.map_err(|_| too_slow()),
+        taken = bucket.consume(1) => taken.map_err(|error| match error {
+            BucketError::Away(error) => error,
+            BucketError::Empty { .. } => too_slow(),
+        }),
         () = bucket.time().sleep(wait) => Err(too_slow()),
     }
 }
@@ -143,6 +146,18 @@ mod tests {
         drop(paced);
         hands.advance(secs(2));
         assert_eq!(bucket.available(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_is_not_told_as_a_slow_stream() {
+        let store = crate::store::flaky::Flaky::new(crate::store::MemoryStore::new());
+        store.go_away(true);
+        let bucket = GlobalTokenBucket::per_minute("b", 100).store(store);
+        let (mut paced, _) = words(&bucket, secs(60));
+        let error = paced.next().await.unwrap().unwrap_err();
+        assert_eq!((error.status().as_u16(), error.retry_after()), (503, Some(secs(1))));
+        assert!(!error.message().contains("slowly"), "{error}");
+        assert!(paced.next().await.is_none());
     }
 
     #[tokio::test]

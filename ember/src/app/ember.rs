@@ -400,10 +400,6 @@ impl Ember {
         let is_made = |need| factories.iter().any(|factory| (factory.provides)() == need);
         let state = provide_state(&mut self.components, &self.env, &routes, is_made);
         findings.extend(state.wrong);
-        let notes = state.shared.map(|store| {
-            let all = routes.iter().map(|placed| &placed.route);
-            keep_limits(&store, all, &prices, &self.middleware)
-        });
         if self.components.get::<ToolRegistry>().is_none() {
             self.components.insert(tools.clone());
         }
@@ -430,6 +426,14 @@ impl Ember {
                 }
             }
         }
+        let notes = state.shared.map(|store| {
+            let all = routes.iter().map(|placed| &placed.route);
+            let client = self.components.get::<Client>();
+            let client = client.map(|client| &**client);
+            let notes = keep_limits(&store, all, &prices, &self.middleware, client);
+            findings.extend(store.contradictions().into_iter().map(Finding::new));
+            notes
+        });
         let plan = Plan::of(&factories, &self.overridden, &mut self.components, &mut findings);
         let lifecycle = Lifecycle::new(plan, gathered.hooks());
         findings.extend(check_tool_needs(&routes, &tools, &self.components));

@@ -2,6 +2,7 @@
 
 use crate::ai::openai::Prices;
 use crate::ai::{AiOptions, Places};
+use crate::llm::Client;
 use crate::store::BoxStore;
 use crate::web::{BoxMiddleware, Settled};
 
@@ -11,6 +12,7 @@ pub(super) fn keep_limits<'a>(
     routes: impl Iterator<Item = &'a Settled>,
     apis: &[Prices],
     middleware: &[BoxMiddleware],
+    client: Option<&Client>,
 ) -> Vec<String> {
     let (mut places, mut notes) = (Places::default(), Vec::new());
     middleware.iter().for_each(|middleware| middleware.keep_in(store, &mut notes));
@@ -22,6 +24,9 @@ pub(super) fn keep_limits<'a>(
         of_route.iter().for_each(|middleware| middleware.keep_in(store, &mut notes));
     }
     apis.iter().for_each(|api| api.keep_in(store, &mut places, &mut notes));
+    if let Some(client) = client {
+        client.keep_in(store, &mut notes);
+    }
     // What stands on a blueprint is on many routes.
     let mut once: Vec<String> = Vec::new();
     for note in notes {

@@ -121,7 +121,9 @@ impl Ready {
         if let Some(store) = self.components().get::<BoxStore>()
             && !store.idle(SETTLING).await
         {
-            tracing::warn!("not all limits were settled before the stop, and stay taken");
+            tracing::warn!(
+                "not all limits were settled before the stop: what was not used may stay taken, and what was used beyond it is perhaps not counted"
+            );
         }
         self.lifecycle.run_all(HookEvent::AfterServerStop, self.components()).await;
         self.take_down().await;

@@ -8,6 +8,7 @@ use super::tally::{Input, Tally};
 use super::usage::Usage;
 use super::usd::Usd;
 use crate::base::tokens::TokenCounter;
+use crate::store::BoxStore;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -69,6 +70,18 @@ pub trait Budget: Send + Sync + 'static {
     fn check(&self) -> impl Future<Output = Result<(), Error>> + Send {
         std::future::ready(Ok(()))
     }
+
+    /// What tells this account from others, where one may hold for a call in several places: of those of one
+    /// identity only the first is asked. `None` unless it is implemented: then each is.
+    fn identity(&self) -> Option<String> {
+        None
+    }
+
+    /// Learns at start-up in which store the application keeps what its processes share, where the budget
+    /// is one of the application's client. Notes are told in the log, and by the command `check`.
+    fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
+        let _ = (store, notes);
+    }
 }
 
 /// A budget whose type is forgotten: those of a client stand in one list.
@@ -80,12 +93,37 @@ impl BoxBudget {
         Self(Arc::new(budget))
     }
 
-    pub(super) async fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
+    async fn reserve(&self, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
         self.0.reserve(plan).await
     }
 
     pub(super) async fn check(&self) -> Result<(), Error> {
         self.0.check().await
+    }
+
+    pub(super) fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
+        self.0.keep_in(store, notes);
+    }
+
+    /// Sets aside what a request is expected to use, once from each account.
+    pub(super) async fn reserve_all(
+        budgets: &[Self],
+        plan: &mut Plan<'_>,
+    ) -> Result<Vec<Box<dyn Reservation>>, Error> {
+        let (mut reservations, mut known) = (Vec::with_capacity(budgets.len()), Vec::new());
+        for budget in budgets {
+            let identity = budget.0.identity();
+            if identity.is_some() && known.contains(&identity) {
+                continue;
+            }
+            known.push(identity);
+            reservations.push(budget.reserve(plan).await?);
+        }
+        // A later budget may have bounded the answer further than an earlier one knew.
+        if let Some(longest) = plan.request.max_tokens {
+            reservations.iter_mut().for_each(|reservation| reservation.bounded(longest));
+        }
+        Ok(reservations)
     }
 }
 
@@ -95,6 +133,8 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 trait Erased: Send + Sync {
     fn reserve<'a>(&'a self, plan: &'a mut Plan<'_>) -> Boxed<'a, Box<dyn Reservation>>;
     fn check(&self) -> Boxed<'_, ()>;
+    fn identity(&self) -> Option<String>;
+    fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>);
 }
 
 impl<B: Budget> Erased for B {
@@ -104,6 +144,14 @@ impl<B: Budget> Erased for B {
 
     fn check(&self) -> Boxed<'_, ()> {
         Box::pin(Budget::check(self))
+    }
+
+    fn identity(&self) -> Option<String> {
+        Budget::identity(self)
+    }
+
+    fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
+        Budget::keep_in(self, store, notes);
     }
 }
 
@@ -116,6 +164,12 @@ pub trait Reservation: Send {
     /// until then is billed all the same, and settled. It does not wait: what is to be told to others, such as
     /// a store, is told by a task.
     fn used(&mut self, spent: &Spent) -> ControlFlow<Error>;
+
+    /// The answer is asked for no longer than so many tokens, when all budgets have set something aside: what
+    /// was set aside for a longer one may be given back. Unless it is implemented it is held to the end.
+    fn bounded(&mut self, tokens: u64) {
+        let _ = tokens;
+    }
 }
 
 /// A request that is about to be sent, with what is known of its costs.
@@ -128,6 +182,8 @@ pub struct Plan<'a> {
     provider: &'a str,
     model: Option<&'a str>,
     prices: &'a CostConfig,
+    /// The bound of the answer, if it says nothing of how long one is expected to be.
+    precaution: Option<u64>,
 }
 
 impl<'a> Plan<'a> {
@@ -138,7 +194,7 @@ impl<'a> Plan<'a> {
         model: Option<&'a str>,
         prices: &'a CostConfig,
     ) -> Self {
-        Self { request, prompt_tokens, provider, model, prices }
+        Self { request, prompt_tokens, provider, model, prices, precaution: None }
     }
 
     /// The provider that is asked.
@@ -165,6 +221,20 @@ impl<'a> Plan<'a> {
     /// A model that may answer and has no known price, if there is one.
     pub fn unpriced_model(&self) -> Option<&str> {
         self.prices.without_price(self.provider, self.model())
+    }
+
+    /// Bounds the answer to what can be paid for, which says nothing of how long it is expected to be.
+    pub(super) fn bound_answer(&mut self, tokens: u64) {
+        if self.request.max_tokens == self.precaution {
+            self.precaution = Some(tokens);
+        }
+        self.request.max_tokens = Some(tokens);
+    }
+
+    /// How many tokens an answer is expected to have at most, if anybody has said so: a bound that a limit in
+    /// money has put in for an answer of unknown length is none.
+    pub fn expected_answer_tokens(&self) -> Option<u64> {
+        self.request.max_tokens.filter(|_| self.request.max_tokens != self.precaution)
     }
 
     /// How many tokens an answer can have at most: what the request says, and no more than

@@ -18,6 +18,7 @@ use super::tool_loop::{self, Call};
 use super::usage::Usage;
 use crate::base::Env;
 use crate::base::tokens::{Estimate, TokenCounter};
+use crate::store::BoxStore;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::ControlFlow;
@@ -437,11 +438,13 @@ impl Client {
         // No token is written.
         let mut request = ChatRequest::default().model(model).max_tokens(0_u64);
         let mut plan = Plan::new(&mut request, tokens, provider, Some(model), &prices);
-        let mut reservations = Vec::with_capacity(budgets.len());
-        for budget in budgets {
-            reservations.push(budget.reserve(&mut plan).await?);
-        }
+        let reservations = BoxBudget::reserve_all(budgets, &mut plan).await?;
         Ok(ReservedEmbedding { price: plan.price(), reservations })
+    }
+
+    /// Keeps what the client may spend in the store of an application.
+    pub(crate) fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
+        self.0.budgets.iter().for_each(|budget| budget.keep_in(store, notes));
     }
 
     fn observer(&self) -> Observer {
@@ -452,7 +455,7 @@ impl Client {
     async fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
         let Inner { provider, env, model, context, budgets, prices, counter, .. } = &*self.0;
         request.billing = Billing::default();
-        let mut reservations = Vec::with_capacity(budgets.len());
+        let mut reservations = Vec::new();
         if !budgets.is_empty() {
             request.billing = Billing::open();
             let asked = request.max_tokens;
@@ -468,9 +471,7 @@ impl Client {
                 }
             };
             let mut plan = Plan::new(&mut request, prompt, name, model.as_deref(), &prices);
-            for budget in budgets {
-                reservations.push(budget.reserve(&mut plan).await?);
-            }
+            reservations = BoxBudget::reserve_all(budgets, &mut plan).await?;
             if request.max_tokens != asked {
                 request.billing.bounded(asked);
             }

@@ -6,6 +6,7 @@ use super::usd::Usd;
 const SHORT_ANSWER: u64 = 16;
 
 /// What a call may cost.
+#[derive(Clone)]
 pub(super) struct Quote {
     pub(super) price: Option<Price>,
     /// The length of the prompt, in tokens.

@@ -3,6 +3,7 @@ use super::catalog::Price;
 use super::error::{Error, ErrorKind};
 use super::period::Period;
 use super::quote::Quote;
+use super::usage::Usage;
 use super::usd::Usd;
 use crate::base::Clock;
 use crate::store::{
@@ -63,7 +64,15 @@ use std::time::{Duration, UNIX_EPOCH};
 ///   million dollars is one of 9,007,199;
 /// - a call belongs to the period in which it began, and each caller has an account, however many there are;
 /// - a stream that turns out dearer ends where the money does as far as this process knows it;
-/// - each process brings its own amount along, which should be the same in all.
+/// - each process brings its own amount along, which should be the same in all. What is kept is what was
+///   spent: an amount that is raised or lowered within a period holds for all of the period;
+/// - a period begins by the clock of each process: where clocks differ, those that are behind go on with
+///   the account of the old one for as long.
+///
+/// A client of the application that has the limit by [`Client::budget`](super::Client::budget) keeps it in the
+/// application's store as well; one that a `#[component]` function makes, or a handler, does not, and takes
+/// [one of its own](Self::store). Where one limit holds for a call twice, as on the application
+/// and on a key, the call is billed once.
 #[derive(Clone)]
 pub struct SpendLimit {
     limit: Usd,
@@ -124,6 +133,9 @@ const LONG_ANSWER: u64 = 4_096;
 
 /// How long to wait for money that is set aside and may come back.
 const SOON: Duration = Duration::from_secs(1);
+
+/// How long to wait at most where nobody knows what other processes have set aside.
+const OTHERS: Duration = Duration::from_secs(60);
 
 /// How many 10⁻¹² dollars a billionth is.
 const PICOS_PER_NANO: u128 = 1_000;
@@ -249,7 +261,16 @@ impl SpendLimit {
     /// Keeps the limit in the store of an application, or notes why it cannot be.
     pub(crate) fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
         if self.name.is_some() {
-            self.store.get_or_init(|| store.clone());
+            let store = self.store.get_or_init(|| store.clone());
+            let limit = format!("the `SpendLimit` `{}`", self.name.as_deref().unwrap_or_default());
+            store
+                .declare(format!("{limit} per {}", self.period.name()), format!("${}", self.limit));
+            if let Some(why) = store.forgets() {
+                notes.push(format!(
+                    "{limit} is kept in {}, {why}: what was spent may be forgotten",
+                    store.name()
+                ));
+            }
         } else {
             notes.push(format!(
                 "a `SpendLimit` of ${} per {} has no name, and counts in each process apart; \
@@ -266,6 +287,21 @@ impl SpendLimit {
         is_unnamed.then_some(
             "a `SpendLimit` has a store, and no name by which other processes would know it there; add `.name(…)`",
         )
+    }
+
+    /// What two limits have in common that bill the same calls of a caller to one account, by the same rules.
+    fn identity_of(&self, key: &str) -> String {
+        let rules = format!(
+            "{} {} {} {:?}",
+            self.limit,
+            self.period.name(),
+            self.refuses_unpriced,
+            self.on_store_failure
+        );
+        match (self.store.get(), &self.name) {
+            (Some(store), Some(name)) => format!("{} {rules} {name}:{key}", store.identity()),
+            _ => format!("{:p} {rules} {key}", Arc::as_ptr(&self.accounts)),
+        }
     }
 
     /// The account in the store, if it is in one.
@@ -318,11 +354,16 @@ impl SpendLimit {
     fn refusal_shared(&self, own: Account, wanted: Usd) -> Error {
         // What others have set aside may come back as well, and nobody knows how much it is.
         let spent = if own.held == Usd::ZERO { self.limit } else { Usd::ZERO };
-        self.refusal(Account { spent, held: own.held }, wanted.min(self.limit))
+        let refusal = self.refusal(Account { spent, held: own.held }, wanted.min(self.limit));
+        let wait = refusal.retry_after().map_or(SOON, |wait| wait.min(OTHERS));
+        refusal.with_retry_after(wait)
     }
 
-    fn price(&self, plan: &Plan<'_>) -> Result<Option<Price>, Error> {
-        let price = plan.price().filter(Price::is_whole);
+    /// The price of a call with an answer of so many tokens at most. Where none is written, as for an
+    /// embedding, none need be known.
+    fn price(&self, plan: &Plan<'_>, longest: u64) -> Result<Option<Price>, Error> {
+        let usage = Usage::new(plan.prompt_tokens, longest);
+        let price = plan.price().filter(|price| price.cost(&usage).is_some());
         if price.is_some() {
             return Ok(price);
         }
@@ -339,19 +380,19 @@ impl SpendLimit {
     }
 
     async fn reserve(&self, key: &str, plan: &mut Plan<'_>) -> Result<Box<dyn Reservation>, Error> {
-        let price = self.price(plan)?;
         let known = plan.max_answer_tokens();
         let longest = known.unwrap_or(LONG_ANSWER);
+        let price = self.price(plan, longest)?;
         if known.is_none() && price.is_some() {
-            plan.request.max_tokens = Some(longest);
+            plan.bound_answer(longest);
         }
         let quote = Quote { price, prompt: plan.prompt_tokens, longest };
         let (held, bound) = match self.shared(key) {
             None => self.hold(key, &quote)?,
             Some(shared) => self.hold_shared(&shared, key, &quote).await?,
         };
-        if bound.is_some() {
-            plan.request.max_tokens = bound;
+        if let Some(bound) = bound {
+            plan.bound_answer(bound);
         }
         Ok(Box::new(held))
     }
@@ -365,8 +406,8 @@ impl SpendLimit {
         let (wanted, bound) = quote.within(left).map_err(|least| self.refusal(account, least))?;
         // Whoever is refused takes no place.
         accounts.by_key.entry(key.clone()).or_default().held += wanted;
-        let held = Held { limit: self.clone(), key, held: wanted, billed: Usd::ZERO, shared: None };
-        Ok((held, bound))
+        let (limit, quote, billed) = (self.clone(), quote.clone(), Usd::ZERO);
+        Ok((Held { limit, key, quote, held: wanted, billed, shared: None }, bound))
     }
 
     /// As [`SpendLimit::hold`], from an account in the store.
@@ -383,9 +424,9 @@ impl SpendLimit {
                     let mut accounts = self.lock();
                     let key = accounts.key_of(key, self.max_accounts).to_owned();
                     accounts.by_key.entry(key.clone()).or_default().held += wanted;
-                    let (limit, billed) = (self.clone(), Usd::ZERO);
-                    let held = Held { limit, key, held: wanted, billed, shared: Some(hold) };
-                    return Ok((held, bound));
+                    let (limit, quote, billed) = (self.clone(), quote.clone(), Usd::ZERO);
+                    let shared = Some(hold);
+                    return Ok((Held { limit, key, quote, held: wanted, billed, shared }, bound));
                 }
                 Taken::Refused(drawn) => drawn,
             };
@@ -407,6 +448,14 @@ impl Budget for SpendLimit {
 
     async fn check(&self) -> Result<(), Error> {
         self.account(SHARED).check().await
+    }
+
+    fn identity(&self) -> Option<String> {
+        Some(self.identity_of(SHARED))
+    }
+
+    fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
+        SpendLimit::keep_in(self, store, notes);
     }
 }
 
@@ -467,9 +516,17 @@ impl Budget for SpendAccount {
                 false => Err(self.limit.refusal_shared(own(), least)),
             };
         }
-        let account = self.limit.lock().by_key.get(&self.key).copied().unwrap_or_default();
+        let account = self.limit.lock().of(&self.key, self.limit.max_accounts);
         let goes = account.spent + account.held + least <= self.limit.limit;
         if goes { Ok(()) } else { Err(self.limit.refusal(account, least)) }
+    }
+
+    fn identity(&self) -> Option<String> {
+        Some(self.limit.identity_of(&self.key))
+    }
+
+    fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
+        self.limit.keep_in(store, notes);
     }
 }
 
@@ -477,6 +534,7 @@ impl Budget for SpendAccount {
 struct Held {
     limit: SpendLimit,
     key: String,
+    quote: Quote,
     held: Usd,
     billed: Usd,
     /// What is set aside of an account in a store.
@@ -510,6 +568,21 @@ impl Reservation for Held {
         account.held += more;
         self.held = billed;
         refusal.map_or(ControlFlow::Continue(()), ControlFlow::Break)
+    }
+
+    fn bounded(&mut self, tokens: u64) {
+        let wanted = self.quote.cost(tokens.min(self.quote.longest)).max(self.billed);
+        let less = self.held.minus(wanted);
+        if less == Usd::ZERO {
+            return;
+        }
+        if let Some(shared) = &mut self.shared {
+            shared.give_back(nanos(self.held) - nanos(wanted));
+        }
+        let mut accounts = self.limit.lock();
+        let account = accounts.by_key.entry(self.key.clone()).or_default();
+        account.held = account.held.minus(less);
+        self.held = wanted;
     }
 }
 
@@ -545,9 +618,9 @@ fn seconds(clock: &Clock) -> u64 {
 mod tests {
     use super::*;
     use crate::base::clock::ManualClock;
+    use crate::llm::budget::BoxBudget;
     use crate::llm::chat::ChatRequest;
     use crate::llm::layer::CostConfig;
-    use crate::llm::usage::Usage;
     use crate::store::MemoryStore;
 
     fn usd(text: &str) -> Usd {
@@ -688,6 +761,15 @@ mod tests {
         spend("c").await;
         let late = limit.account("d");
         assert_eq!((late.spent(), late.left()), (usd("30"), usd("70")), "with all who share it");
+        let (mut held, _) = reserve(&late, 10, Some(30)).await.unwrap();
+        assert!(held.used(&spent("70")).is_continue());
+        drop(held);
+        let check = Budget::check(&limit.account("e")).await;
+        assert_eq!(
+            check.unwrap_err().kind(),
+            ErrorKind::BudgetExceeded,
+            "the common account is used up"
+        );
     }
 
     #[tokio::test]
@@ -696,6 +778,86 @@ mod tests {
         let (_held, bound) = reserve(&limit, 10, None).await.unwrap();
         assert_eq!(bound, Some(LONG_ANSWER));
         assert_eq!(limit.account(SHARED).left(), usd("91798"));
+    }
+
+    #[tokio::test]
+    async fn what_writes_nothing_needs_no_price_of_output() {
+        let ask = async |longest: u64| {
+            let mut request = ChatRequest::default().model("e").max_tokens(longest);
+            let price = Price { output: None, ..Price::per_million("1000000", "0").unwrap() };
+            let prices = CostConfig::new().price("e", price);
+            let mut plan = Plan::new(&mut request, 10, "fake", Some("e"), &prices);
+            let limit = SpendLimit::per_day(usd("100"));
+            let held = limit.reserve("", &mut plan).await;
+            held.map(|_held| limit.account("").left())
+        };
+        assert_eq!(ask(0).await.unwrap(), usd("90"));
+        assert_eq!(ask(1).await.unwrap_err().kind(), ErrorKind::Config);
+    }
+
+    #[tokio::test]
+    async fn of_an_answer_that_another_limit_bounds_the_rest_is_not_held() {
+        let store = MemoryStore::new();
+        for shared in [false, true] {
+            let large = SpendLimit::per_day(usd("1000")).name("large");
+            let large = if shared { large.store(store.clone()) } else { large };
+            let small = SpendLimit::per_day(usd("50"));
+            let budgets = [BoxBudget::new(large.clone()), BoxBudget::new(small.account("key"))];
+            let mut request = ChatRequest::from("x").model("m").max_tokens(200);
+            let prices = prices();
+            let mut plan = Plan::new(&mut request, 10, "fake", None, &prices);
+            let held = BoxBudget::reserve_all(&budgets, &mut plan).await.unwrap();
+            assert_eq!(request.max_tokens, Some(20));
+            if shared {
+                settled(&large).await;
+            }
+            let account = large.account(SHARED);
+            assert_eq!(account.ask_left().await.unwrap(), usd("950"), "{shared}");
+            assert_eq!(account.left(), usd("950"));
+            drop(held);
+            if shared {
+                settled(&large).await;
+            }
+            assert_eq!(account.ask_left().await.unwrap(), usd("1000"));
+        }
+    }
+
+    #[tokio::test]
+    async fn one_limit_in_two_places_is_billed_once() {
+        let limit = SpendLimit::per_day(usd("100"));
+        let other = SpendLimit::per_day(usd("100"));
+        let budgets = [limit.clone(), limit.clone(), other.clone()].map(BoxBudget::new);
+        let mut request = ChatRequest::from("x").model("m").max_tokens(20);
+        let prices = prices();
+        let mut plan = Plan::new(&mut request, 10, "fake", None, &prices);
+        let mut held = BoxBudget::reserve_all(&budgets, &mut plan).await.unwrap();
+        held.iter_mut().for_each(|held| assert!(held.used(&spent("30")).is_continue()));
+        drop(held);
+        assert_eq!((limit.spent(), other.spent()), (usd("30"), usd("30")));
+        let store = MemoryStore::new();
+        let named = |name: &str| limit.clone().name(name).store(store.clone());
+        assert_ne!(Budget::identity(&named("a")), Budget::identity(&named("b")));
+        assert_ne!(Budget::identity(&limit.account("a")), Budget::identity(&limit.account("b")));
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_is_raised_or_lowered_in_its_period_knows_what_was_spent() {
+        let store = MemoryStore::new();
+        let limit = |of: &str| SpendLimit::per_month(usd(of)).name("a").store(store.clone());
+        let (first, lower, higher) = (limit("100"), limit("50"), limit("200"));
+        let (mut held, _) = reserve(&first, 10, Some(25)).await.unwrap();
+        assert!(held.used(&spent("55")).is_continue());
+        drop(held);
+        settled(&first).await;
+        let left = async |limit: &SpendLimit| limit.account(SHARED).ask_left().await.unwrap();
+        assert_eq!(left(&higher).await, usd("145"));
+        assert_eq!(left(&lower).await, usd("0"));
+        assert!(reserve(&lower, 1, Some(1)).await.is_err());
+        // One that gives back by its smaller amount does not forget what the others spent.
+        let (held, _) = reserve(&higher, 10, Some(25)).await.unwrap();
+        drop(held);
+        settled(&higher).await;
+        assert_eq!(left(&first).await, usd("45"));
     }
 
     #[tokio::test]
@@ -747,7 +909,7 @@ mod tests {
         settled(&there).await;
         let refused = reserve(&there, 50, Some(20)).await.err().unwrap();
         assert_eq!(refused.kind(), ErrorKind::BudgetExceeded);
-        assert!(refused.retry_after().unwrap() > SOON);
+        assert_eq!(refused.retry_after(), Some(OTHERS), "others may give back what they hold");
         let refused = reserve(&here, 50, Some(20)).await.err().unwrap();
         assert_eq!(refused.retry_after(), Some(SOON), "it is set aside here, and may come back");
         // What is under way belongs to the period in which it began.

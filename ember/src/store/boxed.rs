@@ -1,16 +1,17 @@
 use super::background::Background;
 use super::capability::Capability;
 use super::draw::{Bucket, Draw, Drawn};
-use super::failure::away;
+use super::failure::{away, refused};
 use super::locks::KeyedLocks;
 use super::outage::Outage;
 use super::store::{ScanPage, Store};
 use crate::base::{Error, random_id};
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A store whose type is forgotten. Clones are the same store.
@@ -25,6 +26,8 @@ pub struct BoxStore {
     /// What goes on after the request that began it.
     pub(super) background: Arc<Background>,
     outage: Arc<Outage>,
+    /// The limits of the program that have a name here, and by which numbers.
+    limits: Arc<Mutex<BTreeMap<String, Vec<String>>>>,
 }
 
 /// How long a draw waits for others of the process at most, where they go one behind another.
@@ -38,6 +41,7 @@ impl BoxStore {
             queues: KeyedLocks::new(),
             background: Arc::default(),
             outage: Arc::default(),
+            limits: Arc::default(),
         }
     }
 
@@ -59,6 +63,44 @@ impl BoxStore {
     /// What and where it is, without passwords.
     pub fn name(&self) -> String {
         self.store.name()
+    }
+
+    /// What tells this store from others of the process.
+    pub(crate) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.background).addr()
+    }
+
+    /// Notes a limit of the program that is kept here under a name, and its numbers.
+    pub(crate) fn declare(&self, limit: String, numbers: String) {
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = limits.entry(limit).or_default();
+        if !known.contains(&numbers) {
+            known.push(numbers);
+        }
+    }
+
+    /// The limits of one name and of different numbers: each would go by its own, and count for all.
+    pub(crate) fn contradictions(&self) -> Vec<String> {
+        let limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let differing = limits.iter().filter(|(_, numbers)| numbers.len() > 1);
+        let text = differing.map(|(limit, numbers)| {
+            let numbers = numbers.join(", and ");
+            format!("{limit} stands in the program with different numbers, and is one limit: {numbers}; one of another name is another")
+        });
+        text.collect()
+    }
+
+    /// Why the store may forget what it was given to keep, if it is one of those.
+    pub(crate) fn forgets(&self) -> Option<&'static str> {
+        match self.name() {
+            name if name == super::MemoryStore::NAME => {
+                Some("which ends with the process and is shared with no other")
+            }
+            name if name.starts_with("memcached:") => {
+                Some("which is emptied by a restart and makes room for what is new")
+            }
+            _ => None,
+        }
     }
 
     /// Tells whether the store can do something that not every one can.
@@ -156,13 +198,15 @@ impl BoxStore {
         if self.can(Capability::Draw) {
             return self.seen(self.store.draw(key, bucket, draw).await);
         }
-        let in_turn = async {
-            // A lock of the same key is something else.
-            let _turn = self.queues.lock(&format!("draw {key}")).await;
-            self.store.draw(key, bucket, draw).await
+        let until = tokio::time::Instant::now() + DRAW_PATIENCE;
+        // A lock of the same key is something else.
+        let key_of_turn = format!("draw {key}");
+        let turn = tokio::time::timeout_at(until, self.queues.lock(&key_of_turn)).await;
+        let Ok(_turn) = turn else {
+            return self.seen(Err(refused("too many wait to draw from one bucket")));
         };
-        let drawn = tokio::time::timeout(DRAW_PATIENCE, in_turn).await;
-        self.seen(drawn.unwrap_or_else(|_| Err(away("too many wait to draw from one bucket"))))
+        let drawn = tokio::time::timeout_at(until, self.store.draw(key, bucket, draw)).await;
+        self.seen(drawn.unwrap_or_else(|_| Err(away("the store has not drawn in time"))))
     }
 
     /// Lists keys that begin like this, as far as a page goes.

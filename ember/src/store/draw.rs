@@ -1,6 +1,9 @@
-use super::failure::away;
+use super::failure::refused;
 use crate::base::Error;
 use bytes::Bytes;
+use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// The largest amount that counts: 2^53 - 1, to which also servers can count whose only numbers are
@@ -13,8 +16,9 @@ pub(super) const SLACK: Duration = Duration::from_secs(1);
 /// What a bucket in a [`Store`](super::Store) holds, and how quickly it fills.
 ///
 /// It is full until somebody draws from it. How large it is stands in no store: every draw brings it
-/// along. Where processes say differently of one bucket, each goes by its own word: one that
-/// knows of a smaller capacity finds at most so much, and leaves no more.
+/// along. What is kept is how much is missing. Where processes say differently of one bucket, as while a
+/// new capacity is rolled out, each goes by its own word for what is left, and all by what was
+/// taken: one that knows of a smaller capacity finds less, or a debt, and nobody forgets what others took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Bucket {
@@ -71,6 +75,46 @@ pub enum Draw {
     /// Gives back so much, up to what the bucket holds; or takes so much, where it is less than nothing, even
     /// if it leaves a debt.
     Adjust(i64),
+    /// As [`Take`](Self::Take), and at most once by this id, however often it is asked; after an
+    /// [`Undo`](Self::Undo) of the id it takes nothing.
+    TakeOnce(u64, DrawId),
+    /// As [`Adjust`](Self::Adjust), and at most once by this id.
+    AdjustOnce(i64, DrawId),
+    /// Gives back what was taken by this id, if anything was, and lets it take nothing later. It may be
+    /// asked any number of times: for what has no answer, and may or may not have happened, or happen yet.
+    Undo(DrawId),
+}
+
+impl Draw {
+    /// The id by which it is done once.
+    pub(super) fn id(&self) -> Option<DrawId> {
+        match self {
+            Self::Take(_) | Self::Adjust(_) => None,
+            Self::TakeOnce(_, id) | Self::AdjustOnce(_, id) | Self::Undo(id) => Some(*id),
+        }
+    }
+}
+
+/// What tells one operation on a bucket from every other.
+///
+/// A store remembers for a minute what it has done by an id. Redis remembers all; where a
+/// bucket is kept as one value, the last 32 of each bucket are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DrawId(u64);
+
+impl DrawId {
+    /// One that nobody else has, as far as chance goes.
+    pub fn random() -> Self {
+        // The keys of a new state are random, and none has those of another.
+        Self(RandomState::new().build_hasher().finish())
+    }
+}
+
+/// As sixteen hexadecimal digits.
+impl fmt::Display for DrawId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
 }
 
 /// What became of a [`Draw`].
@@ -122,41 +166,143 @@ pub(super) enum Change {
     Keep(Bytes, Duration),
 }
 
-/// What is kept of a bucket, as text: how much there is, and since when, in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How long it is remembered what was done by an id.
+pub(super) const MEMORY: Duration = Duration::from_secs(60);
+
+/// How many ids are remembered in what is kept of a bucket.
+const MOST_IDS: usize = 32;
+
+/// What is kept of a bucket, as text: how much is missing, and since when the next one grows, in
+/// microseconds; then what was done by ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Level {
-    left: i64,
+    missing: u64,
     since: u64,
+    done: Vec<Done>,
+}
+
+/// What was done by an id, as text: the id, how much can be undone, and when, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Done {
+    id: DrawId,
+    taken: u64,
+    at: u64,
+}
+
+impl FromStr for Done {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.split(':');
+        let mut next = || parts.next().ok_or(());
+        let id = u64::from_str_radix(next()?, 16).map_err(drop)?;
+        let (taken, at) = (next()?.parse().map_err(drop)?, next()?.parse().map_err(drop)?);
+        Ok(Self { id: DrawId(id), taken, at })
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.missing, self.since)?;
+        self.done.iter().try_for_each(|Done { id, taken, at }| write!(f, " {id}:{taken}:{at}"))
+    }
 }
 
 impl Level {
     fn parse(kept: &[u8]) -> Option<Self> {
-        let (left, since) = std::str::from_utf8(kept).ok()?.split_once(' ')?;
-        Some(Self { left: left.parse().ok()?, since: since.parse().ok()? })
+        let mut parts = std::str::from_utf8(kept).ok()?.split(' ');
+        let (missing, since) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let done = parts.map(str::parse).collect::<Result<_, _>>().ok()?;
+        Some(Self { missing, since, done })
     }
 
-    fn full(bucket: &Bucket, now: u64) -> Self {
-        Self { left: signed(bucket.most()), since: now }
+    fn full(now: u64) -> Self {
+        Self { missing: 0, since: now, done: Vec::new() }
     }
 
-    /// Adds what has grown since. What is not a whole one goes on growing: `since` moves on by the time
+    /// Takes off what has grown since. What is not a whole one goes on growing: `since` moves on by the time
     /// that the whole ones took, rounded up, so that no rounding ever gives more than there is.
-    fn refilled(self, bucket: &Bucket, now: u64) -> Self {
+    fn refill(&mut self, bucket: &Bucket, now: u64) {
         let (capacity, period) = (u128::from(bucket.most()), u128::from(bucket.micros()));
-        if i128::from(self.left) >= i128::from(bucket.most()) {
-            return Self::full(bucket, now);
+        if period > 0 && capacity > 0 {
+            let grown = u128::from(now.saturating_sub(self.since)) * capacity / period;
+            let took = u64::try_from((grown * period).div_ceil(capacity)).unwrap_or(u64::MAX);
+            self.missing = self.missing.saturating_sub(u64::try_from(grown).unwrap_or(u64::MAX));
+            self.since = self.since.saturating_add(took);
         }
-        if period == 0 || capacity == 0 {
-            return self;
+        if self.missing == 0 {
+            self.since = now;
         }
-        let grown = u128::from(now.saturating_sub(self.since)) * capacity / period;
-        let left = i128::from(self.left) + i128::try_from(grown).unwrap_or(i128::MAX / 2);
-        if left >= i128::from(bucket.most()) {
-            return Self::full(bucket, now);
+    }
+
+    fn left(&self, bucket: &Bucket) -> i64 {
+        signed(bucket.most()) - signed(self.missing)
+    }
+
+    /// Takes so much if there is so much; tells whether it has.
+    fn take(&mut self, bucket: &Bucket, amount: u64) -> bool {
+        let taken = i128::from(amount) <= i128::from(self.left(bucket));
+        if taken {
+            self.missing += amount;
         }
-        let took = u64::try_from((grown * period).div_ceil(capacity)).unwrap_or(u64::MAX);
-        let left = i64::try_from(left).unwrap_or(i64::MAX);
-        Self { left, since: self.since.saturating_add(took) }
+        taken
+    }
+
+    /// Gives back, or takes even if there is not so much.
+    fn adjust(&mut self, amount: i64) {
+        let back = amount.unsigned_abs();
+        self.missing = match amount {
+            0.. => self.missing.saturating_sub(back),
+            _ => self.missing.saturating_add(back).min(MOST),
+        };
+    }
+
+    /// Remembers what was done by an id, in place of what has been longest ago.
+    fn remember(&mut self, id: DrawId, taken: u64, at: u64) {
+        if self.done.len() >= MOST_IDS {
+            self.done.remove(0);
+        }
+        self.done.push(Done { id, taken, at });
+    }
+
+    /// Does what is asked at a moment; tells whether there was so much, and whether anything is different now.
+    fn apply(&mut self, bucket: &Bucket, draw: Draw, now: u64) -> (bool, bool) {
+        let id = draw.id();
+        let known = self.done.iter().position(|done| Some(done.id) == id);
+        match (draw, known) {
+            (Draw::Take(0) | Draw::TakeOnce(0, _), _) => (self.left(bucket) >= 0, false),
+            (Draw::Take(amount), _) => {
+                let taken = self.take(bucket, amount);
+                (taken, taken)
+            }
+            (Draw::TakeOnce(amount, id), None) => {
+                let taken = self.take(bucket, amount);
+                if taken {
+                    self.remember(id, amount, now);
+                }
+                (taken, taken)
+            }
+            (Draw::TakeOnce(..), Some(known)) => (self.done[known].taken > 0, false),
+            (Draw::Adjust(amount), _) => {
+                self.adjust(amount);
+                (true, amount != 0)
+            }
+            (Draw::AdjustOnce(amount, id), None) => {
+                self.adjust(amount);
+                self.remember(id, 0, now);
+                (true, true)
+            }
+            (Draw::AdjustOnce(..), Some(_)) => (true, false),
+            (Draw::Undo(id), None) => {
+                self.remember(id, 0, now);
+                (true, true)
+            }
+            (Draw::Undo(_), Some(known)) => {
+                let taken = std::mem::take(&mut self.done[known].taken);
+                self.missing = self.missing.saturating_sub(taken);
+                (true, taken > 0)
+            }
+        }
     }
 }
 
@@ -171,37 +317,24 @@ pub(super) fn draw(
     draw: Draw,
     now: u64,
 ) -> Result<(Drawn, Change), Error> {
-    let level = match kept {
-        None => Level::full(bucket, now),
-        Some(kept) => match Level::parse(kept) {
-            Some(level) => level.refilled(bucket, now),
-            None => return Err(away("what is kept under the key of a bucket is none")),
-        },
+    let mut level = match kept {
+        None => Level::full(now),
+        Some(kept) => Level::parse(kept)
+            .ok_or_else(|| refused("what is kept under the key of a bucket is none"))?,
     };
-    let mut left = level.left;
-    let (taken, is_changed) = match draw {
-        Draw::Take(0) => (left >= 0, false),
-        Draw::Take(amount) => {
-            let taken = i128::from(amount) <= i128::from(left);
-            if taken {
-                left -= signed(amount);
-            }
-            (taken, taken)
-        }
-        Draw::Adjust(amount) => {
-            let deepest = -signed(MOST);
-            left = left.saturating_add(amount).clamp(deepest, signed(bucket.most()).max(deepest));
-            (true, amount != 0)
-        }
-    };
+    level.refill(bucket, now);
+    let memory = u64::try_from(MEMORY.as_micros()).unwrap_or(u64::MAX);
+    level.done.retain(|done| now.saturating_sub(done.at) < memory);
+    let (taken, is_changed) = level.apply(bucket, draw, now);
     let growing = Duration::from_micros(now.saturating_sub(level.since));
-    let drawn = Drawn { taken, left, growing };
+    let drawn = Drawn { taken, left: level.left(bucket), growing };
     let change = match is_changed {
         false => Change::Nothing,
-        true if left >= signed(bucket.most()) => Change::Forget,
+        true if level.missing == 0 && level.done.is_empty() => Change::Forget,
         true => {
-            let text = format!("{left} {}", level.since);
-            Change::Keep(text.into(), ttl_of(bucket, &drawn))
+            let memory = if level.done.is_empty() { Duration::ZERO } else { MEMORY };
+            let ttl = if level.missing == 0 { memory } else { ttl_of(bucket, &drawn).max(memory) };
+            Change::Keep(level.to_string().into(), ttl)
         }
     };
     Ok((drawn, change))
@@ -227,9 +360,14 @@ mod tests {
 
     /// Draws one after another, each at its moment, and returns what was left.
     fn left(bucket: Bucket, draws: &[(u64, Draw)]) -> Vec<(bool, i64)> {
+        left_of(&draws.iter().map(|(at, what)| (*at, bucket, *what)).collect::<Vec<_>>())
+    }
+
+    /// As [`left`], where each brings its own word of the bucket.
+    fn left_of(draws: &[(u64, Bucket, Draw)]) -> Vec<(bool, i64)> {
         let mut kept: Option<Bytes> = None;
-        let outcomes = draws.iter().map(|(at, what)| {
-            let (drawn, change) = draw(kept.as_deref(), &bucket, *what, *at).unwrap();
+        let outcomes = draws.iter().map(|(at, bucket, what)| {
+            let (drawn, change) = draw(kept.as_deref(), bucket, *what, *at).unwrap();
             match change {
                 Change::Nothing => {}
                 Change::Forget => kept = None,
@@ -249,7 +387,7 @@ mod tests {
         let draws = [0, 0, 1, 29, 30, 31, 59, 60, 61].map(|at| (at * SECOND, Draw::Take(1)));
         let taken: Vec<_> = left(bucket, &draws).into_iter().map(|(taken, _)| taken).collect();
         assert_eq!(taken, [true, true, false, false, true, false, false, true, false]);
-        let (drawn, _) = draw(Some(b"0 0"), &bucket, Draw::Take(1), 20 * SECOND).unwrap();
+        let (drawn, _) = draw(Some(b"2 0"), &bucket, Draw::Take(1), 20 * SECOND).unwrap();
         assert_eq!(drawn.wait_for(&bucket, 1), Duration::from_secs(10));
         assert_eq!(drawn.until_full(&bucket), Duration::from_secs(40));
         assert_eq!(drawn.wait_for(&bucket, 3), Duration::MAX);
@@ -276,7 +414,7 @@ mod tests {
             (true, 100),
         ];
         assert_eq!(left(of(100, 100), &draws), expected);
-        let (drawn, change) = draw(Some(b"40 0"), &of(100, 100), Draw::Adjust(60), 0).unwrap();
+        let (drawn, change) = draw(Some(b"60 0"), &of(100, 100), Draw::Adjust(60), 0).unwrap();
         assert_eq!((drawn.left, change), (100, Change::Forget));
     }
 
@@ -284,10 +422,79 @@ mod tests {
     fn what_never_refills_is_kept_for_its_time() {
         let bucket = Bucket::once(10, Duration::from_secs(7));
         let (drawn, change) = draw(None, &bucket, Draw::Take(4), 5).unwrap();
-        assert_eq!(change, Change::Keep("6 5".into(), Duration::from_secs(7)));
+        assert_eq!(change, Change::Keep("4 5".into(), Duration::from_secs(7)));
         assert_eq!(drawn.wait_for(&bucket, 7), Duration::MAX);
-        let (drawn, _) = draw(Some(b"6 5"), &bucket, Draw::Take(7), u64::MAX).unwrap();
+        let (drawn, _) = draw(Some(b"4 5"), &bucket, Draw::Take(7), u64::MAX).unwrap();
         assert_eq!((drawn.taken, drawn.left), (false, 6));
+    }
+
+    #[test]
+    fn another_capacity_finds_what_was_spent() {
+        let of = |capacity| Bucket::once(capacity, Duration::from_secs(7));
+        let draws = [
+            (100, Draw::Take(100)),
+            // More is allowed, and there is as much more.
+            (200, Draw::Take(0)),
+            (200, Draw::Adjust(40)),
+            // Less is allowed than was spent.
+            (50, Draw::Take(1)),
+            (50, Draw::Adjust(15)),
+            (50, Draw::Take(5)),
+            (100, Draw::Take(0)),
+        ];
+        let draws = draws.map(|(capacity, draw)| (0, of(capacity), draw));
+        let expected =
+            [(true, 0), (true, 100), (true, 140), (false, -10), (true, 5), (true, 0), (true, 50)];
+        assert_eq!(left_of(&draws), expected);
+        let shrinks = [(0, of(100), Draw::Take(60)), (0, of(50), Draw::Adjust(55))];
+        let shrinks = [shrinks[0], shrinks[1], (0, of(100), Draw::Take(0))];
+        assert_eq!(left_of(&shrinks)[2], (true, 95), "what others spent is not forgotten");
+    }
+
+    #[test]
+    fn what_has_an_id_is_done_once() {
+        let (a, b, c) = (DrawId(1), DrawId(2), DrawId::random());
+        assert!(c != DrawId::random());
+        let draws = [
+            (Draw::TakeOnce(60, a), (true, 40)),
+            (Draw::TakeOnce(60, a), (true, 40)),
+            (Draw::AdjustOnce(60, b), (true, 100)),
+            (Draw::Take(30), (true, 70)),
+            // It would give back what somebody else has.
+            (Draw::AdjustOnce(60, b), (true, 70)),
+            (Draw::TakeOnce(80, c), (false, 70)),
+            (Draw::TakeOnce(50, c), (true, 20)),
+            (Draw::Undo(c), (true, 70)),
+            (Draw::Undo(c), (true, 70)),
+            (Draw::TakeOnce(50, c), (false, 70)),
+            // What comes late finds that it was undone before.
+            (Draw::Undo(DrawId(9)), (true, 70)),
+            (Draw::TakeOnce(50, DrawId(9)), (false, 70)),
+        ];
+        let asked = draws.map(|(draw, _)| (5, draw));
+        let bucket = Bucket::once(100, Duration::from_secs(7));
+        assert_eq!(left(bucket, &asked), draws.map(|(_, expected)| expected));
+        // A minute later nobody knows, and nothing is kept of what is full.
+        let (_, change) = draw(None, &bucket, Draw::AdjustOnce(1, a), 0).unwrap();
+        let Change::Keep(kept, ttl) = change else { panic!("{change:?}") };
+        assert_eq!(ttl, MEMORY);
+        let (_, change) = draw(Some(&kept), &bucket, Draw::Adjust(1), 60 * SECOND).unwrap();
+        assert_eq!(change, Change::Forget);
+    }
+
+    #[test]
+    fn only_so_many_ids_are_remembered() {
+        let bucket = Bucket::once(100, Duration::from_secs(7));
+        let mut kept: Option<Bytes> = None;
+        for id in 0..100 {
+            let (_, change) = draw(kept.as_deref(), &bucket, Draw::Undo(DrawId(id)), 5).unwrap();
+            let Change::Keep(value, _) = change else { panic!() };
+            kept = Some(value);
+        }
+        let kept = kept.unwrap();
+        assert!(kept.len() < 2_000, "{}", kept.len());
+        let known = |id| draw(Some(&kept), &bucket, Draw::TakeOnce(1, DrawId(id)), 5).unwrap();
+        assert!(!known(99).0.taken && !known(68).0.taken && known(67).0.taken);
     }
 
     #[test]
@@ -310,10 +517,12 @@ mod tests {
         let (drawn, _) = draw(None, &bucket, Draw::Take(u64::MAX), 0).unwrap();
         assert!(!drawn.taken);
         for amount in [i64::MIN, i64::MAX] {
-            let (drawn, _) = draw(Some(b"-5 0"), &bucket, Draw::Adjust(amount), u64::MAX).unwrap();
+            let (drawn, _) = draw(Some(b"5 0"), &bucket, Draw::Adjust(amount), u64::MAX).unwrap();
             assert!(drawn.left.unsigned_abs() <= MOST);
         }
-        assert!(draw(Some(b"no bucket"), &bucket, Draw::Take(1), 0).is_err());
+        for none in ["no bucket", "-5 0", "5", "5 0 x", "5 0 1:2"] {
+            assert!(draw(Some(none.as_bytes()), &bucket, Draw::Take(1), 0).is_err(), "{none}");
+        }
         let (drawn, _) = draw(None, &of(1, 0), Draw::Take(1), 0).unwrap();
         assert_eq!((drawn.taken, drawn.left), (false, 0));
     }

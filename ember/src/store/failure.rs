@@ -14,15 +14,38 @@ pub(super) fn away(reason: impl Into<BoxError>) -> Error {
 }
 
 /// As [`away`], where it is certain that nothing was done.
-#[cfg(any(feature = "redis", feature = "sqlite"))]
 pub(super) fn not_done(reason: impl Into<BoxError>) -> Error {
     away(NotDone(reason.into()))
 }
 
+/// As [`not_done`], where the store has answered: it is there, and does not do this.
+pub(super) fn refused(reason: impl Into<BoxError>) -> Error {
+    away(Refused(NotDone(reason.into())))
+}
+
 /// Tells whether it is certain that nothing was done.
 pub(super) fn is_not_done(error: &Error) -> bool {
-    let reason = error.source().and_then(|source| source.downcast_ref::<NotDone>());
-    reason.is_some()
+    is_refused(error) || error.source().is_some_and(|source| source.is::<NotDone>())
+}
+
+/// Tells whether the store has answered, and did not do it.
+pub(super) fn is_refused(error: &Error) -> bool {
+    error.source().is_some_and(|source| source.is::<Refused>())
+}
+
+#[derive(Debug)]
+struct Refused(NotDone);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.0)
+    }
 }
 
 #[derive(Debug)]

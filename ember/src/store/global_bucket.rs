@@ -47,7 +47,7 @@ struct Inner {
     /// The bucket itself, or what is known here of the one in the store.
     bucket: TokenBucket,
     shared: OnceLock<SharedBucket>,
-    allows_on_failure: AtomicBool,
+    allows_on_failure: Arc<AtomicBool>,
 }
 
 impl GlobalTokenBucket {
@@ -82,7 +82,7 @@ impl GlobalTokenBucket {
             period,
             bucket,
             shared: OnceLock::new(),
-            allows_on_failure: AtomicBool::new(false),
+            allows_on_failure: Arc::default(),
         }))
     }
 
@@ -96,7 +96,7 @@ impl GlobalTokenBucket {
     }
 
     /// Says what becomes of requests while the store cannot be asked: they are
-    /// [denied](OnStoreFailure::Deny) unless it is said, by all clones. To be said before the store.
+    /// [denied](OnStoreFailure::Deny) unless it is said. It holds for all clones.
     #[must_use]
     pub fn on_store_failure(self, policy: OnStoreFailure) -> Self {
         self.0.allows_on_failure.store(policy == OnStoreFailure::Allow, Relaxed);
@@ -106,17 +106,15 @@ impl GlobalTokenBucket {
     /// Keeps the bucket in the store of an application, unless it is in one.
     pub(crate) fn keep_in(&self, store: &BoxStore) {
         self.keep_as(store, || format!("bucket:{}", self.0.name));
+        let numbers = format!("{} in {:?}", self.0.capacity, self.0.period);
+        store.declare(format!("the bucket `{}`", self.0.name), numbers);
     }
 
     /// As [`GlobalTokenBucket::keep_in`], under a key of its own.
     pub(crate) fn keep_as(&self, store: &BoxStore, key: impl FnOnce() -> String) {
         self.0.shared.get_or_init(|| {
-            let policy = match self.0.allows_on_failure.load(Relaxed) {
-                true => OnStoreFailure::Allow,
-                false => OnStoreFailure::Deny,
-            };
             let bucket = Bucket::refilling(self.0.capacity, self.0.period);
-            SharedBucket::new(store, key(), bucket, policy)
+            SharedBucket::with_policy(store, key(), bucket, self.0.allows_on_failure.clone())
         });
     }
 
@@ -355,6 +353,22 @@ mod tests {
         drop(dear);
         assert_eq!(other.until_full(), secs(110));
         assert!(other.is(&bucket) && !other.is(&GlobalTokenBucket::per_minute("b", 100)));
+    }
+
+    #[tokio::test]
+    async fn what_is_said_of_a_failing_store_holds_before_and_after_the_store_is() {
+        let store = crate::store::flaky::Flaky::new(MemoryStore::new());
+        let bucket = || GlobalTokenBucket::per_minute("b", 100);
+        let allow = OnStoreFailure::Allow;
+        store.go_away(true);
+        let early = bucket().on_store_failure(allow).store(store.clone());
+        drop(early.reserve(1).await.unwrap());
+        let late = bucket().store(store.clone());
+        let late = late.on_store_failure(allow);
+        drop(late.reserve(1).await.unwrap());
+        assert!(late.check().await.is_ok());
+        let denied = late.on_store_failure(OnStoreFailure::Deny).reserve(1).await;
+        assert!(matches!(denied, Err(BucketError::Away(_))), "{denied:?}");
     }
 
     #[tokio::test]

@@ -43,6 +43,9 @@ struct Held {
 }
 
 impl MemoryStore {
+    /// What it is called.
+    pub(super) const NAME: &'static str = "memory";
+
     /// How many bytes all keys and values have together at most unless it is told otherwise: 256 MiB.
     pub const DEFAULT_MAX_BYTES: u64 = 256 << 20;
 
@@ -100,7 +103,7 @@ fn room(entries: usize, bytes: u64) -> Arc<Mutex<State>> {
 
 impl Store for MemoryStore {
     fn name(&self) -> String {
-        "memory".to_owned()
+        Self::NAME.to_owned()
     }
 
     fn capabilities(&self) -> &'static [Capability] {

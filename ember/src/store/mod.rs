@@ -43,7 +43,7 @@ pub use boxed::BoxStore;
 pub use bucket_error::BucketError;
 pub use capability::Capability;
 pub use claims::Claims;
-pub use draw::{Bucket, Draw, Drawn};
+pub use draw::{Bucket, Draw, DrawId, Drawn};
 pub(crate) use era::Era;
 pub use global_bucket::{GlobalTokenBucket, TokenHold};
 pub use lease::StoreLock;

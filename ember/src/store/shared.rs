@@ -1,17 +1,21 @@
 use super::boxed::BoxStore;
-use super::draw::{Bucket, Draw, Drawn};
-use super::failure::{away, is_not_done};
+use super::draw::{Bucket, Draw, DrawId, Drawn};
+use super::failure::{away, is_not_done, not_done};
 use super::on_failure::OnStoreFailure;
 use crate::base::Error;
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// For how long settling is tried again.
+/// For how long settling is tried again: less than a store remembers what it has done by an id.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// For how long it is tried to undo what may have happened, or may happen yet.
+const PATIENCE_TO_UNDO: Duration = Duration::from_secs(5 * 60);
 
 /// How soon settling is tried again, at first and at last.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -27,7 +31,8 @@ struct Inner {
     store: BoxStore,
     key: String,
     bucket: Bucket,
-    on_failure: OnStoreFailure,
+    /// Whether what is limited passes while the store cannot be asked. Others may change it.
+    allows_on_failure: Arc<AtomicBool>,
 }
 
 /// What became of an attempt to take something.
@@ -46,7 +51,19 @@ impl SharedBucket {
         bucket: Bucket,
         on_failure: OnStoreFailure,
     ) -> Self {
-        Self(Arc::new(Inner { store: store.clone(), key, bucket, on_failure }))
+        let allows = AtomicBool::new(on_failure == OnStoreFailure::Allow);
+        Self::with_policy(store, key, bucket, Arc::new(allows))
+    }
+
+    /// As [`SharedBucket::new`], where it may be said at any time whether what is limited passes while the
+    /// store cannot be asked.
+    pub(super) fn with_policy(
+        store: &BoxStore,
+        key: String,
+        bucket: Bucket,
+        allows_on_failure: Arc<AtomicBool>,
+    ) -> Self {
+        Self(Arc::new(Inner { store: store.clone(), key, bucket, allows_on_failure }))
     }
 
     pub(crate) fn bucket(&self) -> &Bucket {
@@ -55,17 +72,15 @@ impl SharedBucket {
 
     /// Draws once and for all; `None` where the store cannot be asked and what is limited passes then.
     pub(crate) async fn draw(&self, draw: Draw) -> Result<Option<Drawn>, Error> {
-        let Inner { store, key, bucket, on_failure } = &*self.0;
-        match (store.draw(key, *bucket, draw).await, on_failure) {
-            (Ok(drawn), _) => Ok(Some(drawn)),
-            (Err(_), OnStoreFailure::Allow) => Ok(None),
-            (Err(error), OnStoreFailure::Deny) => Err(error),
+        match self.0.draw(draw).await {
+            Ok(drawn) => Ok(Some(drawn)),
+            Err(error) => self.0.passes(error).map(|()| None),
         }
     }
 
     /// Tells what is there, or why nobody knows, whatever passes then.
     pub(crate) async fn ask(&self) -> Result<Drawn, Error> {
-        self.0.store.draw(&self.0.key, self.0.bucket, Draw::Take(0)).await
+        self.0.draw(Draw::Take(0)).await
     }
 
     /// Takes so much until it is known how much is used. Nothing is always to be had.
@@ -74,7 +89,8 @@ impl SharedBucket {
     /// When the store cannot be asked, and nothing passes then.
     ///
     /// # Cancel safety
-    /// What is taken for somebody who has gone is given back.
+    /// What is taken for somebody who has gone is given back; so is what a store takes that has not
+    /// answered in time, when it answers again.
     pub(crate) async fn take(&self, amount: u64) -> Result<Taken, Error> {
         if amount == 0 {
             return Ok(Taken::Held(SharedHold::new(self.clone(), 0, None)));
@@ -82,34 +98,93 @@ impl SharedBucket {
         let (tell, told) = oneshot::channel();
         let bucket = self.clone();
         // It goes on when nobody waits for it any more: only then is it known what to give back.
-        tokio::spawn(async move {
-            let drawn = bucket.draw(Draw::Take(amount)).await;
-            let outcome = drawn.map(|drawn| match drawn {
-                Some(drawn) if !drawn.taken => Taken::Refused(drawn),
-                drawn => Taken::Held(SharedHold::new(bucket, amount, drawn)),
-            });
+        let taking = async move {
+            let outcome = bucket.take_once(amount).await;
             // A hold that nobody takes is dropped, which settles it.
             drop(tell.send(outcome));
-        });
+        };
+        if !self.0.store.background.spawn(taking) {
+            self.0.passes(not_done("no task can be begun"))?;
+            return Ok(Taken::Held(SharedHold::new(self.clone(), amount, None)));
+        }
         told.await.unwrap_or_else(|_| Err(away("a draw was cut off")))
+    }
+
+    async fn take_once(self, amount: u64) -> Result<Taken, Error> {
+        let id = DrawId::random();
+        let drawn = match self.0.draw(Draw::TakeOnce(amount, id)).await {
+            Ok(drawn) if !drawn.taken => return Ok(Taken::Refused(drawn)),
+            Ok(drawn) => Some(drawn),
+            Err(error) => {
+                if !is_not_done(&error) {
+                    self.undo(amount, id);
+                }
+                self.0.passes(error)?;
+                None
+            }
+        };
+        Ok(Taken::Held(SharedHold::new(self, amount, drawn)))
+    }
+
+    /// Gives back what was taken by an id, by a task, if it was or will be.
+    fn undo(&self, amount: u64, id: DrawId) {
+        let Self(inner) = self.clone();
+        let undoing = async move {
+            if let Err(error) = inner.persist(Draw::Undo(id), PATIENCE_TO_UNDO).await {
+                let key = &inner.key;
+                tracing::warn!(key, amount, %error, "a limit has perhaps taken what nobody uses, and it stays taken");
+            }
+        };
+        if !self.0.store.background.spawn(undoing) {
+            let key = &self.0.key;
+            tracing::warn!(
+                key,
+                amount,
+                "a limit has perhaps taken what nobody uses: no task can be begun"
+            );
+        }
     }
 
     /// Gives back, or takes even where it leaves a debt: until it is done, as far as that goes.
     async fn settle(&self, amount: i64) -> Option<Drawn> {
-        let Inner { store, key, bucket, .. } = &*self.0;
-        let until = Instant::now() + PATIENCE;
+        // What has no answer may have been done. By its id it is done once.
+        let draw = Draw::AdjustOnce(amount, DrawId::random());
+        let outcome = self.0.persist(draw, PATIENCE).await;
+        let key = &self.0.key;
+        outcome.inspect_err(|error| not_settled(key, amount, error)).ok()
+    }
+}
+
+/// Tells the log what was lost.
+fn not_settled(key: &str, amount: i64, why: &dyn fmt::Display) {
+    match amount {
+        0.. => {
+            tracing::warn!(key, amount, error = %why, "a limit cannot be settled: what was not used stays taken")
+        }
+        _ => {
+            tracing::warn!(key, amount, error = %why, "a limit cannot be settled: what was used is not counted")
+        }
+    }
+}
+
+impl Inner {
+    async fn draw(&self, draw: Draw) -> Result<Drawn, Error> {
+        self.store.draw(&self.key, self.bucket, draw).await
+    }
+
+    /// Lets what is limited pass although the store has failed, or does not.
+    fn passes(&self, error: Error) -> Result<(), Error> {
+        if self.allows_on_failure.load(Relaxed) { Ok(()) } else { Err(error) }
+    }
+
+    /// Draws by an id until the store has answered.
+    async fn persist(&self, draw: Draw, patience: Duration) -> Result<Drawn, Error> {
+        let until = Instant::now() + patience;
         let (mut pause, longest) = PAUSE;
         loop {
-            let error = match store.draw(key, *bucket, Draw::Adjust(amount)).await {
-                Ok(drawn) => return Some(drawn),
-                Err(error) => error,
-            };
-            // What has no answer may have been done. To take twice is the safe side, to give back
-            // twice is not.
-            let may_repeat = amount < 0 || is_not_done(&error);
-            if !may_repeat || Instant::now() + pause > until {
-                tracing::debug!(key, amount, error = %error, "a limit cannot be settled");
-                return None;
+            match self.draw(draw).await {
+                Err(_) if Instant::now() + pause <= until => {}
+                outcome => return outcome,
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(longest);
@@ -166,6 +241,14 @@ impl SharedHold {
                 self.uncounted = amount;
             }
         }
+    }
+
+    /// Gives back so much of what is held and not used.
+    pub(crate) fn give_back(&mut self, amount: u64) {
+        let counted = self.taken.saturating_sub(self.used.max(self.uncounted));
+        let back = amount.min(counted);
+        self.taken -= back;
+        self.ledger.owe(signed(back));
     }
 
     /// Holds what another holds of the same bucket as well.
@@ -231,8 +314,9 @@ impl Ledger {
         drop(state);
         let ledger = self.clone();
         if !self.bucket.0.store.background.spawn(async move { ledger.tell().await }) {
-            tracing::debug!(bucket = ?self.bucket, "a limit cannot be settled: no task can be begun");
-            self.state().is_told = false;
+            let mut state = self.state();
+            state.is_told = false;
+            not_settled(&self.bucket.0.key, state.owed, &"no task can be begun");
         }
     }
 
@@ -269,9 +353,12 @@ pub(crate) fn key_part(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::capability::Capability;
     use super::super::memory::MemoryStore;
+    use super::super::store::{ScanPage, Store};
     use super::*;
     use crate::base::clock::secs;
+    use bytes::Bytes;
 
     fn shared(store: &BoxStore) -> SharedBucket {
         let bucket = Bucket::once(100, secs(1_000));
@@ -311,16 +398,155 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_taken_for_somebody_who_has_gone_is_given_back() {
-        let bucket = shared(&MemoryStore::new().into());
+        let store = Lossy::default();
+        let bucket = shared(&store.clone().into());
         for _ in 0..20 {
             let mut take = Box::pin(bucket.take(30));
             let waker = std::task::Waker::noop();
             let _ = take.as_mut().poll(&mut std::task::Context::from_waker(waker));
             drop(take);
         }
-        while left(&bucket).await < 100 {
-            tokio::task::yield_now().await;
+        // It waits for all of it: those who take are counted, too.
+        assert_eq!(left(&bucket).await, 100);
+        let asked = store.asked.lock().unwrap();
+        let of = |is: fn(&Draw) -> bool| asked.iter().filter(|draw| is(draw)).count();
+        assert_eq!(of(|draw| matches!(draw, Draw::TakeOnce(30, _))), 20);
+        assert!(of(|draw| matches!(draw, Draw::AdjustOnce(30, _))) >= 3, "some were taken");
+    }
+
+    /// A store that does what it is asked, and whose answers can get lost.
+    #[derive(Clone, Default)]
+    struct Lossy {
+        memory: MemoryStore,
+        /// So many answers are lost from now on.
+        lost: Arc<Mutex<usize>>,
+        asked: Arc<Mutex<Vec<Draw>>>,
+    }
+
+    impl Lossy {
+        fn lose(&self, answers: usize) {
+            *self.lost.lock().unwrap() = answers;
         }
+
+        /// How often it was asked since it was last told so.
+        fn asked(&self) -> Vec<Draw> {
+            std::mem::take(&mut self.asked.lock().unwrap())
+        }
+    }
+
+    impl Store for Lossy {
+        fn name(&self) -> String {
+            "lossy".to_owned()
+        }
+
+        fn capabilities(&self) -> &'static [Capability] {
+            Capability::ALL
+        }
+
+        async fn check(&self) -> Result<String, Error> {
+            self.memory.check().await
+        }
+
+        async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
+            self.memory.get(key).await
+        }
+
+        async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), Error> {
+            self.memory.set(key, value, ttl).await
+        }
+
+        async fn delete(&self, key: &str) -> Result<bool, Error> {
+            self.memory.delete(key).await
+        }
+
+        async fn exists(&self, key: &str) -> Result<bool, Error> {
+            self.memory.exists(key).await
+        }
+
+        async fn compare_and_set(
+            &self,
+            key: &str,
+            expected: Option<Bytes>,
+            value: Bytes,
+            ttl: Duration,
+        ) -> Result<bool, Error> {
+            self.memory.compare_and_set(key, expected, value, ttl).await
+        }
+
+        async fn draw(&self, key: &str, bucket: Bucket, draw: Draw) -> Result<Drawn, Error> {
+            let drawn = self.memory.draw(key, bucket, draw).await?;
+            self.asked.lock().unwrap().push(draw);
+            let mut lost = self.lost.lock().unwrap();
+            if *lost > 0 {
+                *lost -= 1;
+                return Err(away("the answer was lost"));
+            }
+            Ok(drawn)
+        }
+
+        async fn scan(&self, _: &str, _: Option<&str>, _: usize) -> Result<ScanPage, Error> {
+            Err(away("not asked"))
+        }
+
+        async fn try_lock(&self, _: &str, _: Duration) -> Result<Option<u64>, Error> {
+            Err(away("not asked"))
+        }
+
+        async fn renew(&self, _: &str, _: u64, _: Duration) -> Result<bool, Error> {
+            Err(away("not asked"))
+        }
+
+        async fn unlock(&self, _: &str, _: u64) -> Result<bool, Error> {
+            Err(away("not asked"))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_taken_without_an_answer_is_given_back() {
+        for policy in [OnStoreFailure::Deny, OnStoreFailure::Allow] {
+            let store = Lossy::default();
+            let bucket = Bucket::once(100, secs(1_000));
+            let bucket = SharedBucket::new(&store.clone().into(), "b".to_owned(), bucket, policy);
+            store.lose(4);
+            let taken = bucket.take(30).await;
+            assert_eq!(taken.is_ok(), policy == OnStoreFailure::Allow);
+            drop(taken);
+            assert_eq!(left(&bucket).await, 100);
+            assert_eq!(
+                store.asked().len(),
+                6,
+                "it was taken, undone until there was an answer, and looked at"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_settled_without_an_answer_is_settled_once() {
+        let store = Lossy::default();
+        let bucket = shared(&store.clone().into());
+        let mut hold = held(bucket.take(60).await.unwrap());
+        store.lose(3);
+        hold.used(75);
+        assert_eq!(left(&bucket).await, 25, "a debt is taken once");
+        let other = held(bucket.take(20).await.unwrap());
+        store.lose(3);
+        drop(other);
+        assert_eq!(left(&bucket).await, 25, "what is given back is given back once");
+        assert_eq!(store.asked().len(), 1 + 4 + 1 + 1 + 4 + 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_held_can_be_given_back_early() {
+        let bucket = shared(&MemoryStore::new().into());
+        let mut hold = held(bucket.take(60).await.unwrap());
+        hold.used(10);
+        hold.give_back(40);
+        assert_eq!(left(&bucket).await, 80);
+        hold.give_back(40);
+        assert_eq!(left(&bucket).await, 90, "no more than is not used");
+        hold.used(15);
+        drop(hold);
+        assert_eq!(left(&bucket).await, 85);
     }
 
     #[test]

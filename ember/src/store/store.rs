@@ -1,6 +1,6 @@
 use super::capability::Capability;
 use super::draw::{self, Bucket, Change, Draw, Drawn, SLACK};
-use super::failure::away;
+use super::failure::refused;
 use crate::base::Error;
 use bytes::Bytes;
 use std::future::Future;
@@ -74,7 +74,12 @@ pub trait Store: Send + Sync + 'static {
     /// Unless it is implemented it is done by [`get`](Self::get) and
     /// [`compare_and_set`](Self::compare_and_set), tried again while others are faster, and by the
     /// clock of this machine: between machines whose clocks differ, a bucket refills by the one that
-    /// is ahead. A store that implements it has [`Capability::Draw`].
+    /// is ahead, once by as much as it is ahead; until they have caught up, the others add nothing.
+    /// Redis goes by its own clock, and SQLite by that of the one machine. A store that implements it
+    /// has [`Capability::Draw`].
+    ///
+    /// By an [id](super::DrawId) something is done once, although it is asked again after an answer that
+    /// never came.
     ///
     /// # Cancel safety
     /// Dropping the future leaves it open whether something was drawn.
@@ -163,14 +168,15 @@ async fn by_comparing<S: Store + ?Sized>(
         let (value, ttl) = match change {
             Change::Nothing => return Ok(drawn),
             // What is full is left to expire, as nothing can be deleted only if it is unchanged.
-            Change::Forget => (Bytes::from(format!("{} {now}", drawn.left)), SLACK),
+            Change::Forget => (Bytes::from(format!("0 {now}")), SLACK),
             Change::Keep(value, ttl) => (value, ttl),
         };
         if store.compare_and_set(key, kept, value, ttl).await? {
             return Ok(drawn);
         }
     }
-    Err(away("too many draw from one bucket at the same time"))
+    // Each time nothing was set.
+    Err(refused("too many draw from one bucket at the same time"))
 }
 
 /// Microseconds since 1970, by the clock of this machine.

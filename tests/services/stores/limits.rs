@@ -105,7 +105,7 @@ async fn money(stores: &[BoxStore; 2]) {
 }
 
 /// What is given back while the server sleeps is done when it wakes up, long after nobody waits for
-/// the answer any more: it must not be done again.
+/// the answer any more: it must not be done again. What is taken then is given back.
 pub async fn are_settled_once(store: BoxStore, server: Server) {
     let bucket = bucket(&store, OnStoreFailure::Deny);
     let mut held = bucket.reserve(600).await.unwrap();
@@ -114,6 +114,7 @@ pub async fn are_settled_once(store: BoxStore, server: Server) {
     held.used(100);
     server.pause();
     drop(held);
+    assert!(matches!(bucket.reserve(45).await, Err(BucketError::Away(_))), "there is no answer");
     // Longer than the limit of an answer, and the pauses before further tries.
     tokio::time::sleep(LIMIT + millis(700)).await;
     server.go_on();

@@ -373,6 +373,10 @@ impl Caller {
         if let Some(requests) = &self.requests {
             let name = requests.bucket.name();
             requests.bucket.keep_as(store, || format!("limit:key {}:{name}", self.name));
+            store.declare(
+                format!("the {name} of the API key `{}`", self.name),
+                requests.limit.to_string(),
+            );
         }
         if let Some(limit) = &self.limit {
             limit.keep_in(store, format!("key {}", self.name));

@@ -1,6 +1,6 @@
 use super::protocol::Wire;
 use crate::base::Error;
-use crate::store::failure::away;
+use crate::store::failure::{away, not_done};
 use crate::store::home::Home;
 use std::io;
 use std::pin::Pin;
@@ -42,6 +42,15 @@ pub(super) enum Repeat {
     Never,
 }
 
+/// Why there is no outcome.
+#[derive(Debug)]
+enum Failure {
+    /// Nothing was sent.
+    NotBegun(io::Error),
+    /// Nobody knows what was done.
+    Begun(io::Error),
+}
+
 /// What is done with a connection.
 pub(super) type Work<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 
@@ -75,7 +84,10 @@ impl Pool {
             outcome
         };
         match self.home.run(bounded).await? {
-            Ok(outcome) => outcome.map_err(away),
+            Ok(outcome) => outcome.map_err(|failure| match failure {
+                Failure::NotBegun(error) => not_done(error),
+                Failure::Begun(error) => away(error),
+            }),
             Err(_) => Err(away(format!("Memcached did not answer within {timeout:?}"))),
         }
     }
@@ -86,21 +98,22 @@ impl Inner {
         &self,
         repeat: Repeat,
         work: impl for<'a> Fn(&'a mut Wire) -> Work<'a, T>,
-    ) -> io::Result<T> {
-        self.refuse_while_away()?;
+    ) -> Result<T, Failure> {
+        self.refuse_while_away().map_err(Failure::NotBegun)?;
         // The semaphore is never closed.
-        let _place = self.places.acquire().await.map_err(io::Error::other)?;
+        let place = self.places.acquire().await.map_err(io::Error::other);
+        let _place = place.map_err(Failure::NotBegun)?;
         let idle = self.take();
         let (mut wire, was_idle) = match idle {
             Some(wire) => (wire, true),
-            None => (self.connect().await?, false),
+            None => (self.connect().await.map_err(Failure::NotBegun)?, false),
         };
         let mut outcome = work(&mut wire).await;
         if was_idle && outcome.as_ref().is_err_and(is_closed) {
             // It was closed at this moment, as by a server that is restarted: so are the others.
             self.idle().wires.clear();
             if repeat == Repeat::Safe {
-                wire = self.connect().await?;
+                wire = self.connect().await.map_err(Failure::Begun)?;
                 outcome = work(&mut wire).await;
             }
         }
@@ -109,7 +122,7 @@ impl Inner {
             idle.back_off = None;
             idle.wires.push(wire);
         }
-        outcome
+        outcome.map_err(Failure::Begun)
     }
 
     /// A connection that nobody uses, unless it was closed in the meantime.
@@ -161,4 +174,28 @@ impl Inner {
 fn is_closed(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::failure::is_not_done;
+
+    #[tokio::test]
+    async fn what_was_not_sent_has_not_happened() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let pool = Pool::new("127.0.0.1".to_owned(), port, 1, Duration::from_secs(20));
+        let cut_off = || {
+            let closed = io::Error::from(io::ErrorKind::ConnectionReset);
+            pool.run(Repeat::Never, move |_| {
+                let closed = io::Error::from(closed.kind());
+                Box::pin(async move { Err::<(), _>(closed) })
+            })
+        };
+        assert!(!is_not_done(&cut_off().await.unwrap_err()), "nobody knows");
+        drop(listener);
+        assert!(is_not_done(&cut_off().await.unwrap_err()), "no connection");
+        assert!(is_not_done(&cut_off().await.unwrap_err()), "not even tried");
+    }
 }

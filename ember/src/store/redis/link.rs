@@ -1,5 +1,5 @@
 use crate::base::Error;
-use crate::store::failure::{away, not_done};
+use crate::store::failure::{away, not_done, refused};
 use crate::store::home::Home;
 use redis::aio::MultiplexedConnection;
 use redis::cluster::{ClusterClient, ClusterConfig};
@@ -7,6 +7,7 @@ use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
+    ServerErrorKind,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -133,7 +134,7 @@ impl Link {
                 if is_broken(&error) {
                     self.drop_connection(number, &error.to_string()).await;
                 }
-                Err(away(error))
+                Err(told(error))
             }
         }
     }
@@ -232,6 +233,20 @@ async fn is_alive(connection: Connection, limit: Duration) -> bool {
     tokio::time::timeout(limit, answer).await.is_ok_and(|answer| answer.is_ok())
 }
 
+/// What an error tells. A server that answers has done nothing, and either is not ready or does not do this.
+fn told(error: RedisError) -> Error {
+    match error.kind() {
+        ErrorKind::Server(
+            ServerErrorKind::BusyLoading
+            | ServerErrorKind::ClusterDown
+            | ServerErrorKind::MasterDown
+            | ServerErrorKind::TryAgain,
+        ) => not_done(error),
+        ErrorKind::Server(_) | ErrorKind::Extension => refused(error),
+        _ => away(error),
+    }
+}
+
 /// Tells whether a connection is of no use any more after an error.
 fn is_broken(error: &RedisError) -> bool {
     // A replica that was the primary refuses to be written to; the new one is found by connecting.
@@ -239,4 +254,25 @@ fn is_broken(error: &RedisError) -> bool {
         error.kind(),
         ErrorKind::Server(_) | ErrorKind::UnexpectedReturnType | ErrorKind::Extension
     ) || error.code() == Some("READONLY")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::failure::{is_not_done, is_refused};
+
+    /// What an error of the server, or of the connection, tells.
+    fn of(error: impl Into<RedisError>) -> (bool, bool) {
+        let error = told(error.into());
+        (is_not_done(&error), is_refused(&error))
+    }
+
+    #[test]
+    fn what_the_server_answers_has_not_happened() {
+        let answer = |kind| (ErrorKind::Server(kind), "x");
+        assert_eq!(of(answer(ServerErrorKind::BusyLoading)), (true, false));
+        assert_eq!(of(answer(ServerErrorKind::ReadOnly)), (true, true));
+        assert_eq!(of((ErrorKind::Extension, "OOM")), (true, true));
+        assert_eq!(of(std::io::Error::from(std::io::ErrorKind::ConnectionReset)), (false, false));
+    }
 }

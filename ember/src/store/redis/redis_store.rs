@@ -2,7 +2,7 @@ use super::link::{Link, Target};
 use super::scripts;
 use crate::base::Error;
 use crate::store::capability::Capability;
-use crate::store::draw::{Bucket, Draw, Drawn};
+use crate::store::draw::{Bucket, Draw, DrawId, Drawn, MEMORY};
 use crate::store::failure::away;
 use crate::store::store::{ScanPage, Store};
 use bytes::Bytes;
@@ -93,6 +93,14 @@ impl RedisStore {
         format!("{}l:{key}", self.prefix)
     }
 
+    /// Where it is remembered what was done to a bucket by an id: in the same slot of a cluster as the
+    /// bucket. A few keys with braces have no such place, and nothing is remembered.
+    fn memory_key(&self, key: &str, id: DrawId) -> Option<String> {
+        let key = self.key(key);
+        let memory = format!("{}d:{{{}}}:{id}", self.prefix, slot_part(&key));
+        (!self.link.is_cluster() || slot_part(&memory) == slot_part(&key)).then_some(memory)
+    }
+
     fn script(text: &str, key: String) -> Cmd {
         let mut eval = cmd("EVAL");
         eval.arg(text).arg(1).arg(key);
@@ -126,6 +134,12 @@ impl RedisStore {
         nodes.dedup();
         Ok(nodes)
     }
+}
+
+/// The part of a key that tells its slot in a cluster: what stands between its first braces, or all of it.
+fn slot_part(key: &str) -> &str {
+    let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+    tag.map(|(tag, _)| tag).filter(|tag| !tag.is_empty()).unwrap_or(key)
 }
 
 fn shown((host, port): &(String, u16)) -> String {
@@ -256,14 +270,22 @@ impl Store for RedisStore {
     }
 
     async fn draw(&self, key: &str, bucket: Bucket, draw: Draw) -> Result<Drawn, Error> {
-        let mut eval = Self::script(scripts::DRAW, self.key(key));
+        let mut eval = match draw.id().and_then(|id| self.memory_key(key, id)) {
+            None => Self::script(scripts::DRAW, self.key(key)),
+            Some(memory) => {
+                let mut eval = cmd("EVAL");
+                eval.arg(scripts::DRAW).arg(2).arg(self.key(key)).arg(memory);
+                eval
+            }
+        };
         eval.arg(bucket.most()).arg(bucket.micros());
         match draw {
             // What is more than can be counted is more than there is.
-            Draw::Take(amount) => eval.arg("take").arg(amount),
-            Draw::Adjust(amount) => eval.arg("adjust").arg(amount),
+            Draw::Take(amount) | Draw::TakeOnce(amount, _) => eval.arg("take").arg(amount),
+            Draw::Adjust(amount) | Draw::AdjustOnce(amount, _) => eval.arg("adjust").arg(amount),
+            Draw::Undo(_) => eval.arg("undo").arg(0),
         };
-        eval.arg(milliseconds(bucket.ttl));
+        eval.arg(milliseconds(bucket.ttl)).arg(milliseconds(MEMORY));
         let (taken, left, growing): (u64, i64, u64) = self.link.send(eval).await?;
         Ok(Drawn::new(taken > 0, left, Duration::from_micros(growing)))
     }
@@ -390,6 +412,21 @@ mod tests {
         let error = RedisStore::new("redis://ann:s3cret@localhost:no-port").unwrap_err();
         assert!(!error.to_string().contains("s3cret"), "{error}");
         assert!(RedisStore::cluster(Vec::<String>::new()).is_err());
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_bucket_stands_in_its_slot() {
+        let store = RedisStore::cluster(["redis://localhost"]).unwrap();
+        let id = DrawId::random();
+        let of = |key: &str| store.memory_key(key, id);
+        assert_eq!(of("a b"), Some(format!("ember:d:{{ember:v:a b}}:{id}")));
+        assert_eq!(of("POST /{a}/{b}"), Some(format!("ember:d:{{a}}:{id}")));
+        assert_eq!(slot_part("{}{a}"), "{}{a}", "an empty tag is none");
+        for key in ["x{", "x{a", "{a}", "x{}y{b}", "}x{"] {
+            assert!(of(key).is_none_or(|memory| slot_part(&memory) == slot_part(&store.key(key))));
+        }
+        assert_eq!(of("a}b"), None);
+        assert!(RedisStore::new("redis://x").unwrap().memory_key("a}b", id).is_some());
     }
 
     #[test]

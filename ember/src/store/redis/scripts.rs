@@ -1,5 +1,5 @@
-//! What must be one step on the server, in Lua. Each touches one key only, so that it works in a
-//! cluster, and is sent whole: a server that was restarted has forgotten those it knew.
+//! What must be one step on the server, in Lua. Each touches keys of one slot only, so that it
+//! works in a cluster, and is sent whole: a server that was restarted has forgotten those it knew.
 
 /// `KEYS[1]`, whether something is expected, what is expected, the value, milliseconds or 0.
 pub(super) const COMPARE_AND_SET: &str = "
@@ -44,50 +44,60 @@ redis.call('HSET', KEYS[1], 'until', string.format('%.0f', ends))
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1";
 
-/// `KEYS[1]`, how much the bucket holds, microseconds to fill it or 0, `take` or `adjust`, how much,
-/// milliseconds to remember one that never fills or 0.
+/// `KEYS[1]`, how much the bucket holds, microseconds to fill it or 0, `take`, `adjust` or `undo`, how much,
+/// milliseconds to remember one that never fills or 0. What is done once has `KEYS[2]` as well, under
+/// which it is remembered what was done, and for how many milliseconds.
 ///
-/// The arithmetic is that of `store::draw`: whole ones grow, and the moment since when the next one
-/// grows moves on by what they took, rounded up. What is kept is whole and below 2^53; a product that
-/// is larger is rounded, and time is counted by what was given for it.
+/// The arithmetic is that of `store::draw`: what is missing is kept; whole ones grow, and the moment since
+/// when the next one grows moves on by what they took, rounded up. What is kept is whole and below 2^53;
+/// a product that is larger is rounded, and time is counted by what was given for it.
 pub(super) const DRAW: &str = "
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local capacity, period, amount = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[4])
-local left, since = capacity, now
+local missing, since = 0, now
 local kept = redis.call('GET', KEYS[1])
 if kept then
-  local a, b = string.match(kept, '^(-?%d+) (%d+)$')
+  local a, b = string.match(kept, '^(%d+) (%d+)$')
   if not a then return redis.error_reply('ERR what is kept under the key of a bucket is none') end
-  left, since = tonumber(a), tonumber(b)
-  if left < capacity and period > 0 and capacity > 0 and now > since then
+  missing, since = tonumber(a), tonumber(b)
+  if missing > 0 and period > 0 and capacity > 0 and now > since then
     local periods = math.floor((now - since) / period)
     local rest = now - since - periods * period
     local grown = math.floor(rest * capacity / period)
-    left = left + periods * capacity + grown
+    missing = missing - periods * capacity - grown
     since = since + periods * period + math.ceil(grown * period / capacity)
   end
-  if left >= capacity then left, since = capacity, now end
+  if missing <= 0 then missing, since = 0, now end
 end
-local taken, changed = 1, false
-if ARGV[3] == 'adjust' then
-  left = math.max(math.min(left + amount, capacity), -9007199254740991)
-  changed = amount ~= 0
+local before = KEYS[2] and redis.call('GET', KEYS[2])
+local taken, changed, done = 1, false, nil
+if ARGV[3] == 'undo' then
+  if before ~= '0' then done = '0' end
+  if before and done then
+    missing = math.max(missing - tonumber(before), 0)
+    changed = true
+  end
+elseif before then
+  if ARGV[3] == 'take' and before == '0' then taken = 0 end
+elseif ARGV[3] == 'adjust' then
+  missing = math.min(math.max(missing - amount, 0), 9007199254740991)
+  changed, done = amount ~= 0, '0'
 elseif amount == 0 then
-  if left < 0 then taken = 0 end
-elseif amount <= left then
-  left = left - amount
-  changed = true
+  if missing > capacity then taken = 0 end
+elseif amount <= capacity - missing then
+  missing = missing + amount
+  changed, done = true, ARGV[4]
 else
   taken = 0
 end
 if changed then
-  if left >= capacity then
+  if missing == 0 then
     redis.call('DEL', KEYS[1])
   else
-    local value = string.format('%.0f %.0f', left, since)
+    local value = string.format('%.0f %.0f', missing, since)
     local ttl = tonumber(ARGV[5])
-    if period > 0 then ttl = math.min(math.ceil((capacity - left) / capacity * period / 1000) + 1000, 31536000000000) end
+    if period > 0 then ttl = math.min(math.ceil(missing / capacity * period / 1000) + 1000, 31536000000000) end
     if ttl > 0 then
       redis.call('SET', KEYS[1], value, 'PX', string.format('%.0f', ttl))
     else
@@ -95,4 +105,5 @@ if changed then
     end
   end
 end
-return {taken, string.format('%.0f', left), string.format('%.0f', math.max(now - since, 0))}";
+if done and KEYS[2] then redis.call('SET', KEYS[2], done, 'PX', ARGV[6]) end
+return {taken, string.format('%.0f', capacity - missing), string.format('%.0f', math.max(now - since, 0))}";

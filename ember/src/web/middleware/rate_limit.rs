@@ -254,8 +254,10 @@ impl Middleware for RateLimit {
 
     fn keep_in(&self, store: &BoxStore, notes: &mut Vec<String>) {
         match self.name {
-            Some(_) => {
-                self.store.get_or_init(|| store.clone());
+            Some(ref name) => {
+                let store = self.store.get_or_init(|| store.clone());
+                let numbers = format!("{} in {:?}", self.limit, self.period);
+                store.declare(format!("the `RateLimit` `{name}`"), numbers);
             }
             None => notes.push(format!(
                 "a `RateLimit` of {} requests in {:?} has no name, and counts in each process apart; \
