@@ -8,13 +8,13 @@
 mod failure;
 mod call_ids;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
-mod garbage;
-#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 #[cfg_attr(
     not(feature = "openai"),
     allow(dead_code, unused_imports, reason = "the other providers need parts of it")
 )]
 mod json;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+mod garbage;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 mod turns;
 #[cfg(feature = "anthropic")]

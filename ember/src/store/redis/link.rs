@@ -25,8 +25,7 @@ const IDLE: Duration = Duration::from_secs(1);
 ///
 /// One connection carries the commands of all, in a pipeline. While the server is away one of those
 /// who need it tries to connect now and then; everybody else is told at once. A server that lets itself
-/// be connected to and then does not answer is away as well. The connection to a cluster mends itself:
-/// one node that is away takes nothing from the others.
+/// be connected to and then does not answer is away as well.
 #[derive(Debug)]
 pub(super) struct Link {
     target: Target,
@@ -151,10 +150,10 @@ impl Link {
         self.state.lock().await.connection = None;
     }
 
-    /// Does not use the connection any more, unless it is one that mends itself.
+    /// Does not use the connection any more.
     async fn drop_connection(&self, number: u64, reason: &str) {
         let mut state = self.state.lock().await;
-        if state.number == number && state.connection.is_some() && !self.is_cluster() {
+        if state.number == number && state.connection.is_some() {
             state.connection = None;
             // One that has answered may just have ended; one that never did is no better the next time.
             if !self.answers.load(Ordering::Relaxed) {

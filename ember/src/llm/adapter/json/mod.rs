@@ -8,9 +8,9 @@
 //! with it. So it may refuse what it likes, but what it takes must be what serde_json takes,
 //! with the same values; tests compare the two.
 
+mod reader;
 mod fill;
 mod raw;
-mod reader;
 mod text;
 
 pub(super) use fill::{Fill, fill};
