@@ -423,6 +423,8 @@ async fn what_is_refused_behind_a_stream_is_told_behind_it() {
         for at_once in [true, false] {
             let first = if at_once { get("/letters") + refused } else { get("/letters") };
             let mut client = Client::open(&server, &first).await;
+            // Once the head has come, the stream waits.
+            client.until("\r\n\r\n").await;
             server.let_pass(1);
             client.until("data: a\n\n\r\n").await;
             if !at_once {

@@ -4,7 +4,6 @@ use super::message::{Part, Reasoning, Text};
 use super::stream::ChatEvent;
 use super::usage::Usage;
 use crate::base::tokens::Estimator;
-use std::borrow::Cow;
 
 /// What one call of a model has used so far: by what the provider says, or else by estimate.
 ///
@@ -31,7 +30,9 @@ pub(super) enum Input<'a> {
     /// So many tokens, as they were counted.
     Tokens(u64),
     /// This, which is counted only if the provider does not say.
-    Of(Cow<'a, ChatRequest>),
+    Of(&'a ChatRequest),
+    /// The same, for an answer that outlives the request.
+    OfCopy(Box<ChatRequest>),
 }
 
 impl Input<'_> {
@@ -39,6 +40,7 @@ impl Input<'_> {
         match self {
             Self::Tokens(tokens) => *tokens,
             Self::Of(request) => request.estimate_tokens(),
+            Self::OfCopy(request) => request.estimate_tokens(),
         }
     }
 }

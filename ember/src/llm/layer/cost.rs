@@ -5,7 +5,6 @@ use crate::llm::provider::Provider;
 use crate::llm::stream::{ChatEvent, ChatStream};
 use crate::llm::tally::{Input, Tally};
 use futures_core::Stream;
-use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -58,12 +57,16 @@ impl<P> Cost<P> {
 }
 
 impl<P: Provider> Cost<P> {
-    fn counting<'a>(&self, request: Cow<'a, ChatRequest>) -> Counting<'a> {
+    /// A call that is counted: by the same count as the budgets of the request, if it has some.
+    fn counting<'a, 'i>(
+        &self,
+        request: &'a ChatRequest,
+        input: impl FnOnce(&'a ChatRequest) -> Input<'i>,
+    ) -> Counting<'i> {
         let named = request.model.clone();
-        // By the same count as the budgets of the request, if it has some.
         let input = match request.billing.input() {
             Some(tokens) => Input::Tokens(tokens),
-            None => Input::Of(request),
+            None => input(request),
         };
         Counting {
             account: self.account.clone(),
@@ -84,7 +87,7 @@ impl<P: Provider> Provider for Cost<P> {
     }
 
     async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
-        let mut counting = self.counting(Cow::Borrowed(request));
+        let mut counting = self.counting(request, Input::Of);
         let outcome = self.inner.chat(request).await;
         match &outcome {
             Ok(response) => counting.answered(response),
@@ -95,7 +98,8 @@ impl<P: Provider> Provider for Cost<P> {
 
     async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
         // The stream outlives the request, whose messages are shared and not copied.
-        let mut counting = self.counting(Cow::Owned(request.clone()));
+        let mut counting =
+            self.counting(request, |request| Input::OfCopy(Box::new(request.clone())));
         match self.inner.stream(request).await {
             Ok(stream) => Ok(ChatStream::new(Counted { stream, counting })),
             Err(error) => {
