@@ -65,10 +65,15 @@ fn reply(request: &ChatRequest) -> FakeReply {
     }
 }
 
+/// The routes of this module.
+fn app() -> Ember {
+    ember::app!()
+}
+
 fn main() -> ember::Result {
     // A conversation whose process was killed is free again after two seconds.
     let sessions = StoreSessions::new(store())?.hold(secs(2));
-    ember::app!().sessions(sessions).offline(model()).run()
+    app().sessions(sessions).offline(model()).run()
 }
 
 #[cfg(test)]
@@ -82,7 +87,7 @@ mod tests {
         let shared = MemoryStore::new();
         let process = || {
             let sessions = StoreSessions::new(shared.clone()).unwrap();
-            let app = ember::app!().sessions(sessions).client(Client::new(model()));
+            let app = app().sessions(sessions).client(Client::new(model()));
             TestClient::new(app.build().unwrap())
         };
         let (one, other) = (process(), process());
