@@ -36,8 +36,6 @@ mod fake;
 pub mod layer;
 mod session_store;
 mod budget;
-mod period;
-mod quote;
 mod spend;
 pub mod events;
 mod defaults;

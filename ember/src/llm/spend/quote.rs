@@ -1,6 +1,6 @@
-use super::catalog::Price;
-use super::usage::Usage;
-use super::usd::Usd;
+use crate::llm::catalog::Price;
+use crate::llm::usage::Usage;
+use crate::llm::usd::Usd;
 
 /// The shortest answer that is worth a call, and that every provider lets be asked for.
 const SHORT_ANSWER: u64 = 16;
