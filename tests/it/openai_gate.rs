@@ -486,6 +486,30 @@ async fn money_of_keys_is_counted_by_key_where_it_says_so() {
 }
 
 #[tokio::test]
+async fn a_key_pays_by_the_models_that_may_answer_it() {
+    let price = |dollars: &str| Price::per_million(dollars, dollars).unwrap();
+    for stream in [false, true] {
+        let prices = CostConfig::new().price("small", price("1")).price("large", price("1000000"));
+        let router =
+            ModelRouter::new(["small", "large"].map(|name| ModelSpec::served_by(name, unasked())));
+        let client = Client::builder().router(router.unwrap()).cost(prices).build().unwrap();
+        let limit = || SpendLimit::per_day("1".parse().unwrap());
+        let keys = [
+            VirtualKey::new("a", "sk-a").models(["small"]).spend_limit(limit()),
+            VirtualKey::new("b", "sk-b").spend_limit(limit()),
+        ];
+        let app = Ember::new().env(Env::of([("X", "y")])).client(client);
+        let client =
+            TestClient::new(app.openai_api(OpenAiApi::new("/v1").keys(keys)).build().unwrap());
+        let body = hello(json!({"model": "small", "stream": stream, "max_tokens": 5}));
+        let cheap = with_key(&client, "sk-a", CHAT, &body).await;
+        assert_eq!(cheap.status(), 200);
+        let dear = with_key(&client, "sk-b", CHAT, &body).await;
+        assert_eq!(dear.status(), 429, "the other model may answer in its place");
+    }
+}
+
+#[tokio::test]
 async fn a_model_without_a_price_is_not_there_for_whoever_pays() {
     let limit = SpendLimit::per_day("1".parse().unwrap());
     let keys = VirtualKey::new("a", "sk-a").spend_limit(limit);

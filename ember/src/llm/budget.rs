@@ -2,7 +2,7 @@ use super::billing::Billing;
 use super::catalog::Price;
 use super::chat::{ChatRequest, ChatResponse};
 use super::error::Error;
-use super::layer::CostConfig;
+use super::layer::{Asked, CostConfig};
 use super::stream::ChatEvent;
 use super::tally::{Input, Tally};
 use super::usage::Usage;
@@ -210,17 +210,26 @@ impl<'a> Plan<'a> {
     /// What the model costs, if that is known. Where a [`ModelRouter`](super::ModelRouter) may ask several, it is
     /// what the dearest of them costs, and unknown if it is of one.
     pub fn price(&self) -> Option<Price> {
-        self.prices.highest_price(self.provider, self.model())
+        self.prices.highest_price(self.asked())
+    }
+
+    /// Which models may answer.
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            provider: self.provider,
+            named: self.model(),
+            allowed: self.request.allowed_models.as_deref(),
+        }
     }
 
     /// As [`price`](Self::price), with models left out whose price is unknown.
     pub(super) fn known_price(&self) -> Option<Price> {
-        self.prices.highest_known_price(self.provider, self.model())
+        self.prices.highest_known_price(self.asked())
     }
 
     /// A model that may answer and has no known price, if there is one.
     pub fn unpriced_model(&self) -> Option<&str> {
-        self.prices.without_price(self.provider, self.model())
+        self.prices.without_price(self.asked())
     }
 
     /// Bounds the answer to what can be paid for, which says nothing of how long it is expected to be.
@@ -240,7 +249,7 @@ impl<'a> Plan<'a> {
     /// How many tokens an answer can have at most: what the request says, and no more than
     /// is known of the model, or of the models that may answer.
     pub fn max_answer_tokens(&self) -> Option<u64> {
-        let longest = self.prices.longest_answer(self.provider, self.model());
+        let longest = self.prices.longest_answer(self.asked());
         let asked = self.request.max_tokens;
         longest.map_or(asked, |longest| Some(asked.map_or(longest, |asked| asked.min(longest))))
     }
@@ -323,7 +332,8 @@ impl Meter {
         self.account.billing.begin(input);
         let tally = Tally::new(request.model.clone(), Input::Tokens(input));
         let Account { provider, prices, .. } = &self.account;
-        let price = prices.highest_price(provider, tally.named());
+        let allowed = request.allowed_models.as_deref();
+        let price = prices.highest_price(Asked { provider, named: tally.named(), allowed });
         self.round = Some(Round { tally, price });
         let told = self.tell();
         if told.is_err() {

@@ -6,7 +6,7 @@ use super::defaults;
 use super::error::Error;
 use super::events::{EventBus, LifecycleEvent, Outcome, Subscription};
 use super::json_mode::{JsonMode, Ways};
-use super::layer::{CostConfig, Ledger, StackConfig, UsageTotals};
+use super::layer::{Asked, CostConfig, Ledger, StackConfig, UsageTotals};
 use super::message::{Message, Role};
 use super::observe::Observer;
 use super::provider::{BoxProvider, Provider};
@@ -19,7 +19,6 @@ use super::usage::Usage;
 use crate::base::Env;
 use crate::base::tokens::{Estimate, TokenCounter};
 use crate::store::BoxStore;
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -367,7 +366,7 @@ impl Client {
     /// A model that has no known price and may answer a request which names this one, or else the default.
     pub(crate) fn unpriced_model<'a>(&'a self, named: Option<&'a str>) -> Option<&'a str> {
         let named = named.or(self.default_model());
-        self.0.prices.without_price(self.provider(), named)
+        self.0.prices.without_price(Asked { provider: self.provider(), named, allowed: None })
     }
 
     /// What is known of models.
@@ -433,11 +432,11 @@ impl Client {
         tokens: u64,
     ) -> Result<ReservedEmbedding, Error> {
         let Inner { budgets, prices, .. } = &*self.0;
-        // The models of a router answer questions, and embed nothing.
-        let prices = CostConfig { routed: None, ..CostConfig::clone(prices) };
         // No token is written.
         let mut request = ChatRequest::default().model(model).max_tokens(0_u64);
-        let mut plan = Plan::new(&mut request, tokens, provider, Some(model), &prices);
+        // Another model of a router would embed nothing.
+        request.allowed_models = Some([model.to_owned()].into());
+        let mut plan = Plan::new(&mut request, tokens, provider, Some(model), prices);
         let reservations = BoxBudget::reserve_all(budgets, &mut plan).await?;
         Ok(ReservedEmbedding { price: plan.price(), reservations })
     }
@@ -462,15 +461,7 @@ impl Client {
             let prompt = request.count_tokens(&**counter);
             let name = provider.name();
             let model = request.model.clone().or_else(|| model.clone());
-            let prices = match request.allowed_models.clone() {
-                None => Cow::Borrowed(&**prices),
-                Some(allowed) => {
-                    let mut prices = CostConfig::clone(prices);
-                    prices.allow(&allowed);
-                    Cow::Owned(prices)
-                }
-            };
-            let mut plan = Plan::new(&mut request, prompt, name, model.as_deref(), &prices);
+            let mut plan = Plan::new(&mut request, prompt, name, model.as_deref(), prices);
             reservations = BoxBudget::reserve_all(budgets, &mut plan).await?;
             if request.max_tokens != asked {
                 request.billing.bounded(asked);

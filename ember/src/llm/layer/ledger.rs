@@ -44,6 +44,25 @@ pub(in crate::llm) struct Routed {
     pub(in crate::llm) own_prices: bool,
 }
 
+/// Which models may answer a request, as far as it says.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::llm) struct Asked<'a> {
+    /// The provider that is asked.
+    pub(in crate::llm) provider: &'a str,
+    /// The model that is named.
+    pub(in crate::llm) named: Option<&'a str>,
+    /// The models of a router that may answer; all, unless it is said.
+    pub(in crate::llm) allowed: Option<&'a [String]>,
+}
+
+impl Asked<'_> {
+    /// Tells whether a router's model may answer, which is allowed by its name or by its id.
+    fn allows(&self, name: &str) -> bool {
+        let id = name.split_once('/').map_or(name, |(_, id)| id);
+        self.allowed.is_none_or(|allowed| allowed.iter().any(|one| one == name || one == id))
+    }
+}
+
 impl CostConfig {
     /// The list prices of the catalogue.
     pub fn new() -> Self {
@@ -104,75 +123,51 @@ impl CostConfig {
         self.routed.as_ref().is_some_and(|routed| routed.own_prices)
     }
 
-    /// Leaves of a router's models those that are allowed, if any is.
-    pub(in crate::llm) fn allow(&mut self, allowed: &[String]) {
-        if let Some(routed) = &mut self.routed {
-            let is_allowed = |name: &String| {
-                let id = name.split_once('/').map_or(name.as_str(), |(_, id)| id);
-                allowed.iter().any(|allowed| allowed == name || allowed == id)
-            };
-            let names: Vec<_> =
-                routed.names.iter().filter(|name| is_allowed(name)).cloned().collect();
-            if !names.is_empty() {
-                routed.names = names;
-            }
-        }
-    }
-
-    /// The models that may answer a request which names this one; `None` stands for the default.
-    fn may_answer<'a>(&'a self, named: Option<&'a str>) -> Vec<Option<&'a str>> {
-        match &self.routed {
-            Some(routed) if !routed.named_only || named.is_none() => {
-                routed.names.iter().map(|name| Some(name.as_str())).collect()
-            }
-            _ => vec![named],
+    /// The models that may answer; `None` stands for the default.
+    fn may_answer<'a>(&'a self, asked: Asked<'a>) -> Vec<Option<&'a str>> {
+        let models = match &self.routed {
+            Some(routed) if !routed.named_only || asked.named.is_none() => &routed.names[..],
+            _ => &[],
+        };
+        let of_router = |is_meant: &dyn Fn(&str) -> bool| -> Vec<_> {
+            models.iter().map(String::as_str).filter(|name| is_meant(name)).map(Some).collect()
+        };
+        let allowed = of_router(&|name| asked.allows(name));
+        match allowed.is_empty() {
+            // Whom the router will refuse is charged for the dearest until then.
+            true if asked.named.is_none() && !models.is_empty() => of_router(&|_| true),
+            true => vec![asked.named],
+            false => allowed,
         }
     }
 
     /// The most that an answer may cost, whoever gives it; `None` if that is not known of each.
-    pub(in crate::llm) fn highest_price(
-        &self,
-        provider: &str,
-        named: Option<&str>,
-    ) -> Option<Price> {
-        let models = self.may_answer(named);
-        let prices = models.into_iter().map(|model| self.price_of(provider, None, model));
+    pub(in crate::llm) fn highest_price(&self, asked: Asked<'_>) -> Option<Price> {
+        let models = self.may_answer(asked).into_iter();
+        let prices = models.map(|model| self.price_of(asked.provider, None, model));
         prices.reduce(|one, other| one?.is_whole().then_some(one?.or_higher(&other?))).flatten()
     }
 
     /// The most that an answer may cost, whoever gives it, of those whose price is known.
-    pub(in crate::llm) fn highest_known_price(
-        &self,
-        provider: &str,
-        named: Option<&str>,
-    ) -> Option<Price> {
-        let models = self.may_answer(named).into_iter();
-        let prices = models.filter_map(|model| self.price_of(provider, None, model));
+    pub(in crate::llm) fn highest_known_price(&self, asked: Asked<'_>) -> Option<Price> {
+        let models = self.may_answer(asked).into_iter();
+        let prices = models.filter_map(|model| self.price_of(asked.provider, None, model));
         prices.filter(Price::is_whole).reduce(|one, other| one.or_higher(&other))
     }
 
     /// How long an answer may be, whoever gives it; `None` if that is not known of each.
-    pub(in crate::llm) fn longest_answer(
-        &self,
-        provider: &str,
-        named: Option<&str>,
-    ) -> Option<u64> {
-        let models = self.may_answer(named).into_iter();
+    pub(in crate::llm) fn longest_answer(&self, asked: Asked<'_>) -> Option<u64> {
+        let models = self.may_answer(asked).into_iter();
         let longest: Option<Vec<_>> =
-            models.map(|model| self.catalog.find(provider, model?)?.max_output).collect();
+            models.map(|model| self.catalog.find(asked.provider, model?)?.max_output).collect();
         longest?.into_iter().max()
     }
 
     /// A model that may answer and has no price, as far as it is known which that are.
-    pub(in crate::llm) fn without_price<'a>(
-        &'a self,
-        provider: &str,
-        named: Option<&'a str>,
-    ) -> Option<&'a str> {
-        let mut models = self.may_answer(named).into_iter().flatten();
-        models.find(|model| {
-            !self.price_of(provider, None, Some(model)).is_some_and(|price| price.is_whole())
-        })
+    pub(in crate::llm) fn without_price<'a>(&'a self, asked: Asked<'a>) -> Option<&'a str> {
+        let price = |model| self.price_of(asked.provider, None, Some(model));
+        let mut models = self.may_answer(asked).into_iter().flatten();
+        models.find(|model| !price(model).is_some_and(|price| price.is_whole()))
     }
 
     /// The price of a model, if it is known.
@@ -364,16 +359,19 @@ mod tests {
     fn only_models_that_are_allowed_count() {
         let price = |text: &str| Price::per_million(text, text).unwrap();
         let mut config = CostConfig::new().price("small", price("1")).price("x/large", price("9"));
+        config = config.price("vectors", price("2"));
         let names = vec!["small".to_owned(), "x/large".to_owned()];
         config.routed = Some(Routed { names, named_only: false, own_prices: true });
-        let allowed = |name: &str| {
-            let mut config = config.clone();
-            config.allow(&[name.to_owned()]);
-            config.highest_price("router", None).unwrap().input
+        let allowed = |named: Option<&str>, allowed: &str| {
+            let allowed = [allowed.to_owned()];
+            let asked = Asked { provider: "router", named, allowed: Some(&allowed) };
+            config.highest_price(asked).unwrap().input
         };
-        assert_eq!(allowed("small"), price("1").input);
-        assert_eq!(allowed("large"), price("9").input);
-        assert_eq!(allowed("another"), price("9").input, "as if nothing had been said");
+        assert_eq!(allowed(None, "small"), price("1").input);
+        assert_eq!(allowed(None, "large"), price("9").input);
+        assert_eq!(allowed(Some("small"), "large"), price("9").input, "the other one answers");
+        assert_eq!(allowed(None, "another"), price("9").input, "as if nothing had been said");
+        assert_eq!(allowed(Some("vectors"), "vectors"), price("2").input, "no router's model");
     }
 
     #[test]
