@@ -19,8 +19,13 @@ use std::time::{Duration, Instant};
 /// How often a handler is changed in a round, and built again.
 const TOUCHES: usize = 5;
 
-/// Seconds, and seconds on the processors.
-type Taken = (f64, f64);
+/// How long something took, in seconds.
+#[derive(Clone, Copy)]
+struct Taken {
+    elapsed: f64,
+    /// On all processors together.
+    cpu: f64,
+}
 
 /// What was seen of a project, a value for each round; more for touches and starts.
 #[derive(Default)]
@@ -37,19 +42,24 @@ struct Figures {
 
 pub(crate) fn measure(options: &Options) -> Result {
     let folder = Folder::new()?;
+    projects::copy_ember(&folder.0)?;
     for project in &projects::ALL {
         project.write(&folder.0)?;
         // Whatever is missing is downloaded here, and not while time is taken.
         cargo(project, &folder.0, &["fetch", "--quiet", "--target", env!("EMBER_BENCH_TARGET")])?;
     }
     let mut figures: Vec<Figures> = projects::ALL.iter().map(|_| Figures::default()).collect();
-    for _ in 0..options.rounds {
+    for number in 1..=options.rounds {
         for (project, figures) in projects::ALL.iter().zip(&mut figures) {
+            eprintln!("round {number} of {}: {}", options.rounds, project.name);
             round(project, &folder.0, figures)?;
+            // What does not answer is not built again.
+            start::once(project, &folder.0)?;
         }
     }
+    report::building(&figures, options.rounds);
     start::measure(&folder.0, &mut figures)?;
-    report::print(&figures, options.rounds);
+    report::size_and_start(&figures);
     Ok(())
 }
 
@@ -85,7 +95,7 @@ fn cargo(project: &Project, folder: &Path, arguments: &[&str]) -> Result<Taken> 
     if !status.success() {
         return Err(format!("cargo {} fails for {}", arguments.join(" "), project.name).into());
     }
-    Ok((started.elapsed().as_secs_f64(), processors()? - before))
+    Ok(Taken { elapsed: started.elapsed().as_secs_f64(), cpu: processors()? - before })
 }
 
 /// Cargo, without what this program's own build has set.
@@ -93,7 +103,8 @@ fn command(project: &Project, folder: &Path) -> Command {
     let mut command = Command::new("cargo");
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if (text.starts_with("CARGO") && text != "CARGO_HOME") || text.contains("RUSTFLAGS") {
+        let of_cargo = text.starts_with("CARGO") && text != "CARGO_HOME";
+        if of_cargo || text.contains("RUSTFLAGS") || text.contains("WRAPPER") {
             command.env_remove(&name);
         }
     }
@@ -115,6 +126,10 @@ fn crates(project: &Project, folder: &Path) -> Result<usize> {
     let arguments =
         ["tree", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}"];
     let output = command(project, folder).args(arguments).output()?;
+    if !output.status.success() {
+        let told = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("cargo tree fails for {}: {told}", project.name).into());
+    }
     let text = String::from_utf8(output.stdout)?;
     let names = text.lines().map(|line| line.trim_end_matches(" (*)"));
     Ok(names.filter(|name| !name.is_empty()).collect::<std::collections::HashSet<_>>().len())

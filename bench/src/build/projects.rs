@@ -34,7 +34,7 @@ tokio = { version = "1", features = ["macros", "net", "rt-multi-thread", "signal
 tracing = { version = "0.1", default-features = false, features = ["std"] }
 tracing-subscriber = { version = "0.3", default-features = false, features = ["fmt", "std"] }
 "#,
-        main: AXUM_ALONE,
+        main: include_str!("../../hello/axum_alone.rs"),
     },
     Project {
         group: ALONE,
@@ -44,7 +44,7 @@ tracing-subscriber = { version = "0.3", default-features = false, features = ["f
 ember = { path = "EMBER", default-features = false, features = ["server"] }
 serde = { version = "1", features = ["derive"] }
 "#,
-        main: EMBER_ALONE,
+        main: include_str!("../../hello/ember_alone.rs"),
     },
     Project {
         group: ALONE,
@@ -56,7 +56,7 @@ hyper = { version = "1", features = ["http1", "server"] }
 hyper-util = { version = "0.1", features = ["tokio"] }
 tokio = { version = "1", features = ["net", "rt"] }
 "#,
-        main: HYPER_ALONE,
+        main: include_str!("../../hello/hyper_alone.rs"),
     },
     Project {
         group: WITH_CLIENT,
@@ -74,7 +74,7 @@ tokio = { version = "1", features = ["macros", "net", "rt-multi-thread", "signal
 tracing = { version = "0.1", default-features = false, features = ["std"] }
 tracing-subscriber = { version = "0.3", default-features = false, features = ["fmt", "std"] }
 "#,
-        main: AXUM_CLIENT,
+        main: include_str!("../../hello/axum_client.rs"),
     },
     Project {
         group: WITH_CLIENT,
@@ -84,9 +84,40 @@ tracing-subscriber = { version = "0.3", default-features = false, features = ["f
 ember = { path = "EMBER" }
 serde = { version = "1", features = ["derive"] }
 "#,
-        main: EMBER_CLIENT,
+        main: include_str!("../../hello/ember_client.rs"),
     },
 ];
+
+/// Copies Ember beside the projects, so that whoever works on it meanwhile changes nothing that is measured.
+pub(super) fn copy_ember(parent: &Path) -> Result {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let source = parent.join("source");
+    for member in ["ember", "ember-macros"] {
+        copy_folder(&own.join(member), &source.join(member))?;
+    }
+    let manifest = std::fs::read_to_string(own.join("Cargo.toml"))?;
+    let members = |line: &str| line.starts_with("members");
+    let lines = manifest.lines().map(|line| match members(line) {
+        true => "members = [\"ember\", \"ember-macros\"]",
+        false => line,
+    });
+    std::fs::write(source.join("Cargo.toml"), lines.collect::<Vec<_>>().join("\n"))?;
+    Ok(())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &to)?;
+        } else {
+            std::fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
 
 impl Project {
     pub(super) fn folder(&self, parent: &Path) -> PathBuf {
@@ -101,9 +132,7 @@ impl Project {
     /// Writes the project, with the versions that this benchmark has.
     pub(super) fn write(&self, parent: &Path) -> Result {
         let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let ember = own.join("../ember").canonicalize()?;
-        let ember = ember.to_str().ok_or("the path of ember is no text")?;
-        let dependencies = self.dependencies.replace("EMBER", ember);
+        let dependencies = self.dependencies.replace("EMBER", "../source/ember");
         // A dependency from the registry is not compiled incrementally, but one from a path is.
         let profile = match self.dependencies.contains("EMBER") {
             true => {
@@ -131,196 +160,3 @@ impl Project {
         Ok(std::fs::write(self.folder(parent).join("src/main.rs"), main)?)
     }
 }
-
-const EMBER_ALONE: &str = r#"use ember::prelude::*;
-use serde::Serialize;
-
-#[derive(Serialize, JsonSchema)]
-struct Greeting {
-    message: &'static str,
-}
-
-#[get("/hello")]
-async fn hello() -> &'static str {
-    "Hello, World!"
-}
-
-#[get("/json")]
-async fn json() -> Json<Greeting> {
-    Json(Greeting { message: "Hello" })
-}
-
-fn main() -> ember::Result {
-    let port = std::env::var("PORT")?.parse()?;
-    ember::app!().port(port).run()
-}
-"#;
-
-const EMBER_CLIENT: &str = r#"use ember::llm::ProviderConfig;
-use ember::prelude::*;
-use serde::Serialize;
-
-#[derive(Serialize, JsonSchema)]
-struct Greeting {
-    message: &'static str,
-}
-
-#[get("/hello")]
-async fn hello() -> &'static str {
-    "Hello, World!"
-}
-
-#[get("/json")]
-async fn json() -> Json<Greeting> {
-    Json(Greeting { message: "Hello" })
-}
-
-#[ai_route("/chat")]
-async fn chat(client: Client, question: String) -> ember::Result<TokenStream> {
-    Ok(client.stream(question).await?.into())
-}
-
-fn main() -> ember::Result {
-    let port = std::env::var("PORT")?.parse()?;
-    let config = ProviderConfig::new("openai", "gpt-4o").api_key("key");
-    ember::app!().client(Client::from_config(config)?).port(port).run()
-}
-"#;
-
-const AXUM_ALONE: &str = r#"use axum::routing::get;
-use axum::{Json, Router};
-use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
-
-#[derive(Serialize)]
-struct Greeting {
-    message: &'static str,
-}
-
-async fn hello() -> &'static str {
-    "Hello, World!"
-}
-
-async fn json() -> Json<Greeting> {
-    Json(Greeting { message: "Hello" })
-}
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    tracing_subscriber::fmt().init();
-    let port: u16 = std::env::var("PORT")?.parse()?;
-    let router = Router::new().route("/hello", get(hello)).route("/json", get(json));
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
-    tracing::info!("listening on {}", listener.local_addr()?);
-    let mut end = signal(SignalKind::terminate())?;
-    let end = async move {
-        tokio::select! {
-            _ = end.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-    };
-    axum::serve(listener, router).with_graceful_shutdown(end).await?;
-    Ok(())
-}
-"#;
-
-const AXUM_CLIENT: &str = r#"use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::Sse;
-use axum::response::sse::Event;
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use eventsource_stream::Eventsource;
-use futures_util::{Stream, StreamExt};
-use serde::Serialize;
-use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
-
-#[derive(Serialize)]
-struct Greeting {
-    message: &'static str,
-}
-
-async fn hello() -> &'static str {
-    "Hello, World!"
-}
-
-async fn json() -> Json<Greeting> {
-    Json(Greeting { message: "Hello" })
-}
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-async fn chat(
-    State(client): State<reqwest::Client>,
-    question: String,
-) -> Result<Sse<impl Stream<Item = Result<Event, Failure>>>, StatusCode> {
-    let body = json!({"model": "gpt-4o", "stream": true, "messages": [{"role": "user", "content": question}]});
-    let request = client.post("https://api.openai.com/v1/chat/completions").bearer_auth("key");
-    let request = request.header("content-type", "application/json").body(body.to_string());
-    let response = request.send().await.and_then(reqwest::Response::error_for_status);
-    let response = response.map_err(|_| StatusCode::BAD_GATEWAY)?;
-    let events = response.bytes_stream().eventsource().map(|event| {
-        let event = event?;
-        if event.data == "[DONE]" {
-            return Ok(Event::default().data("[DONE]"));
-        }
-        let chunk: Value = serde_json::from_str(&event.data)?;
-        Ok(Event::default().data(chunk["choices"][0]["delta"]["content"].as_str().unwrap_or("")))
-    });
-    Ok(Sse::new(events))
-}
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    tracing_subscriber::fmt().init();
-    rustls::crypto::ring::default_provider().install_default().map_err(|_| "there is one already")?;
-    let port: u16 = std::env::var("PORT")?.parse()?;
-    let router = Router::new()
-        .route("/hello", get(hello))
-        .route("/json", get(json))
-        .route("/chat", post(chat))
-        .with_state(reqwest::Client::new());
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
-    tracing::info!("listening on {}", listener.local_addr()?);
-    let mut end = signal(SignalKind::terminate())?;
-    let end = async move {
-        tokio::select! {
-            _ = end.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-    };
-    axum::serve(listener, router).with_graceful_shutdown(end).await?;
-    Ok(())
-}
-"#;
-
-const HYPER_ALONE: &str = r#"use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
-
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
-    let mut response = Response::new(Full::from("Hello, World!"));
-    if request.uri().path() != "/hello" {
-        *response.status_mut() = StatusCode::NOT_FOUND;
-    }
-    Ok(response)
-}
-
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let port: u16 = std::env::var("PORT")?.parse()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
-        loop {
-            let (stream, _) = listener.accept().await?;
-            let service = service_fn(answer);
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service);
-            runtime.spawn(connection);
-        }
-    })
-}
-"#;

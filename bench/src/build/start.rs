@@ -1,9 +1,10 @@
 //! From the start of a program to its first answer.
 
-use super::{Figures, projects};
+use super::Figures;
+use super::projects::{self, Project};
 use crate::process::{Core, Foreign, pin};
 use crate::{Error, Result};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -15,17 +16,25 @@ const STARTS: usize = 50;
 /// After how long a program that does not answer is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+const GREETING: &[u8] = b"Hello, World!";
+
 /// The programs take turns, and each runs on a core of its own.
 pub(super) fn measure(folder: &Path, figures: &mut [Figures]) -> Result {
-    pin(Core::Driver)?;
     for _ in 0..STARTS {
         for (project, figures) in projects::ALL.iter().zip(&mut *figures) {
-            let taken = start(&project.program(folder));
-            let taken = taken.map_err(|error| format!("{}: {error}", project.name))?;
-            figures.starts.push(taken);
+            figures.starts.push(once(project, folder)?);
         }
     }
     Ok(())
+}
+
+/// Starts a program, and tells how long it took to answer.
+pub(super) fn once(project: &Project, folder: &Path) -> Result<Duration> {
+    let program = project.program(folder);
+    // In a thread of its own, as what is built next may run on all cores.
+    let taken = std::thread::scope(|scope| scope.spawn(|| start(&program)).join());
+    let taken = taken.map_err(|_| format!("starting {} panics", project.name))?;
+    Ok(taken.map_err(|error| format!("{}: {error}", project.name))?)
 }
 
 fn start(program: &Path) -> Result<Duration> {
@@ -33,28 +42,54 @@ fn start(program: &Path) -> Result<Duration> {
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let mut command = Command::new(program);
     command.env("PORT", address.port().to_string());
+    // It is born where it is to run.
+    pin(Core::Measured)?;
     let started = Instant::now();
-    let mut running = Foreign::start(command)?;
+    let running = Foreign::start(command);
+    pin(Core::Driver)?;
+    let mut running = running?;
     loop {
-        match ask(address) {
-            Ok(()) => return Ok(started.elapsed()),
-            Err(error) if started.elapsed() > PATIENCE || running.has_ended()? => {
-                return Err(error);
+        match connect(address) {
+            Ok(connection) => {
+                answer(connection)?;
+                return Ok(started.elapsed());
             }
+            Err(error) if running.has_ended()? => {
+                return Err(format!("it has ended before it answered: {error}").into());
+            }
+            Err(error) if started.elapsed() > PATIENCE => return Err(error.into()),
             // It does not listen yet.
             Err(_) => std::thread::sleep(Duration::from_micros(100)),
         }
     }
 }
 
-fn ask(address: SocketAddr) -> Result {
-    let mut connection = TcpStream::connect(address)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
-    connection.write_all(b"GET /hello HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer)?;
-    match answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("Hello, World!") {
-        true => Ok(()),
-        false => Err(Error::from(format!("an answer is wrong: {answer}"))),
+fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let connection = TcpStream::connect(address)?;
+    // Where nobody listens, a socket may be given the very port that it looks for, and meet itself.
+    match connection.local_addr()? == address {
+        true => Err(ErrorKind::ConnectionRefused.into()),
+        false => Ok(connection),
     }
+}
+
+/// Asks, and reads until the greeting is there.
+fn answer(mut connection: TcpStream) -> Result {
+    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.write_all(b"GET /hello HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+    let (mut answer, mut length) = ([0; 4096], 0);
+    while !answer[..length].ends_with(GREETING) {
+        match connection.read(&mut answer[length..])? {
+            0 => return Err(wrong(&answer[..length])),
+            read => length += read,
+        }
+    }
+    match answer.starts_with(b"HTTP/1.1 200 ") {
+        true => Ok(()),
+        false => Err(wrong(&answer[..length])),
+    }
+}
+
+fn wrong(answer: &[u8]) -> Error {
+    format!("an answer is wrong: {}", String::from_utf8_lossy(answer)).into()
 }
