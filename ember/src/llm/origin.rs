@@ -13,8 +13,8 @@ pub(crate) struct Origin {
     /// Without a slash at its end.
     address: String,
     headers: HeaderMap,
-    /// Where the last request went, behind the address: the next one mostly goes there as well, and to parse
-    /// that took a tenth of a call.
+    /// Where the last request went, behind the address. The next one mostly goes there as well, and to parse it
+    /// takes longer than to write a short request.
     last: Mutex<Option<(String, reqwest::Url)>>,
 }
 
