@@ -14,6 +14,7 @@ mod finding;
 pub mod schema;
 pub mod sse;
 mod id;
+mod json_text;
 mod nearest;
 pub mod tokens;
 
@@ -22,6 +23,7 @@ pub use config::Env;
 pub use error::{Error, ErrorKind, Problem, Result};
 pub use finding::Finding;
 pub(crate) use id::random_id;
+pub(crate) use json_text::write_json_text;
 pub(crate) use nearest::nearest;
 pub use plugin::{PluginDescriptor, PluginError};
 pub(crate) use registry::is_below;

@@ -414,7 +414,9 @@ impl Client {
         let Inner { provider, model, semantic_cache, budgets, .. } = &*self.0;
         let Some(cache) = semantic_cache else { return Ok(Found::Nothing(None)) };
         let model = request.model.as_deref().or(model.as_deref());
-        let found = cache.look(provider.name(), model, request, budgets).await?;
+        // On the heap: what a call without a cache needs no room for would be moved with every one.
+        let look = Box::pin(cache.look(provider.name(), model, request, budgets));
+        let found = look.await?;
         if let Found::Answer(answer) = &found {
             self.observer().cached(request, answer).await;
         }

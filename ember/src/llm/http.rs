@@ -1,12 +1,13 @@
 use super::adapter::{Adapter, CallIds, EventDecoder};
 use super::chat::{ChatRequest, ChatResponse, Dropped};
 use super::error::{Error, ErrorKind};
+use super::origin::{Origin, Outgoing};
 use super::provider::{Provider, ProviderConfig, Timeouts};
 use super::stream::{ChatEvent, ChatStream};
-use super::transport::{Transport, WireBody, json_request, late};
+use super::transport::{Transport, WireBody, late};
 use crate::base::sse::{Decoder, Frame};
 use futures_core::Stream;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
@@ -19,8 +20,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub struct HttpProvider<A> {
     adapter: A,
     transport: Transport,
-    base_url: String,
-    headers: HeaderMap,
+    origin: Origin,
     model: String,
     timeouts: Timeouts,
 }
@@ -35,23 +35,17 @@ impl<A: Adapter> HttpProvider<A> {
         if let Some(key) = &config.api_key {
             headers.extend(adapter.authorize(key)?);
         }
-        let base_url = checked_url(config.base_url.as_deref().unwrap_or(base_url))?;
+        let origin = Origin::new(config.base_url.as_deref().unwrap_or(base_url), headers)?;
         let (model, timeouts) = (config.model.clone(), config.timeouts);
-        Ok(Self {
-            adapter,
-            transport: Transport::new(timeouts)?,
-            base_url,
-            headers,
-            model,
-            timeouts,
-        })
+        let transport = Transport::new(timeouts)?;
+        Ok(Self { adapter, transport, origin, model, timeouts })
     }
 
     fn request(
         &self,
         request: &ChatRequest,
         stream: bool,
-    ) -> Result<(http::Request<Vec<u8>>, Vec<Dropped>), Error> {
+    ) -> Result<(Outgoing, Vec<Dropped>), Error> {
         let model = request.model.as_deref().unwrap_or(&self.model);
         if model.is_empty() {
             return Err(Error::new(
@@ -60,11 +54,9 @@ impl<A: Adapter> HttpProvider<A> {
             ));
         }
         let encoded = self.adapter.encode(request, model, stream)?;
-        let url = format!("{}{}", self.base_url, encoded.path);
-        let mut http = json_request(&url, self.headers.clone(), encoded.body)?;
         let accept = if stream { "text/event-stream" } else { "application/json" };
-        http.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
-        Ok((http, encoded.dropped))
+        let outgoing = self.origin.post(&encoded.path, encoded.body)?.accept(accept);
+        Ok((outgoing, encoded.dropped))
     }
 
     /// What an answer whose status tells of a failure means.
@@ -137,25 +129,10 @@ impl<A: fmt::Debug> fmt::Debug for HttpProvider<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpProvider")
             .field("adapter", &self.adapter)
-            .field("base_url", &self.base_url)
+            .field("base_url", &self.origin)
             .field("model", &self.model)
             .finish_non_exhaustive()
     }
-}
-
-/// An address that requests can be sent to, without a slash at its end.
-pub(crate) fn checked_url(url: &str) -> Result<String, Error> {
-    let url = url.trim().trim_end_matches('/');
-    let parsed = url.parse::<http::Uri>().ok();
-    let usable = parsed.is_some_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.host().is_some_and(|host| !host.is_empty())
-    });
-    if usable {
-        return Ok(url.to_owned());
-    }
-    let message = format!("`{url}` is no address of a service: it must be an http or https URL");
-    Err(Error::new(ErrorKind::Config, message))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

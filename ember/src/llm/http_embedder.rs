@@ -5,18 +5,16 @@ use super::adapter::gemini::Gemini;
 use super::adapter::openai::{OpenAi, Vendor};
 use super::embed::{Embedder, Embeddings};
 use super::error::{Error, ErrorKind};
-use super::http::checked_url;
+use super::origin::Origin;
 use super::provider::ProviderConfig;
-use super::transport::{Transport, json_request};
-use http::HeaderMap;
+use super::transport::Transport;
 use std::fmt;
 
 /// An embedder that is reached over HTTP, through the adapter for its interface.
 pub struct HttpEmbedder<A> {
     adapter: A,
     transport: Transport,
-    base_url: String,
-    headers: HeaderMap,
+    origin: Origin,
     model: String,
     dimensions: Option<u32>,
 }
@@ -34,10 +32,10 @@ impl<A: EmbeddingAdapter> HttpEmbedder<A> {
         if config.model.is_empty() {
             return Err(Error::new(ErrorKind::Config, "no model for embeddings is named"));
         }
-        let base_url = checked_url(config.base_url.as_deref().unwrap_or(base_url))?;
+        let origin = Origin::new(config.base_url.as_deref().unwrap_or(base_url), headers)?;
         let transport = Transport::new(config.timeouts)?;
         let model = config.model.clone();
-        Ok(Self { adapter, transport, base_url, headers, model, dimensions: None })
+        Ok(Self { adapter, transport, origin, model, dimensions: None })
     }
 
     /// Sets how many dimensions vectors have, where the model leaves the choice.
@@ -64,8 +62,7 @@ impl<A: EmbeddingAdapter> HttpEmbedder<A> {
 
     async fn batch(&self, texts: &[&str], dimensions: Option<u32>) -> Result<Embeddings, Error> {
         let encoded = self.adapter.encode_texts(texts, &self.model, dimensions)?;
-        let url = format!("{}{}", self.base_url, encoded.path);
-        let request = json_request(&url, self.headers.clone(), encoded.body)?;
+        let request = self.origin.post(&encoded.path, encoded.body)?;
         let (head, body) = self.transport.exchange(request).await?.into_parts();
         if !head.status.is_success() {
             return Err(self.adapter.failure(head.status.as_u16(), &head.headers, &body));
@@ -98,7 +95,7 @@ impl<A: fmt::Debug> fmt::Debug for HttpEmbedder<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpEmbedder")
             .field("adapter", &self.adapter)
-            .field("base_url", &self.base_url)
+            .field("base_url", &self.origin)
             .field("model", &self.model)
             .finish_non_exhaustive()
     }

@@ -25,6 +25,8 @@ mod embed;
 pub mod adapter;
 mod provider;
 #[cfg(feature = "transport")]
+mod origin;
+#[cfg(feature = "transport")]
 mod transport;
 #[cfg(feature = "transport")]
 mod http;

@@ -49,7 +49,8 @@ pub(super) async fn complete(call: Call) -> Result<ChatResponse, Error> {
                 return Ok(response);
             }
             Step::Run(calls) => {
-                let results = run(&rounds.observer, &rounds.tools, &calls).await;
+                // On the heap, as most answers call nothing, and would have room for it all the same.
+                let results = Box::pin(run(&rounds.observer, &rounds.tools, &calls)).await;
                 rounds.go_on(response.message, results);
             }
         }
@@ -58,7 +59,11 @@ pub(super) async fn complete(call: Call) -> Result<ChatResponse, Error> {
 
 /// Answers bit by bit: one stream, however many rounds it takes.
 pub(super) async fn stream(call: Call) -> Result<ChatStream, Error> {
-    call.observer.clone().stream(call.request.clone(), open(call)).await
+    if !call.observer.hears_streams() {
+        return open(call).await;
+    }
+    let (observer, request) = (call.observer.clone(), call.request.clone());
+    Box::pin(observer.stream(request, open(call))).await
 }
 
 async fn open(call: Call) -> Result<ChatStream, Error> {

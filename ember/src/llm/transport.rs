@@ -1,11 +1,12 @@
 //! One HTTP exchange.
 //!
-//! reqwest stands behind this file and is named nowhere else.
+//! reqwest stands behind this file and [`origin`](super::origin), and is named nowhere else.
 
 use super::error::{Error, ErrorKind};
+use super::origin::Outgoing;
 use super::provider::Timeouts;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, Response};
+use http::Response;
 use http_body_util::BodyExt as _;
 use std::collections::HashMap;
 use std::error::Error as _;
@@ -48,10 +49,7 @@ impl Transport {
     }
 
     /// Sends a request whose answer arrives whole, and reads it.
-    pub(crate) async fn exchange(
-        &self,
-        request: Request<Vec<u8>>,
-    ) -> Result<Response<Bytes>, Error> {
+    pub(crate) async fn exchange(&self, request: Outgoing) -> Result<Response<Bytes>, Error> {
         within(self.timeouts.total, "an answer", async {
             let (head, body) = self.send(request).await?.into_parts();
             let body = match head.status.is_success() {
@@ -64,26 +62,22 @@ impl Transport {
     }
 
     /// Sends a request whose answer is streamed. The future is ready when its headers are there.
-    pub(crate) async fn open(
-        &self,
-        request: Request<Vec<u8>>,
-    ) -> Result<Response<WireBody>, Error> {
+    pub(crate) async fn open(&self, request: Outgoing) -> Result<Response<WireBody>, Error> {
         let limit = self.timeouts.headers.min(self.timeouts.total);
         let response = within(limit, "the beginning of an answer", self.send(request)).await?;
         Ok(response.map(WireBody))
     }
 
-    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<reqwest::Body>, Error> {
-        let request = reqwest::Request::try_from(request).map_err(|error| {
-            Error::new(ErrorKind::Config, "the address of the provider is not usable")
-                .with_source(error)
-        })?;
-        let response = self
+    async fn send(&self, request: Outgoing) -> Result<Response<reqwest::Body>, Error> {
+        let mut response = self
             .client()?
-            .execute(request)
+            .execute(request.0)
             .await
             .map_err(|error| failed(error, "the request failed"))?;
-        Ok(response.into())
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let mut response = Response::new(response.into());
+        (*response.status_mut(), *response.headers_mut()) = (status, headers);
+        Ok(response)
     }
 
     /// The pool of this thread.
@@ -252,23 +246,4 @@ fn failed(error: reqwest::Error, what: &'static str) -> Error {
 fn cut(error: reqwest::Error) -> Error {
     Error::new(ErrorKind::Truncated, "the connection broke before the answer was complete")
         .with_source(error.without_url())
-}
-
-/// A request with a JSON body.
-pub(crate) fn json_request(
-    url: &str,
-    headers: HeaderMap,
-    body: Vec<u8>,
-) -> Result<Request<Vec<u8>>, Error> {
-    let request = Request::builder()
-        .method(Method::POST)
-        .uri(url)
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .body(body)
-        .map_err(|error| {
-            Error::new(ErrorKind::Config, format!("`{url}` is not an address")).with_source(error)
-        });
-    let mut request = request?;
-    request.headers_mut().extend(headers);
-    Ok(request)
 }

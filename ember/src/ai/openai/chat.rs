@@ -7,7 +7,8 @@ use super::stream::{Chunks, Writer};
 use crate::base::Error;
 use crate::llm::Dropped;
 use crate::web::extract::check_json;
-use crate::web::{IntoResponse, Json, Request, Response, Sse};
+use crate::web::{IntoResponse, Request, Response, Sse};
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue};
 use std::collections::BTreeSet;
 
@@ -48,8 +49,10 @@ pub(super) async fn chat_completions(request: Request) -> Result<Response, Error
     }
     let dropped = name_dropped(&answer.dropped);
     let completion = Completion::of(head, answer, &chosen.hidden, &asked)?;
-    let mut response = Json(completion).into_response();
-    response.headers_mut().extend(dropped.map(|value| (DROPPED, value)));
+    let mut response = Response::new(completion.to_json()?.into());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.extend(dropped.map(|value| (DROPPED, value)));
     Ok(response)
 }
 

@@ -30,7 +30,8 @@ pub(super) struct Gate {
 impl Gate {
     /// Finds out who asks, counts the request, and tells what is to stand on its answer.
     async fn look_at(&self, request: &mut Request) -> (Marks, Result<(), Error>) {
-        let id = random_id().ok().and_then(|id| HeaderValue::try_from(format!("req_{id}")).ok());
+        let id = random_id().ok();
+        let id = id.and_then(|id| HeaderValue::try_from(["req_", &id].concat()).ok());
         let mut marks = Marks { id, limits: Seen::default(), caller: None };
         let caller = match self.admit(request) {
             Ok(caller) => caller,
@@ -38,7 +39,7 @@ impl Gate {
         };
         if let Some(caller) = &caller {
             // A key is no user, whatever it is called.
-            request.extensions_mut().insert(Principal::new(format!("key:{}", caller.name)));
+            request.extensions_mut().insert(Principal::new(["key:", &caller.name].concat()));
             request.extensions_mut().insert(caller.clone());
         }
         let options = request.route().and_then(|route| route.extensions.get::<AiOptions>());

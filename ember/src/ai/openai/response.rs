@@ -1,11 +1,12 @@
 //! A whole answer, and what it shares with a streamed one.
 
-use crate::base::{Error, ErrorKind, random_id};
+use crate::base::{Error, ErrorKind, random_id, write_json_text};
 use crate::llm::{
     ChatRequest, ChatResponse, Finish, FinishReason, Message, Role, ToolCall, Usage,
     estimate_tokens,
 };
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -33,7 +34,7 @@ pub(super) enum Named {
 
 impl Head {
     pub(super) fn new(named: Named) -> Result<Self, Error> {
-        let id = format!("chatcmpl-{}", random_id()?);
+        let id = ["chatcmpl-", &random_id()?].concat();
         let (model, is_fixed) = match named {
             Named::Fixed(name) => (name, true),
             Named::Likely(name) => (name.unwrap_or_default(), false),
@@ -72,35 +73,38 @@ impl Hidden {
     }
 }
 
-/// `chat.completion` of OpenAI's API reference.
-#[derive(Debug, Serialize)]
-pub(super) struct Completion {
-    id: String,
+/// What every answer, and every chunk of one, begins with, as OpenAI's API reference has it.
+#[derive(Serialize)]
+struct Beginning<'a> {
+    id: &'a str,
     object: &'static str,
     created: u64,
-    model: String,
-    choices: [Choice; 1],
-    usage: WireUsage,
+    model: &'a str,
 }
 
-#[derive(Debug, Serialize)]
-struct Choice {
-    index: u64,
-    message: WireMessage,
-    logprobs: Option<()>,
-    finish_reason: &'static str,
+impl Head {
+    /// The beginning of an object, up to its choices.
+    pub(super) fn begin(&self, object: &'static str) -> serde_json::Result<String> {
+        let Self { id, created, model, .. } = self;
+        let mut json = serde_json::to_string(&Beginning { id, object, created: *created, model })?;
+        // The bracket that ends it.
+        json.pop();
+        json.push_str(",\"choices\":");
+        Ok(json)
+    }
 }
 
-#[derive(Debug, Serialize)]
-struct WireMessage {
-    role: &'static str,
+/// `chat.completion` of OpenAI's API reference.
+#[derive(Debug)]
+pub(super) struct Completion {
+    head: Head,
     content: Option<String>,
     refusal: Option<String>,
     /// As DeepSeek and vLLM have it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<WireCall>,
+    finish_reason: &'static str,
+    usage: WireUsage,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,7 +121,7 @@ struct WireFunction {
 }
 
 impl Completion {
-    /// Writes an answer. What the model has said between the calls of tools that ran here is part
+    /// Reads an answer. What the model has said between the calls of tools that ran here is part
     /// of it, as in a stream.
     ///
     /// # Errors
@@ -131,13 +135,13 @@ impl Completion {
         head.answered_by(response.model.as_deref());
         let turns = response.steps.iter().filter(|step| step.role == Role::Assistant);
         let turns: Vec<&Message> = turns.chain([&response.message]).collect();
-        let joined = |part: fn(&Message) -> String| -> Option<String> {
+        let joined = |part: fn(&Message) -> Cow<'_, str>| -> Option<String> {
             let text: String = turns.iter().map(|turn| part(turn)).collect();
             (!text.is_empty()).then_some(text)
         };
-        let content = joined(|turn| turn.text().into_owned());
-        let reasoning_content = joined(|turn| turn.reasoning().into_owned());
-        let refusal = joined(|turn| turn.refusal().unwrap_or_default().into_owned());
+        let content = joined(Message::text);
+        let reasoning_content = joined(Message::reasoning);
+        let refusal = joined(|turn| turn.refusal().unwrap_or_default());
         let calls = response.message.tool_calls().filter(|call| !hidden.contains(&call.name));
         let tool_calls: Vec<_> = calls.map(WireCall::of).collect();
         let finish_reason =
@@ -156,16 +160,43 @@ impl Completion {
         // A message has content, a refusal or calls; nothing at all is an empty text.
         let is_empty = refusal.is_none() && tool_calls.is_empty();
         let content = content.or_else(|| is_empty.then(String::new));
-        let message =
-            WireMessage { role: "assistant", content, refusal, reasoning_content, tool_calls };
-        Ok(Self {
-            id: head.id,
-            object: "chat.completion",
-            created: head.created,
-            model: head.model,
-            choices: [Choice { index: 0, message, logprobs: None, finish_reason }],
-            usage,
-        })
+        Ok(Self { head, content, refusal, reasoning_content, tool_calls, finish_reason, usage })
+    }
+
+    /// Writes it. Most of an answer is one text, and the rest hardly more than names, so that it is put together
+    /// from its pieces.
+    pub(super) fn to_json(&self) -> serde_json::Result<String> {
+        let mut json = self.head.begin("chat.completion")?;
+        json.reserve(self.content.as_ref().map_or(0, String::len) + REST_LENGTH);
+        json.push_str(r#"[{"index":0,"message":{"role":"assistant","content":"#);
+        write_text(self.content.as_deref(), &mut json);
+        json.push_str(r#","refusal":"#);
+        write_text(self.refusal.as_deref(), &mut json);
+        if let Some(reasoning) = &self.reasoning_content {
+            json.push_str(r#","reasoning_content":"#);
+            write_json_text(reasoning, &mut json);
+        }
+        if !self.tool_calls.is_empty() {
+            json.push_str(r#","tool_calls":"#);
+            json.push_str(&serde_json::to_string(&self.tool_calls)?);
+        }
+        json.push_str(r#"},"logprobs":null,"finish_reason":"#);
+        write_json_text(self.finish_reason, &mut json);
+        json.push_str(r#"}],"usage":"#);
+        json.push_str(&serde_json::to_string(&self.usage)?);
+        json.push('}');
+        Ok(json)
+    }
+}
+
+/// How many bytes an answer has beside its beginning and its text, mostly, and a little more.
+const REST_LENGTH: usize = 512;
+
+/// A text, or `null`.
+fn write_text(text: Option<&str>, json: &mut String) {
+    match text {
+        Some(text) => write_json_text(text, json),
+        None => json.push_str("null"),
     }
 }
 
@@ -247,6 +278,52 @@ impl WireUsage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::llm::{Part, Reasoning};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn an_answer_is_written_as_openai_writes_it() {
+        let head = Head { id: "chatcmpl-1".into(), created: 7, model: "m".into(), is_fixed: false };
+        let written = |content: Vec<Part>| -> Value {
+            let mut response =
+                ChatResponse::new(Message::new(Role::Assistant, content), FinishReason::Stop);
+            response.usage = Some(Usage::new(3, 4));
+            let (hidden, asked) = (Hidden::default(), ChatRequest::from("Hi"));
+            let completion = Completion::of(head.clone(), response, &hidden, &asked).unwrap();
+            let json = completion.to_json().unwrap();
+            serde_json::from_str(&json).unwrap()
+        };
+        let expected = |message: Value, finish_reason: &str| {
+            json!({
+                "id": "chatcmpl-1", "object": "chat.completion", "created": 7, "model": "m",
+                "choices": [{
+                    "index": 0, "message": message, "logprobs": null, "finish_reason": finish_reason,
+                }],
+                "usage": {
+                    "prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7,
+                    "prompt_tokens_details": {"cached_tokens": 0},
+                    "completion_tokens_details": {"reasoning_tokens": 0},
+                },
+            })
+        };
+        let text = "\"a\"\n\u{1} é";
+        let message = json!({"role": "assistant", "content": text, "refusal": null});
+        assert_eq!(written(vec![text.into()]), expected(message, "stop"));
+        let message = json!({"role": "assistant", "content": "", "refusal": null});
+        assert_eq!(written(Vec::new()), expected(message, "stop"));
+        let all = vec![
+            Part::Reasoning(Reasoning::new("hm\t")),
+            Part::Refusal("No\\".into()),
+            Part::ToolCall(ToolCall::new("c1", "now", " ")),
+        ];
+        let call =
+            json!({"id": "c1", "type": "function", "function": {"name": "now", "arguments": "{}"}});
+        let message = json!({
+            "role": "assistant", "content": null, "refusal": "No\\", "reasoning_content": "hm\t",
+            "tool_calls": [call],
+        });
+        assert_eq!(written(all), expected(message, "tool_calls"));
+    }
 
     #[test]
     fn ends_have_openais_words() {

@@ -4,7 +4,7 @@ use super::error::{ErrorBody, of_model, undeliverable};
 use super::response::{Head, Hidden, WireUsage, finish_word};
 use crate::base::sse::Event;
 use crate::base::tokens::Estimator;
-use crate::base::{Error, ErrorKind};
+use crate::base::{Error, ErrorKind, write_json_text};
 use crate::llm::{ChatEvent, ChatRequest, ChatStream, Dropped, Finish, Part, Usage};
 use futures_core::Stream;
 use serde::Serialize;
@@ -105,7 +105,7 @@ impl Stream for Chunks {
 pub(super) struct Writer {
     head: Head,
     /// What every chunk begins with, once one is written: most of what stands in it.
-    beginning: Vec<u8>,
+    beginning: String,
     hidden: Hidden,
     /// What was asked, if the caller wants to know what was used: it is counted where the provider does
     /// not say.
@@ -147,7 +147,7 @@ impl Writer {
     pub(super) fn new(head: Head, hidden: Hidden, asked: Option<ChatRequest>) -> Self {
         Self {
             head,
-            beginning: Vec::new(),
+            beginning: String::new(),
             hidden,
             asked,
             ready: VecDeque::new(),
@@ -172,19 +172,17 @@ impl Writer {
             }
             ChatEvent::Text(text) => {
                 self.count(|written| &mut written.content, &text);
-                self.piece(&text, |text| Delta { content: Some(text), ..Delta::default() })?
+                self.piece("content", &text)?;
             }
             ChatEvent::Reasoning(text) => {
                 self.count(|written| &mut written.reasoning, &text);
-                self.piece(&text, |text| Delta {
-                    reasoning_content: Some(text),
-                    ..Delta::default()
-                })?;
+                // As DeepSeek and vLLM have it.
+                self.piece("reasoning_content", &text)?;
             }
             ChatEvent::Refusal(text) => {
                 self.refused = true;
                 self.count(|written| &mut written.refusal, &text);
-                self.piece(&text, |text| Delta { refusal: Some(text), ..Delta::default() })?;
+                self.piece("refusal", &text)?;
             }
             ChatEvent::ToolCallStart { index, id, name, .. } => self.call(index, &id, &name)?,
             ChatEvent::ToolCallDelta { index, arguments } => self.arguments(index, &arguments)?,
@@ -227,11 +225,20 @@ impl Writer {
         Ok(())
     }
 
-    fn piece<'a>(&mut self, text: &'a str, delta: fn(&'a str) -> Delta<'a>) -> Result<(), Error> {
+    /// A piece of a text, which is what nearly every chunk holds.
+    fn piece(&mut self, member: &str, text: &str) -> Result<(), Error> {
         if text.is_empty() {
             return Ok(());
         }
-        self.delta(delta(text))
+        self.begin()?;
+        self.told = true;
+        let mut chunk = self.open()?;
+        for part in [r#"[{"index":0,"delta":{""#, member, r#"":"#] {
+            chunk.push_str(part);
+        }
+        write_json_text(text, &mut chunk);
+        chunk.push_str(r#"},"finish_reason":null}]"#);
+        self.send(chunk, None)
     }
 
     fn delta(&mut self, delta: Delta<'_>) -> Result<(), Error> {
@@ -320,19 +327,33 @@ impl Writer {
     }
 
     fn chunk(&mut self, choices: &[Choice<'_>], usage: Option<WireUsage>) -> Result<(), Error> {
+        let mut chunk = self.open()?;
+        chunk.push_str(&serde_json::to_string(choices)?);
+        self.send(chunk, usage)
+    }
+
+    /// Begins a `chat.completion.chunk` of OpenAI's API reference, up to its choices. That is the same for all of
+    /// an answer.
+    fn open(&mut self) -> Result<String, Error> {
         if self.beginning.is_empty() {
-            self.beginning = Beginning::of(&self.head)?;
+            self.beginning = self.head.begin("chat.completion.chunk")?;
         }
-        let mut chunk = Vec::with_capacity(self.beginning.len() + CHOICE_LENGTH);
-        chunk.extend_from_slice(&self.beginning);
-        chunk.extend_from_slice(b",\"choices\":");
-        serde_json::to_writer(&mut chunk, choices)?;
+        let mut chunk = String::with_capacity(self.beginning.len() + CHOICE_LENGTH);
+        chunk.push_str(&self.beginning);
+        Ok(chunk)
+    }
+
+    /// Ends a chunk behind its choices. The usage is in the last one, if it was asked for, and `null` in all
+    /// others.
+    fn send(&mut self, mut chunk: String, usage: Option<WireUsage>) -> Result<(), Error> {
         if self.asked.is_some() {
-            chunk.extend_from_slice(b",\"usage\":");
-            serde_json::to_writer(&mut chunk, &usage)?;
+            chunk.push_str(r#","usage":"#);
+            match usage {
+                Some(usage) => chunk.push_str(&serde_json::to_string(&usage)?),
+                None => chunk.push_str("null"),
+            }
         }
-        chunk.push(b'}');
-        let chunk = String::from_utf8(chunk).map_err(Error::internal)?;
+        chunk.push('}');
         self.ready.push_back(Event::data(chunk));
         Ok(())
     }
@@ -344,29 +365,6 @@ fn begun_anew() -> Error {
 
 /// How many bytes a choice with a piece of text mostly has, and a little more.
 const CHOICE_LENGTH: usize = 128;
-
-/// A `chat.completion.chunk` of OpenAI's API reference, as far as it is the same for all of an answer.
-///
-/// What follows are the choices, and the usage where it was asked for: in the last chunk, and `null`
-/// in all others.
-#[derive(Serialize)]
-struct Beginning<'a> {
-    id: &'a str,
-    object: &'static str,
-    created: u64,
-    model: &'a str,
-}
-
-impl Beginning<'_> {
-    /// The object without its last brace.
-    fn of(head: &Head) -> serde_json::Result<Vec<u8>> {
-        let Head { id, created, model, .. } = head;
-        let object = "chat.completion.chunk";
-        let mut json = serde_json::to_vec(&Beginning { id, object, created: *created, model })?;
-        json.pop();
-        Ok(json)
-    }
-}
 
 #[derive(Serialize)]
 struct Choice<'a> {
@@ -381,11 +379,6 @@ struct Delta<'a> {
     role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refusal: Option<&'a str>,
-    /// As DeepSeek and vLLM have it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning_content: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_calls: Option<[CallDelta<'a>; 1]>,
 }

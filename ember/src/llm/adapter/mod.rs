@@ -17,6 +17,8 @@ mod json;
 mod garbage;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 mod turns;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+mod body;
 #[cfg(feature = "anthropic")]
 pub mod anthropic;
 #[cfg(feature = "gemini")]
@@ -33,13 +35,13 @@ use super::error::Error;
 use super::error::ErrorKind;
 use super::stream::ChatEvent;
 use crate::base::Secret;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+use body::{Body, Lent};
 pub use call_ids::CallIds;
 pub use failure::{Failure, wait_hint};
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 use garbage::{Garbage, cut, last};
 use http::HeaderMap;
-#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
-use serde_json::{Map, Value};
 use std::collections::VecDeque;
 
 /// Translates for one provider.
@@ -126,7 +128,7 @@ impl Encoded {
     #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
     fn json(
         path: impl Into<String>,
-        body: &Map<String, Value>,
+        body: &impl serde::Serialize,
         dropped: Vec<Dropped>,
     ) -> Result<Self, Error> {
         let body = serde_json::to_vec(body).map_err(|error| {

@@ -120,15 +120,13 @@ impl Observer {
         result
     }
 
-    /// Tells of a streamed answer as a whole, however many turns it takes.
+    /// Tells those who [hear](Observer::hears_streams) of it of a streamed answer as a whole, however many
+    /// turns it takes.
     pub(super) async fn stream(
         self,
         request: Arc<ChatRequest>,
         opening: impl Future<Output = Result<ChatStream, Error>>,
     ) -> Result<ChatStream, Error> {
-        if self.bus.is_none() || !self.hears_streams() {
-            return opening.await;
-        }
         self.emit(|| StreamStart { request: request.clone() }).await;
         let accumulator = self.hears::<StreamComplete>().then(Accumulator::new);
         let mut told =
@@ -151,7 +149,8 @@ impl Observer {
         }
     }
 
-    fn hears_streams(&self) -> bool {
+    /// Tells whether anybody wants to know of streamed answers.
+    pub(super) fn hears_streams(&self) -> bool {
         self.hears::<StreamStart>()
             || self.hears::<StreamChunk>()
             || self.hears::<StreamComplete>()

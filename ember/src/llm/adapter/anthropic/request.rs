@@ -1,8 +1,10 @@
 use super::thinking;
 use crate::base::schema::Dialect;
 use crate::llm::adapter::turns::{Placed, Turns, own, plain_id};
+use crate::llm::adapter::{Body, Lent};
 use crate::llm::chat::{ChatRequest, Dropped, ResponseFormat, ToolChoice};
 use crate::llm::message::{Media, MediaSource, Part, Text, ToolCall};
+use crate::llm::tool::Tool;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Map, Value, json};
 
@@ -10,12 +12,12 @@ use serde_json::{Map, Value, json};
 const ID_LIMIT: usize = 64;
 
 /// Writes the body of a request, and lists what it could not say.
-pub(super) fn encode(
+pub(super) fn encode<'a>(
     provider: &str,
-    request: &ChatRequest,
+    request: &'a ChatRequest,
     model: &str,
     stream: bool,
-) -> (Map<String, Value>, Vec<Dropped>) {
+) -> (Body<'a>, Vec<Dropped>) {
     let Turns { system, turns, mut dropped, .. } = Turns::of(&request.messages);
     let mut body = Map::new();
     body.insert("model".into(), model.into());
@@ -42,67 +44,93 @@ pub(super) fn encode(
             }
         }
     }
-    body.insert("messages".into(), messages.finish());
     let thinks = thinking::write(request, model, &mut body, &mut dropped);
     options(request, thinks, &mut body, &mut dropped);
     if stream {
         body.insert("stream".into(), true.into());
     }
     body.extend(request.extra.clone());
-    (body, dropped)
+    let mut lent = vec![("messages", messages.finish())];
+    if !request.tools.is_empty() {
+        lent.push(("tools", request.tools.iter().map(Tool::anthropic_spec).collect()));
+    }
+    (Body { members: body, lent }, dropped)
 }
 
 /// Messages whose roles alternate.
 #[derive(Default)]
-struct Messages(Vec<(bool, Vec<Value>)>);
+struct Messages<'a>(Vec<(bool, Vec<Block<'a>>)>);
 
-impl Messages {
-    fn push(&mut self, assistant: bool, block: Value) {
+/// A part of a message.
+enum Block<'a> {
+    /// Text that says nothing of where it is from, as most of it.
+    Text(&'a str),
+    Other(Value),
+}
+
+impl<'a> Messages<'a> {
+    fn push(&mut self, assistant: bool, block: Block<'a>) {
         match self.0.last_mut() {
             Some((role, blocks)) if *role == assistant => blocks.push(block),
             _ => self.0.push((assistant, vec![block])),
         }
     }
 
-    fn finish(mut self) -> Value {
+    fn finish(mut self) -> Lent<'a> {
         // The user speaks first; the beginning of a trimmed conversation may be the model's.
         if self.0.first().is_some_and(|(assistant, _)| *assistant) {
-            self.0.insert(0, (false, vec![json!({"type": "text", "text": "(…)"})]));
+            self.0.insert(0, (false, vec![Block::Text("(…)")]));
         }
         // What the model is to go on with may not end in white space.
-        if let Some((true, blocks)) = self.0.last_mut()
-            && let Some(last) = blocks.last_mut().filter(|last| last["type"] == "text")
-            && let Some(text) = last["text"].as_str()
-        {
-            last["text"] = text.trim_end().into();
+        if let Some((true, blocks)) = self.0.last_mut() {
+            match blocks.last_mut() {
+                Some(Block::Text(text)) => *text = text.trim_end(),
+                Some(Block::Other(last)) if last["type"] == "text" => {
+                    if let Some(text) = last["text"].as_str() {
+                        last["text"] = text.trim_end().into();
+                    }
+                }
+                _ => {}
+            }
         }
         let messages = self.0.into_iter().map(|(assistant, blocks)| {
-            json!({"role": if assistant { "assistant" } else { "user" }, "content": blocks})
+            let role = if assistant { "assistant" } else { "user" };
+            let content = blocks.into_iter().map(Block::written);
+            Lent::object([("role", role.into()), ("content", content.collect())])
         });
         messages.collect()
     }
 }
 
+impl<'a> Block<'a> {
+    fn written(self) -> Lent<'a> {
+        match self {
+            Self::Text(text) => Lent::object([("type", "text".into()), ("text", text.into())]),
+            Self::Other(value) => value.into(),
+        }
+    }
+}
+
 /// Writes a part, or says why it cannot be; nothing is said of parts that say nothing.
-fn block(
+fn block<'a>(
     provider: &str,
     assistant: bool,
-    placed: &Placed<'_>,
-) -> Result<Value, Option<&'static str>> {
-    match placed.part {
+    placed: &Placed<'a>,
+) -> Result<Block<'a>, Option<&'static str>> {
+    let value = match placed.part {
         // Empty texts are refused.
-        Part::Text(text) if text.text.trim().is_empty() => Err(None),
-        Part::Text(text) => Ok(text_block(text, assistant)),
-        Part::Refusal(text) => Ok(json!({"type": "text", "text": text})),
-        Part::Media(_) if assistant => Err(Some("an answer cannot hold media")),
-        Part::Media(media) => media_block(media),
+        Part::Text(text) if text.text.trim().is_empty() => return Err(None),
+        Part::Text(text) => return Ok(text_block(text, assistant)),
+        Part::Refusal(text) => return Ok(Block::Text(text)),
+        Part::Media(_) if assistant => return Err(Some("an answer cannot hold media")),
+        Part::Media(media) => media_block(media)?,
         Part::Reasoning(reasoning) if assistant => {
             // Without its signature a thought is refused, and another's is none.
             let signature = own(reasoning.signature.as_ref(), provider)
                 .ok_or(Some("only signed reasoning of the provider itself is taken back"))?;
-            Ok(json!({"type": "thinking", "thinking": reasoning.text, "signature": signature}))
+            json!({"type": "thinking", "thinking": reasoning.text, "signature": signature})
         }
-        Part::ToolCall(call) if assistant => Ok(call_block(provider, call)),
+        Part::ToolCall(call) if assistant => call_block(provider, call),
         Part::ToolResult(result) => {
             let id = plain_id(&result.call_id, ID_LIMIT);
             let mut block = json!({"type": "tool_result", "tool_use_id": id});
@@ -112,25 +140,25 @@ fn block(
             if result.is_error {
                 block["is_error"] = true.into();
             }
-            Ok(block)
+            block
         }
-        Part::Opaque(opaque) if opaque.provider == provider => Ok(opaque.value.clone()),
-        Part::Opaque(_) => Err(Some("only the provider it came from understands it")),
-        _ => Err(Some("a user's message cannot hold such a part")),
-    }
+        Part::Opaque(opaque) if opaque.provider == provider => opaque.value.clone(),
+        Part::Opaque(_) => return Err(Some("only the provider it came from understands it")),
+        _ => return Err(Some("a user's message cannot hold such a part")),
+    };
+    Ok(Block::Other(value))
 }
 
-fn text_block(text: &Text, assistant: bool) -> Value {
-    let mut block = json!({"type": "text", "text": text.text});
+fn text_block(text: &Text, assistant: bool) -> Block<'_> {
     // Citations of other providers have other types.
     let ours = |citation: &&Value| {
         citation["type"].as_str().is_some_and(|kind| kind.ends_with("_location"))
     };
     let citations: Vec<_> = text.citations.iter().filter(ours).cloned().collect();
-    if assistant && !citations.is_empty() {
-        block["citations"] = citations.into();
+    match assistant && !citations.is_empty() {
+        true => Block::Other(json!({"type": "text", "text": text.text, "citations": citations})),
+        false => Block::Text(&text.text),
     }
-    block
 }
 
 fn call_block(provider: &str, call: &ToolCall) -> Value {
@@ -181,8 +209,6 @@ fn options(
 ) {
     let mut drop = |what: &str, why: &str| dropped.push(Dropped::new(what, why));
     if !request.tools.is_empty() {
-        let tools = request.tools.iter().map(|tool| tool.anthropic_spec().clone());
-        body.insert("tools".into(), tools.collect());
         let mut choice = match &request.tool_choice {
             ToolChoice::Auto => json!({"type": "auto"}),
             ToolChoice::None => json!({"type": "none"}),
@@ -246,11 +272,12 @@ mod tests {
     use super::*;
     use crate::base::Schema;
     use crate::llm::message::{Message, Opaque, Reasoning, Role, Signature, ToolResult};
-    use crate::llm::tool::{ParameterSchema, Tool};
+    use crate::llm::tool::ParameterSchema;
 
     fn written(request: &ChatRequest) -> (Value, Vec<String>) {
         let (body, dropped) = encode("anthropic", request, "claude-x", false);
-        (body.into(), dropped.into_iter().map(|dropped| dropped.what).collect())
+        let body = serde_json::to_value(&body).unwrap();
+        (body, dropped.into_iter().map(|dropped| dropped.what).collect())
     }
 
     #[test]
@@ -267,7 +294,7 @@ mod tests {
             })
         );
         assert!(dropped.is_empty());
-        assert_eq!(encode("anthropic", &request, "m", true).0["stream"], true);
+        assert_eq!(encode("anthropic", &request, "m", true).0.members["stream"], true);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 use super::thinking;
 use crate::base::schema::Dialect;
 use crate::llm::adapter::turns::{Placed, Turn, Turns, own};
+use crate::llm::adapter::{Body, Lent};
 use crate::llm::chat::{ChatRequest, Dropped, ResponseFormat, ToolChoice};
 use crate::llm::message::{Media, MediaSource, Part, Signature, ToolCall, ToolResult};
+use crate::llm::tool::Tool;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Map, Value, json};
 
@@ -11,11 +13,11 @@ use serde_json::{Map, Value, json};
 const FOREIGN: &str = "skip_thought_signature_validator";
 
 /// Writes the body of a request, and lists what it could not say.
-pub(super) fn encode(
-    provider: &str,
-    request: &ChatRequest,
+pub(super) fn encode<'a>(
+    provider: &'a str,
+    request: &'a ChatRequest,
     model: &str,
-) -> (Map<String, Value>, Vec<Dropped>) {
+) -> (Body<'a>, Vec<Dropped>) {
     let Turns { system, turns, mut dropped, .. } = Turns::of(&request.messages);
     let mut writer =
         Writer { provider, signed: thinking::wants_signatures(model), ids: Vec::new() };
@@ -31,7 +33,7 @@ pub(super) fn encode(
     if !instructions.is_empty() {
         body.insert("systemInstruction".into(), json!({"parts": instructions}));
     }
-    let mut contents: Vec<(bool, Vec<Value>)> = Vec::new();
+    let mut contents: Vec<(bool, Vec<Written<'_>>)> = Vec::new();
     for turn in &turns {
         let parts = writer.turn(turn, &mut dropped);
         match contents.last_mut() {
@@ -42,19 +44,42 @@ pub(super) fn encode(
     }
     // The user speaks first; the beginning of a trimmed conversation may be the model's.
     if contents.first().is_some_and(|(assistant, _)| *assistant) {
-        contents.insert(0, (false, vec![json!({"text": "(…)"})]));
+        contents.insert(0, (false, vec![Written::Text("(…)")]));
     }
     let contents = contents.into_iter().map(|(assistant, parts)| {
-        json!({"role": if assistant { "model" } else { "user" }, "parts": parts})
+        let role = if assistant { "model" } else { "user" };
+        Lent::object([("role", role.into()), ("parts", parts.into_iter().collect())])
     });
-    body.insert("contents".into(), contents.collect());
-    tools(request, &mut body, &mut dropped);
+    let contents = contents.collect();
+    tool_config(request, &mut body, &mut dropped);
     let config = generation(request, model, &mut dropped);
     if !config.is_empty() {
         body.insert("generationConfig".into(), config.into());
     }
     body.extend(request.extra.clone());
-    (body, dropped)
+    let mut lent = vec![("contents", contents)];
+    if !request.tools.is_empty() {
+        let declarations = request.tools.iter().map(Tool::gemini_spec);
+        let declarations = Lent::object([("functionDeclarations", declarations.collect())]);
+        lent.push(("tools", vec![declarations].into()));
+    }
+    (Body { members: body, lent }, dropped)
+}
+
+/// A part of a turn.
+enum Written<'a> {
+    /// Text without a signature, as most of it.
+    Text(&'a str),
+    Other(Value),
+}
+
+impl<'a> From<Written<'a>> for Lent<'a> {
+    fn from(part: Written<'a>) -> Self {
+        match part {
+            Written::Text(text) => Self::object([("text", text.into())]),
+            Written::Other(value) => value.into(),
+        }
+    }
 }
 
 struct Writer<'a> {
@@ -66,7 +91,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn turn(&mut self, turn: &Turn<'a>, dropped: &mut Vec<Dropped>) -> Vec<Value> {
+    fn turn(&mut self, turn: &Turn<'a>, dropped: &mut Vec<Dropped>) -> Vec<Written<'a>> {
         let mut parts = Vec::new();
         let mut first_call = turn.assistant && self.signed;
         if turn.assistant {
@@ -76,11 +101,11 @@ impl<'a> Writer<'a> {
             match self.part(turn.assistant, placed) {
                 Ok(mut part) => {
                     // Of calls that were made together, the first one carries the signature.
-                    if part.get("functionCall").is_some() && std::mem::take(&mut first_call) {
-                        let object = part.as_object_mut().into_iter();
-                        object.for_each(|part| {
-                            part.entry("thoughtSignature").or_insert_with(|| FOREIGN.into());
-                        });
+                    if let Written::Other(Value::Object(part)) = &mut part
+                        && part.contains_key("functionCall")
+                        && std::mem::take(&mut first_call)
+                    {
+                        part.entry("thoughtSignature").or_insert_with(|| FOREIGN.into());
                     }
                     parts.push(part);
                 }
@@ -91,32 +116,40 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a part, or says why it cannot be; nothing is said of parts that say nothing.
-    fn part(&self, assistant: bool, placed: &Placed<'_>) -> Result<Value, Option<&'static str>> {
-        let signed = |mut part: Value, signature: &Option<Signature>| {
-            if let (true, Some(mark)) = (assistant, own(signature.as_ref(), self.provider)) {
+    fn part(
+        &self,
+        assistant: bool,
+        placed: &Placed<'a>,
+    ) -> Result<Written<'a>, Option<&'static str>> {
+        let mark = |signature: &'a Option<Signature>| {
+            own(signature.as_ref(), self.provider).filter(|_| assistant)
+        };
+        let signed = |mut part: Value, signature| {
+            if let Some(mark) = mark(signature) {
                 part["thoughtSignature"] = mark.into();
             }
-            part
+            Written::Other(part)
         };
         match placed.part {
-            Part::Text(text) => {
-                let part = signed(json!({"text": text.text}), &text.signature);
-                let empty = text.text.is_empty() && part.get("thoughtSignature").is_none();
-                if empty { Err(None) } else { Ok(part) }
-            }
-            Part::Refusal(text) => Ok(json!({"text": text})),
+            Part::Text(text) => match mark(&text.signature) {
+                Some(_) => Ok(signed(json!({"text": text.text}), &text.signature)),
+                None if text.text.is_empty() => Err(None),
+                None => Ok(Written::Text(&text.text)),
+            },
+            Part::Refusal(text) => Ok(Written::Text(text)),
             Part::Media(media) => Ok(signed(media_part(media), &media.signature)),
             Part::Reasoning(reasoning) if assistant => {
                 let part = json!({"text": reasoning.text, "thought": true});
-                let part = signed(part, &reasoning.signature);
-                part.get("thoughtSignature")
-                    .is_some()
-                    .then_some(part)
-                    .ok_or(Some("only signed reasoning of the provider itself is taken back"))
+                match mark(&reasoning.signature) {
+                    Some(_) => Ok(signed(part, &reasoning.signature)),
+                    None => Err(Some("only signed reasoning of the provider itself is taken back")),
+                }
             }
             Part::ToolCall(call) if assistant => Ok(signed(self.call(call), &call.signature)),
-            Part::ToolResult(result) => Ok(self.result(result)),
-            Part::Opaque(opaque) if opaque.provider == self.provider => Ok(opaque.value.clone()),
+            Part::ToolResult(result) => Ok(Written::Other(self.result(result))),
+            Part::Opaque(opaque) if opaque.provider == self.provider => {
+                Ok(Written::Other(opaque.value.clone()))
+            }
             Part::Opaque(_) => Err(Some("only the provider it came from understands it")),
             _ => Err(Some("a user's message cannot hold such a part")),
         }
@@ -184,13 +217,10 @@ fn media_part(media: &Media) -> Value {
     }
 }
 
-fn tools(request: &ChatRequest, body: &mut Map<String, Value>, dropped: &mut Vec<Dropped>) {
+fn tool_config(request: &ChatRequest, body: &mut Map<String, Value>, dropped: &mut Vec<Dropped>) {
     if request.tools.is_empty() {
         return;
     }
-    let declarations = request.tools.iter().map(|tool| tool.gemini_spec().clone());
-    let declarations: Vec<_> = declarations.collect();
-    body.insert("tools".into(), json!([{"functionDeclarations": declarations}]));
     let config = match &request.tool_choice {
         ToolChoice::Auto => None,
         ToolChoice::None => Some(json!({"mode": "NONE"})),
@@ -245,11 +275,12 @@ mod tests {
     use super::*;
     use crate::base::Schema;
     use crate::llm::message::{Message, Opaque, Reasoning, Role, Text};
-    use crate::llm::tool::{ParameterSchema, Tool};
+    use crate::llm::tool::ParameterSchema;
 
     fn written(request: &ChatRequest, model: &str) -> (Value, Vec<String>) {
         let (body, dropped) = encode("gemini", request, model);
-        (body.into(), dropped.into_iter().map(|dropped| dropped.what).collect())
+        let body = serde_json::to_value(&body).unwrap();
+        (body, dropped.into_iter().map(|dropped| dropped.what).collect())
     }
 
     fn mark(value: &str) -> Option<Signature> {

@@ -3,7 +3,9 @@
 //! Every member is optional and every enumeration open: compatible servers leave out and add.
 
 use super::reasoning::{self, Kept};
-use crate::llm::adapter::json::{Fill, Filled, Raw, Reader, Refused, WireText, fill, some};
+use crate::llm::adapter::json::{
+    Fill, Filled, Raw, Reader, Refused, WireText, fill, read_into, some,
+};
 use crate::llm::adapter::{CallIds, Failure};
 use crate::llm::chat::{ChatResponse, Finish, FinishReason, mark_truncated};
 use crate::llm::error::{Error, ErrorKind};
@@ -19,7 +21,7 @@ use std::fmt;
 pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<ChatResponse, Error> {
     let decode =
         |reason: &str| Error::new(ErrorKind::Decode, reason.to_owned()).with_provider(provider);
-    let completion: Completion<'_> = serde_json::from_slice(body).map_err(|error| {
+    let completion = read(body).map_err(|error| {
         decode("the answer is not what chat completions are").with_source(error)
     })?;
     if let Some(error) = completion.error {
@@ -62,20 +64,38 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
     Ok(response)
 }
 
-#[derive(Deserialize)]
+/// Reads the body of an answer. What is no UTF-8 is no JSON, and serde_json says where.
+fn read(body: &[u8]) -> Result<Completion<'_>, serde_json::Error> {
+    let mut completion = Completion::default();
+    match std::str::from_utf8(body) {
+        Ok(text) => read_into(&mut completion, text)?,
+        Err(_) => completion = serde_json::from_slice(body)?,
+    }
+    Ok(completion)
+}
+
+#[derive(Debug, Default, Deserialize)]
 struct Completion<'a> {
     #[serde(borrow)]
     id: Option<WireText<'a>>,
     #[serde(borrow)]
     model: Option<WireText<'a>>,
     #[serde(borrow)]
-    choices: Option<Vec<Choice<'a>>>,
+    choices: Option<SmallVec<[Choice<'a>; 1]>>,
     usage: Option<WireUsage>,
     #[serde(borrow)]
     error: Option<Raw<'a>>,
 }
 
-#[derive(Deserialize)]
+fill!(<'a> Completion<'a> {
+    "id" => id,
+    "model" => model,
+    "choices" => choices,
+    "usage" => usage,
+    "error" => error,
+});
+
+#[derive(Debug, Default, Deserialize)]
 struct Choice<'a> {
     index: Option<u64>,
     #[serde(borrow)]
@@ -83,6 +103,8 @@ struct Choice<'a> {
     #[serde(borrow)]
     finish_reason: Option<WireText<'a>>,
 }
+
+fill!(<'a> Choice<'a> { "index" => index, "message" => message, "finish_reason" => finish_reason });
 
 /// The message of an answer, or what a chunk adds to it.
 #[derive(Debug, Default, Deserialize)]
@@ -400,6 +422,7 @@ pub(super) fn in_band(provider: &str, error: Raw<'_>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::llm::adapter::json::tests::agrees;
     use serde_json::json;
 
     fn read(body: Value) -> Result<ChatResponse, Error> {
@@ -453,6 +476,37 @@ mod tests {
             read(choice(json!({"content": null, "tool_calls": null, "extra": {}}), "because"))
                 .unwrap();
         assert_eq!(unknown.finish.reason, FinishReason::Other("because".into()));
+    }
+
+    #[test]
+    fn answers_are_what_serde_json_says() {
+        let call = json!({"id": "c1", "function": {"name": "add", "arguments": "{\"a\": 1}"}});
+        let mut whole = choice(
+            json!({
+                "role": "assistant", "content": "\"é\"\n", "refusal": null, "annotations": [],
+                "reasoning_content": "hm", "tool_calls": [call, call],
+            }),
+            "stop",
+        );
+        whole["usage"] = json!({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3});
+        let second = whole["choices"][0].clone();
+        whole["choices"].as_array_mut().unwrap().push(second);
+        let parts = json!([{"type": "text", "text": "a"}]);
+        for body in [
+            whole,
+            choice(json!({"content": parts}), "stop"),
+            choice(json!(null), "length"),
+            json!({"choices": [], "usage": null}),
+            json!({"choices": null}),
+            json!({"error": {"message": "busy"}}),
+            json!({}),
+        ] {
+            assert!(agrees::<Completion<'_>>(&body.to_string()), "{body}");
+        }
+        for body in [&br#"{"choices": [{"index": -1}]}"#[..], b"[]", b"{", b"{\"id\": \"\xff\"}"] {
+            let error = decode("test", body, CallIds::default()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Decode);
+        }
     }
 
     #[test]

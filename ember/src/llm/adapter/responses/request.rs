@@ -1,7 +1,9 @@
 use crate::base::schema::Dialect;
 use crate::llm::adapter::turns::{Placed, Turns, own, plain_id};
+use crate::llm::adapter::{Body, Lent};
 use crate::llm::chat::{ChatRequest, Dropped, ResponseFormat, ToolChoice};
 use crate::llm::message::{Media, MediaSource, Message, Part, Role, Signature, Text, ToolCall};
+use crate::llm::tool::Tool;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -14,12 +16,12 @@ const ID_LIMIT: usize = 64;
 const NEVER: &[&str] = &["gpt-4", "gpt-3.5", "chatgpt-"];
 
 /// Writes the body of a request, and lists what it could not say.
-pub(super) fn encode(
-    provider: &str,
-    request: &ChatRequest,
+pub(super) fn encode<'a>(
+    provider: &'a str,
+    request: &'a ChatRequest,
     model: &str,
     stream: bool,
-) -> (Map<String, Value>, Vec<Dropped>) {
+) -> (Body<'a>, Vec<Dropped>) {
     let stored = request.extra.get("store").is_some_and(|store| store == true);
     let mut writer = Writer { provider, stored, items: Vec::new(), custom: HashSet::new() };
     let mut dropped = Vec::new();
@@ -29,9 +31,7 @@ pub(super) fn encode(
     for (index, message) in request.messages.iter().enumerate().filter(|(_, m)| is_system(m)) {
         for (part_index, part) in message.content.iter().enumerate() {
             match part {
-                Part::Text(text) => {
-                    writer.say("system", json!({"type": "input_text", "text": text.text}), None)
-                }
+                Part::Text(text) => writer.say("system", text_part("input_text", &text.text), None),
                 _ => dropped.push(Dropped::new(
                     format!("messages[{index}].content[{part_index}]"),
                     "instructions are text",
@@ -50,7 +50,6 @@ pub(super) fn encode(
     }
     let mut body = Map::new();
     body.insert("model".into(), model.into());
-    body.insert("input".into(), writer.finish());
     body.insert("store".into(), false.into());
     if !stored && !NEVER.iter().any(|name| bare(model).starts_with(name)) {
         body.insert("include".into(), json!(["reasoning.encrypted_content"]));
@@ -60,7 +59,11 @@ pub(super) fn encode(
         body.insert("stream".into(), true.into());
     }
     body.extend(request.extra.clone());
-    (body, dropped)
+    let mut lent = vec![("input", writer.finish())];
+    if !request.tools.is_empty() {
+        lent.push(("tools", request.tools.iter().map(Tool::responses_spec).collect()));
+    }
+    (Body { members: body, lent }, dropped)
 }
 
 fn bare(model: &str) -> &str {
@@ -71,24 +74,24 @@ struct Writer<'a> {
     provider: &'a str,
     /// Whether OpenAI keeps the answers, so that their thoughts are known by id.
     stored: bool,
-    items: Vec<Item>,
+    items: Vec<Item<'a>>,
     /// Calls of tools whose input is text.
     custom: HashSet<&'a str>,
 }
 
-enum Item {
+enum Item<'a> {
     /// A message, to which parts of the same id may be added.
     Message {
         role: &'static str,
         members: Map<String, Value>,
-        content: Vec<Value>,
+        content: Vec<Lent<'a>>,
         open: bool,
     },
     Other(Value),
 }
 
 impl<'a> Writer<'a> {
-    fn say(&mut self, role: &'static str, part: Value, members: Option<Map<String, Value>>) {
+    fn say(&mut self, role: &'static str, part: Lent<'a>, members: Option<Map<String, Value>>) {
         let members = members.unwrap_or_default();
         if let Some(Item::Message { role: last, members: known, content, open: true }) =
             self.items.last_mut()
@@ -112,15 +115,17 @@ impl<'a> Writer<'a> {
             Part::Text(Text { text, .. }) if text.is_empty() => {}
             Part::Text(text) if assistant => {
                 let members = self.members(text.signature.as_ref());
-                let mut part = json!({"type": "output_text", "text": text.text});
+                let mut part = text_part("output_text", &text.text);
                 // What says where another provider has read has another form.
-                if members.is_some() && !text.citations.is_empty() {
-                    part["annotations"] = text.citations.as_slice().into();
+                if let (Some(_), false, Lent::Object(part)) =
+                    (&members, text.citations.is_empty(), &mut part)
+                {
+                    part.push(("annotations", text.citations.iter().collect()));
                 }
                 self.say("assistant", part, members);
             }
             Part::Text(text) => {
-                self.say("user", json!({"type": "input_text", "text": text.text}), None);
+                self.say("user", text_part("input_text", &text.text), None);
             }
             Part::Refusal(text) if assistant => {
                 // It stands in the message before it, as it came.
@@ -130,10 +135,11 @@ impl<'a> Writer<'a> {
                     }
                     _ => None,
                 };
-                self.say("assistant", json!({"type": "refusal", "refusal": text}), members);
+                let part = Lent::object([("type", "refusal".into()), ("refusal", text.into())]);
+                self.say("assistant", part, members);
             }
             Part::Media(_) if assistant => return Err("an answer cannot hold media"),
-            Part::Media(media) => self.say("user", media_part(media)?, None),
+            Part::Media(media) => self.say("user", media_part(media)?.into(), None),
             Part::Reasoning(reasoning) if assistant => {
                 let members = self.members(reasoning.signature.as_ref());
                 let usable = |members: &Map<String, Value>| {
@@ -191,17 +197,26 @@ impl<'a> Writer<'a> {
         serde_json::from_str(own(signature, self.provider)?).ok()
     }
 
-    fn finish(self) -> Value {
+    fn finish(self) -> Lent<'a> {
         let items = self.items.into_iter().map(|item| match item {
-            Item::Other(item) => item,
+            Item::Other(item) => item.into(),
+            Item::Message { role, members, content, .. } if members.is_empty() => Lent::object([
+                ("type", "message".into()),
+                ("role", role.into()),
+                ("content", content.into()),
+            ]),
             Item::Message { role, members, content, .. } => {
                 let mut item = json!({"type": "message", "role": role, "content": content});
                 item.as_object_mut().into_iter().for_each(|item| item.extend(members.clone()));
-                item
+                item.into()
             }
         });
         items.collect()
     }
+}
+
+fn text_part<'a>(kind: &'static str, text: &'a str) -> Lent<'a> {
+    Lent::object([("type", kind.into()), ("text", text.into())])
 }
 
 fn media_part(media: &Media) -> Result<Value, &'static str> {
@@ -230,8 +245,6 @@ fn options(request: &ChatRequest, body: &mut Map<String, Value>, dropped: &mut V
         body.extend(value.map(|value| (name.to_owned(), value)));
     };
     let tools = !request.tools.is_empty();
-    let specs = request.tools.iter().map(|tool| tool.responses_spec().clone());
-    put("tools", tools.then(|| specs.collect()));
     let choice = match &request.tool_choice {
         ToolChoice::Auto => None,
         ToolChoice::None => Some("none".into()),
@@ -274,11 +287,12 @@ mod tests {
     use super::*;
     use crate::base::Schema;
     use crate::llm::message::{Opaque, Reasoning, ToolResult};
-    use crate::llm::tool::{ParameterSchema, Tool};
+    use crate::llm::tool::ParameterSchema;
 
     fn written(request: &ChatRequest) -> (Value, Vec<String>) {
         let (body, dropped) = encode("openai-responses", request, "gpt-5", false);
-        (body.into(), dropped.into_iter().map(|dropped| dropped.what).collect())
+        let body = serde_json::to_value(&body).unwrap();
+        (body, dropped.into_iter().map(|dropped| dropped.what).collect())
     }
 
     fn mark(value: Value) -> Option<Signature> {
@@ -302,7 +316,7 @@ mod tests {
             })
         );
         assert!(dropped.is_empty());
-        let (body, _) = encode("openai-responses", &request, "gpt-4o", true);
+        let body = encode("openai-responses", &request, "gpt-4o", true).0.members;
         assert_eq!((body.get("include"), &body["stream"]), (None, &json!(true)));
     }
 
