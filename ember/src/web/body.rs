@@ -145,6 +145,23 @@ impl Body {
         }
     }
 
+    /// Takes the bytes if all of them are at hand, and leaves nothing.
+    #[cfg(feature = "server")]
+    #[inline]
+    pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
+        match &mut self.content {
+            // How many may be read is seen as they are read.
+            _ if self.allowance.is_some() => None,
+            Content::Empty => Some(Bytes::new()),
+            Content::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.content = Content::Empty;
+                Some(bytes)
+            }
+            Content::Stream { .. } => None,
+        }
+    }
+
     /// Ends the body with the error of one that is too large.
     fn refuse(&mut self) -> BoxError {
         self.content = Content::Empty;

@@ -2,6 +2,7 @@ use super::kept::CachedResponse;
 use super::rules::{CacheRules, belongs_to_somebody, host, may_ask};
 use crate::web::request::Request;
 use crate::web::response::Response;
+use foldhash::fast::RandomState;
 use http::Method;
 use http::request::Parts;
 use std::collections::HashMap;
@@ -34,9 +35,12 @@ pub struct StaticCache {
 }
 
 /// By host, then by path and query: both can be looked up as they stand in the request.
+///
+/// Clients choose the keys, and cannot know the seed of the hash; the entries are so few that even
+/// keys which collide would be found soon.
 #[derive(Default)]
 struct Entries {
-    by_host: HashMap<Box<str>, HashMap<Box<str>, CachedResponse>>,
+    by_host: HashMap<Box<str>, HashMap<Box<str>, CachedResponse, RandomState>, RandomState>,
     count: usize,
 }
 
