@@ -322,6 +322,16 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "server")]
+    #[test]
+    fn only_what_is_at_hand_and_has_no_limit_is_taken_whole() {
+        let mut body = Body::from("abc");
+        assert_eq!(body.take_whole().unwrap(), "abc");
+        assert_eq!(body.take_whole().unwrap(), "");
+        assert_eq!(Body::from("abc").limit(2).take_whole(), None);
+        assert_eq!(pieces(&["abc"]).take_whole(), None);
+    }
+
     #[tokio::test]
     async fn a_panic_ends_the_body_with_an_error() {
         let mut body = Body::stream(stream::iter(0..2).map(|piece| {

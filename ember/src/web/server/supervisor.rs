@@ -66,7 +66,7 @@ fn supervise(
         let end = ended.recv_timeout(due.saturating_duration_since(Instant::now()));
         if next_tick <= Instant::now() {
             slots.iter().for_each(|slot| slot.worker.tick.notify_one());
-            // A tick that comes late moves those behind it, so that none is short.
+            // One that comes late moves those behind it, so that they do not follow at once.
             next_tick = Instant::now() + tick;
         }
         match end {
