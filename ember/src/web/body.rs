@@ -145,6 +145,23 @@ impl Body {
         }
     }
 
+    /// Takes the bytes if all of them are at hand, and leaves nothing.
+    #[cfg(feature = "server")]
+    #[inline]
+    pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
+        match &mut self.content {
+            // How many may be read is seen as they are read.
+            _ if self.allowance.is_some() => None,
+            Content::Empty => Some(Bytes::new()),
+            Content::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.content = Content::Empty;
+                Some(bytes)
+            }
+            Content::Stream { .. } => None,
+        }
+    }
+
     /// Ends the body with the error of one that is too large.
     fn refuse(&mut self) -> BoxError {
         self.content = Content::Empty;
@@ -303,6 +320,16 @@ mod tests {
             let error = body.limit(3).limit(9).collect().await.unwrap_err();
             assert_eq!(error.status(), 413);
         }
+    }
+
+    #[cfg(feature = "server")]
+    #[test]
+    fn only_what_is_at_hand_and_has_no_limit_is_taken_whole() {
+        let mut body = Body::from("abc");
+        assert_eq!(body.take_whole().unwrap(), "abc");
+        assert_eq!(body.take_whole().unwrap(), "");
+        assert_eq!(Body::from("abc").limit(2).take_whole(), None);
+        assert_eq!(pieces(&["abc"]).take_whole(), None);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Panics of handlers, middleware and bodies, which end one answer and nothing else.
 
 use crate::base::Error;
+use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -9,16 +10,21 @@ use std::task::{Context, Poll};
 /// Runs something; a panic in it becomes an error that names `who` panicked.
 ///
 /// Whoever calls this must not touch again what has panicked, so that no broken state is seen.
+#[inline]
 pub(super) fn caught<T>(who: &str, run: impl FnOnce() -> T) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().copied();
-        let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-        Error::internal(format!("{who} panicked: {}", text.unwrap_or("no message")))
-    })
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| error_of(who, &*panic))
+}
+
+#[cold]
+fn error_of(who: &str, panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Error::internal(format!("{who} panicked: {}", text.unwrap_or("no message")))
 }
 
 /// Polls a future; a panic in it becomes what `otherwise` makes of the error. The future must not be
 /// polled after that.
+#[inline]
 pub(super) fn poll_caught<F: Future + ?Sized>(
     who: &str,
     future: Pin<&mut F>,

@@ -190,13 +190,17 @@ pub(crate) struct Match {
 }
 
 impl RequestParts {
+    #[inline]
     pub(crate) fn new(
         head: http::request::Parts,
         state: Arc<AppState>,
         matched: Match,
         remote: Option<SocketAddr>,
     ) -> Self {
-        Self(Box::new(Inner { head, state, matched, matched_by: None, remote, changes: None }))
+        // Written where it is to stand: `Box::new` would copy it there.
+        let room = Box::new_uninit();
+        let inner = Inner { head, state, matched, matched_by: None, remote, changes: None };
+        Self(Box::write(room, inner))
     }
 
     /// Returns the head as the `http` crate has it.

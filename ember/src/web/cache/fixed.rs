@@ -1,7 +1,8 @@
 use super::kept::CachedResponse;
-use super::rules::{CacheRules, belongs_to_somebody, host, may_ask};
+use super::rules::{CacheRules, host_for_everybody};
 use crate::web::request::Request;
 use crate::web::response::Response;
+use foldhash::fast::RandomState;
 use http::Method;
 use http::request::Parts;
 use std::collections::HashMap;
@@ -34,9 +35,12 @@ pub struct StaticCache {
 }
 
 /// By host, then by path and query: both can be looked up as they stand in the request.
+///
+/// Clients choose the keys, and cannot know the seed of the hash; the entries are so few that even
+/// keys which collide would be found soon.
 #[derive(Default)]
 struct Entries {
-    by_host: HashMap<Box<str>, HashMap<Box<str>, CachedResponse>>,
+    by_host: HashMap<Box<str>, HashMap<Box<str>, CachedResponse, RandomState>, RandomState>,
     count: usize,
 }
 
@@ -67,9 +71,9 @@ impl StaticCache {
 
     /// The answer that is kept, written where the headers of the request stood.
     pub(crate) fn hit(&self, head: &mut Parts) -> Option<Response> {
-        let key = key(head)?;
+        let (host, target) = place(head)?;
         let entries = self.by_host.read().unwrap_or_else(PoisonError::into_inner);
-        let kept = entries.by_host.get(host(head))?.get(key)?;
+        let kept = entries.by_host.get(host)?.get(target)?;
         Some(kept.to_response_in(std::mem::take(&mut head.headers)))
     }
 
@@ -78,9 +82,9 @@ impl StaticCache {
     where
         F: Future<Output = Response>,
     {
-        let place = key(request.head())
+        let place = place(request.head())
             .filter(|_| request.method() == Method::GET)
-            .map(|key| (Box::<str>::from(host(request.head())), Box::<str>::from(key)));
+            .map(|(host, target)| (Box::<str>::from(host), Box::<str>::from(target)));
         let response = run(request).await;
         let Some((host, path)) = place.filter(|_| CacheRules::new().may_keep(&response)) else {
             return response;
@@ -104,10 +108,10 @@ impl StaticCache {
     }
 }
 
-/// The path and query of a request whose answer is the same for everybody.
-fn key(head: &Parts) -> Option<&str> {
-    let asks = may_ask(head) && !belongs_to_somebody(head);
-    head.uri.path_and_query().filter(|_| asks).map(|target| target.as_str())
+/// The host, and the path and query, of a request whose answer is the same for everybody.
+fn place(head: &Parts) -> Option<(&str, &str)> {
+    let host = host_for_everybody(head)?;
+    head.uri.path_and_query().map(|target| (host, target.as_str()))
 }
 
 impl Default for StaticCache {

@@ -43,16 +43,27 @@ impl Hosts {
         Ok(exact.chain(below.map(|(_, tree)| tree)).collect())
     }
 
-    /// The trees to look into, in order: those of the request's host before the one for any.
-    pub(crate) fn of_request(&self, uri: &Uri, headers: &HeaderMap) -> impl Iterator<Item = &Tree> {
+    /// Looks into the trees until something is found: into those of the request's host before the
+    /// one for any.
+    #[inline]
+    pub(crate) fn search<'a, T>(
+        &'a self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        mut look: impl FnMut(&'a Tree) -> Option<T>,
+    ) -> Option<T> {
         // Most applications bind no route to a host, and need not look at it.
         let bound = !self.exact.is_empty() || !self.below.is_empty();
-        let host = if bound { host(uri, headers) } else { None };
-        let exact = host.as_deref().and_then(|host| self.exact.get(host));
-        let below = self.below.iter().find(|(suffix, _)| {
-            host.as_deref().is_some_and(|host| host.len() > suffix.len() && host.ends_with(suffix))
-        });
-        exact.into_iter().chain(below.map(|(_, tree)| tree)).chain([&self.any])
+        if bound && let Some(host) = host(uri, headers) {
+            let host = &*host;
+            let is_below = |suffix: &str| host.len() > suffix.len() && host.ends_with(suffix);
+            let below = self.below.iter().find(|(suffix, _)| is_below(suffix));
+            let found = self.exact.get(host).and_then(&mut look);
+            if let Some(found) = found.or_else(|| below.and_then(|(_, tree)| look(tree))) {
+                return Some(found);
+            }
+        }
+        look(&self.any)
     }
 }
 
@@ -105,8 +116,7 @@ mod tests {
         let found = |host: &'static str| {
             let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
             let uri = Uri::from_static("/");
-            let tree = hosts.of_request(&uri, &headers).next();
-            tree.and_then(|tree| tree.find("/")).and_then(|(leaf, _)| leaf.route(&Method::GET))
+            hosts.search(&uri, &headers, |tree| tree.find("/")?.0.route(&Method::GET))
         };
         assert_eq!(found("A.example.com:8000"), Some(1));
         assert_eq!(found("x.example.com"), Some(2));

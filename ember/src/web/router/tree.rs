@@ -1,6 +1,5 @@
 use super::RoutePath;
 use super::path::Segment;
-use crate::web::request::Match;
 use foldhash::fast::FixedState;
 use http::Method;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
@@ -48,6 +47,7 @@ pub(crate) struct Leaf {
     mount: Option<u32>,
 }
 
+/// Where each parameter stands in a path.
 type Parameters = SmallVec<[(u16, u16); 4]>;
 
 impl Tree {
@@ -84,14 +84,15 @@ impl Tree {
     }
 
     /// Finds the routes of a path, and where its parameters stand in it.
-    pub(crate) fn find(&self, path: &str) -> Option<(&Leaf, Match)> {
+    #[inline]
+    pub(crate) fn find(&self, path: &str) -> Option<(&Leaf, Parameters)> {
         let mut parameters = Parameters::new();
         // `*` and an authority are no paths.
         if !path.starts_with('/') {
             return None;
         }
         let leaf = self.root.find(path, 1, &mut parameters)?;
-        Some((leaf, Match { route: None, parameters }))
+        Some((leaf, parameters))
     }
 }
 
@@ -186,7 +187,7 @@ mod tests {
     fn check(tree: &Tree, path: &str, route: Option<u32>, parameters: &[&str]) {
         let found = tree.find(path);
         assert_eq!(found.as_ref().and_then(|(leaf, _)| leaf.route(&Method::GET)), route, "{path}");
-        let ranges = found.map(|(_, found)| found.parameters).unwrap_or_default();
+        let ranges = found.map(|(_, parameters)| parameters).unwrap_or_default();
         let texts: Vec<_> = ranges
             .iter()
             .map(|(start, end)| &path[usize::from(*start)..usize::from(*end)])

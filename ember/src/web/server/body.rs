@@ -52,6 +52,7 @@ struct Patient {
 }
 
 /// Takes over a body from hyper.
+#[inline]
 pub(super) fn from_hyper(
     incoming: Incoming,
     patience: Patience,
@@ -132,15 +133,41 @@ fn broken(error: hyper::Error) -> Error {
     Error::bad_request("The request body is incomplete or malformed.").with_source(error)
 }
 
+/// The body of a response in HTTP/1 whose bytes are all at hand, as most are; the request counts as
+/// under way until it is dropped.
+pub(super) struct Whole {
+    bytes: Bytes,
+    _in_flight: Option<InFlight>,
+}
+
+impl Whole {
+    #[inline]
+    pub(super) fn new(bytes: Bytes, in_flight: Option<InFlight>) -> Self {
+        Self { bytes, _in_flight: in_flight }
+    }
+
+    /// Takes the bytes; there are none when they were taken, or there never were any.
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<Piece> {
+        let bytes = std::mem::take(&mut self.bytes);
+        (!bytes.is_empty()).then(|| Piece::plain(bytes))
+    }
+
+    /// How many bytes are left.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 pin_project! {
-    /// The body of a response; the request counts as under way until it is dropped.
+    /// Any other body of a response; the request counts as under way until it is dropped.
     pub(super) struct Outgoing {
         #[pin]
         body: Body,
         in_flight: Option<InFlight>,
-        // On the heap, as most bodies need neither, and each move of a response is a copy.
         last_word: Option<Box<LastWord>>,
-        paced: Option<Box<Paced>>,
+        paced: Option<Paced>,
     }
 }
 
@@ -172,7 +199,7 @@ impl Outgoing {
         last_word: Option<Box<LastWord>>,
         stream: Option<Arc<Progress>>,
     ) -> Self {
-        let paced = stream.map(|stream| Box::new(Paced { stream, rest: Bytes::new() }));
+        let paced = stream.map(|stream| Paced { stream, rest: Bytes::new() });
         Self { body, in_flight, last_word, paced }
     }
 

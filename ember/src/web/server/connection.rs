@@ -1,5 +1,5 @@
 use super::activity::{Activity, InFlight, Protocol};
-use super::body::{Outgoing, Patience, from_hyper};
+use super::body::{Outgoing, Patience, Whole, from_hyper};
 use super::events::{self, Lent, Sent};
 use super::farewell::Farewell;
 use super::handover::EventBody;
@@ -8,6 +8,7 @@ use super::refuse;
 use super::stream::Stream;
 use super::tasks::{self, Tasks};
 use crate::base::error::BoxError;
+use crate::web::body::Body;
 use crate::web::site::{Answer, Site};
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
@@ -186,7 +187,7 @@ impl Future for Serving {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut response = ready!(Pin::new(&mut self.answer).poll(context));
-        let mut in_flight = self.in_flight.take();
+        let in_flight = self.in_flight.take();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             if let Some(in_flight) = &in_flight {
                 in_flight.activity().speaks(Protocol::Upgraded);
@@ -196,6 +197,19 @@ impl Future for Serving {
         {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        if self.version < Version::HTTP_2
+            && let Some(bytes) = response.body_mut().take_whole()
+        {
+            let body = Whole::new(bytes, in_flight);
+            return Poll::Ready(Ok(response.map(|_| Sent::Whole(body))));
+        }
+        Poll::Ready(Ok(self.watched(response, in_flight)))
+    }
+}
+
+impl Serving {
+    /// A response whose body is looked after while it is sent.
+    fn watched(&self, response: Response<Body>, mut in_flight: Option<InFlight>) -> Response<Sent> {
         // A stream whose length is known is whole already.
         let last_word = match response.body().size_hint().exact() {
             Some(_) => None,
@@ -210,13 +224,13 @@ impl Future for Serving {
         let lends =
             self.version == Version::HTTP_11 && last_word.is_some() && events::is_plain(&response);
         let activity = in_flight.as_ref().filter(|_| lends).map(|it| it.activity().clone());
-        Poll::Ready(Ok(response.map(|body| {
-            let body = Outgoing::new(body, in_flight, last_word, stream);
+        response.map(|body| {
+            let body = Box::new(Outgoing::new(body, in_flight, last_word, stream));
             match activity {
                 Some(activity) => Sent::Lent(Lent::new(activity, body)),
                 None => Sent::Own(body),
             }
-        })))
+        })
     }
 }
 

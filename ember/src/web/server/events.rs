@@ -11,7 +11,7 @@
 //! them. What a client sends meanwhile waits for hyper.
 
 use super::activity::Activity;
-use super::body::Outgoing;
+use super::body::{Outgoing, Whole};
 use super::handover::EventBody;
 use super::progress::Piece;
 use super::stream::Stream;
@@ -29,7 +29,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A body as hyper sends it.
 pub(super) enum Sent {
-    Own(Outgoing),
+    Whole(Whole),
+    // On the heap, as most bodies are whole, and each move of a response is a copy.
+    Own(Box<Outgoing>),
     Lent(Lent),
 }
 
@@ -38,8 +40,8 @@ pub(super) enum Sent {
 pub(super) struct Lent(Arc<Activity>);
 
 impl Lent {
-    pub(super) fn new(activity: Arc<Activity>, body: Outgoing) -> Self {
-        activity.handover().put(Box::pin(body));
+    pub(super) fn new(activity: Arc<Activity>, body: Box<Outgoing>) -> Self {
+        activity.handover().put(Box::into_pin(body));
         // The head. What hyper holds back is not seen at the socket, so that it counts from here
         // until hyper has emptied its buffers.
         activity.buffered();
@@ -70,6 +72,7 @@ impl Body for Sent {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Piece>, BoxError>>> {
         match self.get_mut() {
+            Self::Whole(body) => Poll::Ready(body.take().map(|piece| Ok(Frame::data(piece)))),
             Self::Own(body) => Pin::new(body).poll_frame(context),
             Self::Lent(lent) => {
                 let poll = lent.0.handover().poll_frame(context);
@@ -83,6 +86,7 @@ impl Body for Sent {
 
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::Whole(body) => body.len() == 0,
             Self::Own(body) => body.is_end_stream(),
             Self::Lent(_) => false,
         }
@@ -90,6 +94,7 @@ impl Body for Sent {
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Whole(body) => SizeHint::with_exact(body.len() as u64),
             Self::Own(body) => body.size_hint(),
             Self::Lent(_) => SizeHint::default(),
         }
@@ -258,7 +263,7 @@ mod tests {
         let (_in_flight, _) = activity.begin();
         let events = stream::iter([Ok::<_, io::Error>("a")]).chain(stream::pending());
         let body = Outgoing::new(OwnBody::stream(events), None, None, None);
-        let mut sent = Sent::Lent(Lent::new(activity.clone(), body));
+        let mut sent = Sent::Lent(Lent::new(activity.clone(), Box::new(body)));
         let mut poll = || Pin::new(&mut sent).poll_frame(&mut context);
         assert!(poll().is_ready() && poll().is_pending());
         assert!(!activity.only_waits_for_events(), "the socket has seen neither head nor event");

@@ -132,6 +132,11 @@ impl Framing {
                 }
                 Expect::TooLarge | Expect::Anything => return Ok(()),
                 _ => {
+                    let passed = self.head_lines(rest);
+                    at += passed.map_err(|end| (at + end, Refusal::Head))?;
+                    if passed != Ok(0) {
+                        continue;
+                    }
                     let Some(end) = memchr(b'\n', rest) else {
                         self.section += rest.len();
                         if self.section > self.limit {
@@ -140,15 +145,7 @@ impl Framing {
                         self.line.extend_from_slice(rest);
                         return Ok(());
                     };
-                    let line = &rest[..end];
-                    // Most lines are fields that say nothing about the framing.
-                    if self.expect == Expect::Field
-                        && self.line.is_empty()
-                        && self.section + line.len() < self.limit
-                        && is_of_no_account(line)
-                    {
-                        self.section += line.len() + 1;
-                    } else if self.line(line).is_break() {
+                    if self.line(&rest[..end]).is_break() {
                         return Err((at + end, self.place()));
                     }
                     at += end + 1;
@@ -156,6 +153,32 @@ impl Framing {
             }
         }
         Ok(())
+    }
+
+    /// Follows the lines of a header section that are here whole, as most are, and returns how many
+    /// bytes they take.
+    ///
+    /// # Errors
+    /// Where the one ends that is refused.
+    fn head_lines(&mut self, bytes: &[u8]) -> Result<usize, usize> {
+        let mut at = 0;
+        while at < bytes.len()
+            && self.line.is_empty()
+            && matches!(self.expect, Expect::RequestLine | Expect::Field)
+        {
+            let rest = &bytes[at..];
+            let end = memchr(b'\n', rest).filter(|end| self.section + end < self.limit);
+            let Some(end) = end else { break };
+            self.section += end + 1;
+            // Most of them are fields that say nothing about the framing.
+            let line = &rest[..end];
+            let passes = self.expect == Expect::Field && is_of_no_account(line);
+            if !passes && self.whole_line(line).is_break() {
+                return Err(at + end);
+            }
+            at += end + 1;
+        }
+        Ok(at)
     }
 
     fn place(&self) -> Refusal {

@@ -173,6 +173,7 @@ impl Server {
             listener: Mutex::new(Some(listener)),
             phase: watched.clone(),
             room: room.clone(),
+            tick: Notify::new(),
             fault: fault.clone(),
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),

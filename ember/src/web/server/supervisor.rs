@@ -1,4 +1,4 @@
-//! Keeps the workers alive.
+//! Keeps the workers alive, and tells them the time.
 //!
 //! A worker whose thread ends before the server does is replaced by a new thread on the same
 //! listener, which stays open in between: connections wait in the kernel's queue. Those that the
@@ -6,6 +6,7 @@
 //! at once, and each further one waits longer, until one has lasted.
 
 use super::Phase;
+use super::ticks::Ticks;
 use super::worker::Worker;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,16 +57,18 @@ fn supervise(
     ended: &Receiver<usize>,
     replaced: &AtomicU64,
 ) {
+    let tick = slots.iter().map(|slot| Ticks::length_for(&slot.worker.limits)).min();
+    let tick = tick.unwrap_or(LONGEST_WAIT);
+    let mut next_tick = Instant::now() + tick;
     while slots.iter().any(Slot::is_needed) {
-        let due = slots.iter().filter_map(|slot| slot.due).min();
-        let end = match due {
-            // While a replacement is due, it is also looked whether the server has stopped.
-            Some(due) => {
-                let wait = due.saturating_duration_since(Instant::now());
-                ended.recv_timeout(wait.min(Duration::from_millis(500)))
-            }
-            None => ended.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        };
+        // While a replacement is due, each tick looks whether the server has stopped.
+        let due = slots.iter().filter_map(|slot| slot.due).fold(next_tick, Instant::min);
+        let end = ended.recv_timeout(due.saturating_duration_since(Instant::now()));
+        if next_tick <= Instant::now() {
+            slots.iter().for_each(|slot| slot.worker.tick.notify_one());
+            // One that comes late moves those behind it, so that they do not follow at once.
+            next_tick = Instant::now() + tick;
+        }
         match end {
             Ok(index) => slots[index].end(),
             Err(RecvTimeoutError::Timeout) => {}

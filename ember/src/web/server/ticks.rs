@@ -13,11 +13,16 @@ pub(super) struct Ticks {
 impl Ticks {
     /// Ticks that are fine enough for these limits.
     pub(super) fn new(limits: &ServerLimits) -> Self {
-        let shortest = limits.header_read.min(limits.keep_alive).min(limits.write_stall);
-        let length = (shortest / 4).clamp(Duration::from_millis(5), Duration::from_millis(500));
-        Self { now: Arc::default(), length }
+        Self { now: Arc::default(), length: Self::length_for(limits) }
     }
 
+    /// How long a tick is with these limits.
+    pub(super) fn length_for(limits: &ServerLimits) -> Duration {
+        let shortest = limits.header_read.min(limits.keep_alive).min(limits.write_stall);
+        (shortest / 4).clamp(Duration::from_millis(5), Duration::from_millis(500))
+    }
+
+    #[cfg(test)]
     pub(super) fn length(&self) -> Duration {
         self.length
     }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinHandle, yield_now};
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
+use tokio::time::sleep_until;
 
 /// One thread's share of the server.
 #[derive(Debug)]
@@ -28,6 +28,9 @@ pub(super) struct Worker {
     pub(super) phase: watch::Receiver<Phase>,
     /// What is left of [`ServerLimits::max_connections`].
     pub(super) room: Arc<Semaphore>,
+    /// Wakes the reaper once a [tick](Ticks). It is rung from the thread of the supervisor: a worker
+    /// with no timer of its own need not look at a clock before and after each wait.
+    pub(super) tick: Notify,
     /// Makes a worker fail, in tests.
     pub(super) fault: Arc<Notify>,
     #[cfg(feature = "tls")]
@@ -78,7 +81,6 @@ struct Connections<'a> {
     common: Arc<Common>,
     protocols: Protocols,
     ticks: Ticks,
-    tick: Interval,
     phase: watch::Receiver<Phase>,
     open: Vec<(Arc<Activity>, AbortHandle)>,
 }
@@ -94,15 +96,11 @@ impl<'a> Connections<'a> {
             stopping: AtomicBool::new(false),
             farewell: Farewell::default(),
         };
-        let ticks = Ticks::new(limits);
-        let mut tick = interval(ticks.length());
-        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         Self {
             worker,
             common: Arc::new(common),
             protocols: Protocols::new(limits),
-            ticks,
-            tick,
+            ticks: Ticks::new(limits),
             phase: worker.phase.clone(),
             open: Vec::new(),
         }
@@ -133,7 +131,7 @@ impl<'a> Connections<'a> {
                         self.open(accepted, room);
                     }
                 }
-                _ = self.tick.tick() => self.reap(),
+                () = self.worker.tick.notified() => self.reap(),
                 Ok(()) = self.phase.changed() => {
                     let phase = *self.phase.borrow_and_update();
                     if let Phase::Stopping { notice, deadline } = phase {
@@ -242,7 +240,7 @@ impl<'a> Connections<'a> {
             };
             tokio::select! {
                 () = sleep_until(deadline.into()) => break,
-                _ = self.tick.tick() => self.reap(),
+                () = self.worker.tick.notified() => self.reap(),
                 Ok(()) = self.phase.changed() => {}
             }
         }

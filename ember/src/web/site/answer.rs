@@ -35,6 +35,7 @@ pub(super) enum Work {
 impl Future for Answer {
     type Output = Response;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
         let mut response = match &mut self.work {
             Work::Handler(future) => {

@@ -57,11 +57,14 @@ impl Site {
         request: http::Request<Body>,
         remote: Option<SocketAddr>,
     ) -> Answer {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        // An application that is mounted in another one of ours has the address from that.
+        let outer = head.extensions.remove::<Known>();
+        let remote = remote.or_else(|| outer.and_then(|known| known.remote));
         self.answer_parts(head, body, remote)
     }
 
-    /// As [`Site::answer`], of a request that has been taken apart.
+    /// As [`Site::answer`], of a request that has been taken apart and comes from nobody else.
     #[inline]
     pub(crate) fn answer_parts(
         self: &Arc<Self>,
@@ -69,9 +72,6 @@ impl Site {
         body: Body,
         remote: Option<SocketAddr>,
     ) -> Answer {
-        // An application that is mounted in another one of ours has the address from that.
-        let outer = head.extensions.remove::<Known>();
-        let remote = remote.or_else(|| outer.and_then(|known| known.remote));
         let is_head = head.method == Method::HEAD;
         let (target, matched) = self.table.find(&head.method, &head.uri, &head.headers);
         let route = matched.route;

@@ -32,21 +32,23 @@ impl Table {
 
     /// Finds the route; a host's own routes go before those that answer on any.
     pub(super) fn find(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> (Target, Match) {
+        let path = uri.path();
         // `OPTIONS *` is about the server as a whole (RFC 9110 §9.3.7).
-        if uri.path() == "*" && method == Method::OPTIONS {
+        if method == Method::OPTIONS && path == "*" {
             return (Target::Options(None), Match::default());
         }
         let mut leaf_of_others = None;
-        for tree in self.hosts.of_request(uri, headers) {
-            let Some((leaf, matched)) = tree.find(uri.path()) else { continue };
+        let found = self.hosts.search(uri, headers, |tree| {
+            let (leaf, parameters) = tree.find(path)?;
             let route = leaf.route(method).or_else(|| match *method {
                 Method::HEAD => leaf.route(&Method::GET),
                 _ => None,
             });
-            if let Some(route) = route.or(leaf.mount()) {
-                return (Target::Route(route), Match { route: Some(route), ..matched });
-            }
             leaf_of_others.get_or_insert(leaf);
+            route.or(leaf.mount()).map(|route| (route, parameters))
+        });
+        if let Some((route, parameters)) = found {
+            return (Target::Route(route), Match { route: Some(route), parameters });
         }
         let target = match leaf_of_others {
             Some(leaf) if method == Method::OPTIONS => Target::Options(Some(allow(leaf))),
@@ -68,11 +70,11 @@ impl Table {
             Some(without) => without.to_owned(),
             None => format!("{path}/"),
         };
-        match self.hosts.of_request(uri, headers).any(|tree| tree.find(&twin).is_some()) {
-            true => Target::Redirect(
+        match self.hosts.search(uri, headers, |tree| tree.find(&twin)) {
+            Some(_) => Target::Redirect(
                 uri.query().map_or(twin.clone(), |query| format!("{twin}?{query}")),
             ),
-            false => Target::NotFound,
+            None => Target::NotFound,
         }
     }
 }
