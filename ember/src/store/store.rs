@@ -151,7 +151,7 @@ impl ScanPage {
 const ATTEMPTS: u32 = 64;
 
 /// Draws by looking, and setting if nobody was faster.
-async fn by_comparing<S: Store + ?Sized>(
+pub(super) async fn by_comparing<S: Store + ?Sized>(
     store: &S,
     key: &str,
     bucket: Bucket,
