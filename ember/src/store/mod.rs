@@ -13,6 +13,7 @@ mod capability;
 mod draw;
 mod outage;
 mod background;
+mod jitter;
 #[expect(clippy::module_inception, reason = "the folder is about the trait")]
 mod store;
 mod boxed;

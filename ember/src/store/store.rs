@@ -1,6 +1,7 @@
 use super::capability::Capability;
 use super::draw::{self, Bucket, Change, Draw, Drawn, SLACK};
 use super::failure::refused;
+use super::jitter::jitter;
 use crate::base::Error;
 use bytes::Bytes;
 use std::future::Future;
@@ -187,8 +188,5 @@ fn micros() -> u64 {
 
 /// Between none and a bound that grows up to 50 ms, so that two do not keep step.
 fn pause(attempt: u32) -> Duration {
-    let mut byte = [0];
-    // Without randomness some wait longer than they must, which is nothing worse.
-    let _ = getrandom::getrandom(&mut byte);
-    Duration::from_millis(u64::from(attempt.min(50))) * u32::from(byte[0]) / 255
+    jitter(Duration::from_millis(u64::from(attempt.min(50))))
 }
