@@ -1,20 +1,13 @@
+use super::config::CacheConfig;
+use super::shelf::{Found, Shelf};
+use super::taken::Taken;
 use crate::base::Clock;
-use crate::llm::chat::{ChatRequest, ChatResponse, FinishReason};
+use crate::llm::chat::{ChatRequest, ChatResponse};
 use crate::llm::error::Error;
-use crate::llm::fingerprint::fingerprint;
-use crate::llm::kept_answer::KeptAnswer;
 use crate::llm::provider::Provider;
-use crate::llm::stream::{Accumulator, ChatEvent, ChatStream};
-use crate::store::{
-    BoundedMap, BoxStore, Claims, Flight, Joined, LenientStore, SingleFlight, Waiting,
-};
-use futures_core::Stream;
+use crate::llm::stream::ChatStream;
 use std::fmt;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
-use tokio::runtime::Handle;
+use std::sync::Arc;
 
 /// Answers a request that was answered before as it was answered then.
 ///
@@ -33,7 +26,7 @@ use tokio::runtime::Handle;
 /// request fails. What is shared is told apart by the name of the provider and the whole request, and not by keys of
 /// an interface: who shares a store and a prefix, shares answers.
 ///
-/// A cache goes around [`Cost`](super::Cost): what it replays was billed before, and budgets are not told of it again.
+/// A cache goes around [`Cost`](crate::llm::layer::Cost): what it replays was billed before, and budgets are not told of it again.
 ///
 /// ```
 /// use ember::llm::layer::{Cache, CacheConfig};
@@ -50,100 +43,6 @@ use tokio::runtime::Handle;
 pub struct Cache<P> {
     inner: P,
     shelf: Arc<Shelf>,
-}
-
-/// How much is kept, for how long, and where.
-///
-/// ```
-/// use ember::base::clock::secs;
-/// use ember::llm::layer::CacheConfig;
-/// use ember::llm::{Client, FakeProvider};
-/// use ember::store::MemoryStore;
-///
-/// # fn main() -> Result<(), ember::llm::Error> {
-/// // With `BoxStore::from_url("redis://…")?` in its place, all processes share what is kept.
-/// let config = CacheConfig::new().ttl(secs(600)).store(MemoryStore::new());
-/// let client = Client::builder().provider(FakeProvider::new()).cache(config).build()?;
-/// # Ok(()) }
-/// ```
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct CacheConfig {
-    /// How many answers are kept; the oldest make room. 1,000.
-    pub max_entries: usize,
-    /// How large an answer may be to be kept, in bytes of its JSON. 256 KiB.
-    pub max_answer: usize,
-    /// How long an answer is kept. 5 minutes.
-    pub ttl: Duration,
-    /// How long a request waits for an equal one, before one of those that wait is asked in its place. 30 s. In all
-    /// no request waits for others longer than twice that.
-    pub patience: Duration,
-    /// Where answers are kept for all processes, beside those of its own that each keeps itself; nowhere.
-    pub store: Option<BoxStore>,
-    /// What keys in the store begin with: `answers:`.
-    pub key_prefix: String,
-}
-
-impl Default for CacheConfig {
-    fn default() -> Self {
-        Self {
-            max_entries: 1_000,
-            max_answer: 256 << 10,
-            ttl: Duration::from_secs(300),
-            patience: Duration::from_secs(30),
-            store: None,
-            key_prefix: "answers:".to_owned(),
-        }
-    }
-}
-
-impl CacheConfig {
-    /// A thousand answers for five minutes.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets how many answers are kept.
-    #[must_use]
-    pub fn max_entries(mut self, entries: usize) -> Self {
-        self.max_entries = entries;
-        self
-    }
-
-    /// Sets how large an answer may be to be kept, in bytes of its JSON.
-    #[must_use]
-    pub fn max_answer(mut self, bytes: usize) -> Self {
-        self.max_answer = bytes;
-        self
-    }
-
-    /// Sets how long an answer is kept.
-    #[must_use]
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = ttl;
-        self
-    }
-
-    /// Sets how long a request waits for an equal one.
-    #[must_use]
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
-        self
-    }
-
-    /// Keeps answers in a store as well, for all processes that share it.
-    #[must_use]
-    pub fn store(mut self, store: impl Into<BoxStore>) -> Self {
-        self.store = Some(store.into());
-        self
-    }
-
-    /// Sets what keys in the store begin with.
-    #[must_use]
-    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.key_prefix = prefix.into();
-        self
-    }
 }
 
 impl<P> Cache<P> {
@@ -188,10 +87,7 @@ impl<P: Provider> Provider for Cache<P> {
         match self.shelf.look(self.inner.name(), request).await? {
             Found::Answer(answer) => Ok(answer.replayed(1.0).into_stream()),
             Found::Nothing(turn) => match self.inner.stream(request).await {
-                Ok(stream) => {
-                    let taken = Some((turn, Accumulator::new(), 0));
-                    Ok(ChatStream::new(Taken { stream, taken }))
-                }
+                Ok(stream) => Ok(ChatStream::new(Taken::new(stream, turn))),
                 Err(error) => {
                     turn.failed(&error);
                     Err(error)
@@ -211,223 +107,14 @@ impl<P: fmt::Debug> fmt::Debug for Cache<P> {
     }
 }
 
-/// The answers that are kept, and the questions that are asked.
-struct Shelf {
-    config: CacheConfig,
-    clock: Clock,
-    answers: Mutex<BoundedMap<Arc<ChatResponse>>>,
-    shared: Option<Shared>,
-    asked: SingleFlight<Outcome>,
-}
-
-/// The answers that all processes share.
-struct Shared {
-    store: LenientStore,
-    prefix: String,
-    claims: Claims,
-}
-
-/// How a question has ended.
-type Outcome = Result<Arc<ChatResponse>, Arc<Error>>;
-
-enum Found {
-    Answer(Arc<ChatResponse>),
-    Nothing(Turn),
-    /// It is to be asked for, and what comes of it is no concern of others.
-    Alone,
-}
-
-impl Shelf {
-    fn new(config: CacheConfig, clock: Clock) -> Self {
-        let answers = Mutex::new(BoundedMap::new(config.max_entries));
-        let shared = config.store.clone().map(|store| {
-            let (store, prefix) = (LenientStore::new(store), config.key_prefix.clone());
-            let claims = Claims::lenient(store.clone(), format!("claim:{prefix}"));
-            Shared { store, prefix, claims }
-        });
-        Self { config, clock, answers, shared, asked: SingleFlight::default() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BoundedMap<Arc<ChatResponse>>> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Finds the answer, waits for that of an equal request, or says that it is to be asked for.
-    async fn look(self: &Arc<Self>, provider: &str, request: &ChatRequest) -> Result<Found, Error> {
-        let key = fingerprint(provider, request, &request.messages);
-        if let Some(answer) = self.answer(&key).await {
-            return Ok(Found::Answer(answer));
-        }
-        let waiting = Waiting {
-            clock: &self.clock,
-            patience: self.config.patience,
-            claims: self.shared.as_ref().map(|shared| &shared.claims),
-        };
-        let look = || async { self.answer(&key).await.map(Ok) };
-        match self.asked.join(&key, &waiting, look).await {
-            Joined::Outcome(Ok(answer)) => Ok(Found::Answer(answer)),
-            Joined::Outcome(Err(error)) => Err(error.duplicate()),
-            Joined::Alone => Ok(Found::Alone),
-            Joined::First(flight) => {
-                let is_bounded = request.billing.asked().is_some();
-                Ok(Found::Nothing(Turn { shelf: self.clone(), flight, is_bounded }))
-            }
-        }
-    }
-
-    /// The answer of this process, or else one of another.
-    async fn answer(&self, key: &str) -> Option<Arc<ChatResponse>> {
-        let own = self.lock().get(key, self.clock.now()).cloned();
-        if own.is_some() {
-            return own;
-        }
-        // It stays in the store alone, where it is known when it expires.
-        self.shared.as_ref()?.answer(key).await
-    }
-}
-
-impl Shared {
-    async fn answer(&self, key: &str) -> Option<Arc<ChatResponse>> {
-        let bytes = self.store.get(&self.key(key)).await??;
-        match KeptAnswer::read(&bytes) {
-            Ok(answer) => Some(Arc::new(answer)),
-            Err(error) => {
-                tracing::warn!(error, "an answer in a store cannot be read, and is passed over");
-                None
-            }
-        }
-    }
-
-    fn key(&self, key: &str) -> String {
-        format!("{}{key}", self.prefix)
-    }
-}
-
-/// The turn to ask. Dropped without an outcome, it leaves the turn to another.
-struct Turn {
-    shelf: Arc<Shelf>,
-    flight: Flight<Outcome>,
-    /// Whether a budget has bounded the answer.
-    is_bounded: bool,
-}
-
-impl Turn {
-    fn answered(mut self, answer: &ChatResponse) {
-        if self.is_bounded
-            && (answer.finish.reason == FinishReason::Length || !answer.dropped.is_empty())
-        {
-            // Others may have more to spend: theirs is longer, or is thought about where there was no room for it.
-            return self.flight.alone();
-        }
-        let answer = Arc::new(answer.clone());
-        let shelf = self.shelf;
-        let Shelf { config, clock, .. } = &*shelf;
-        let complete = matches!(answer.finish.reason, FinishReason::Stop | FinishReason::ToolCalls);
-        if !complete || size(&answer) > config.max_answer {
-            self.flight.alone_elsewhere();
-            return self.flight.land(Ok(answer));
-        }
-        let (key, now) = (self.flight.key(), clock.now());
-        shelf.lock().insert(key, answer.clone(), clock.after(config.ttl), now);
-        self.flight.land(Ok(answer.clone()));
-        if shelf.shared.is_some()
-            && let Ok(runtime) = Handle::try_current()
-        {
-            // Nobody waits for the store, but those in other processes: until it has the answer, the turn is taken.
-            runtime.spawn(async move {
-                if let (Some(shared), Some(bytes)) = (&shelf.shared, KeptAnswer::write(&answer)) {
-                    let key = shared.key(self.flight.key());
-                    shared.store.set(&key, bytes, shelf.config.ttl).await;
-                }
-            });
-        }
-    }
-
-    /// The answer is too large to be kept, or is none.
-    fn gave_up(self) {
-        self.flight.alone();
-    }
-
-    fn failed(self, error: &Error) {
-        if self.is_bounded {
-            // It may be the bound that was refused.
-            return self.flight.alone();
-        }
-        self.flight.land(Err(Arc::new(error.duplicate())));
-    }
-}
-
-/// How much an answer takes, in bytes of its JSON.
-fn size(answer: &ChatResponse) -> usize {
-    serde_json::to_vec(&answer.message).map_or(usize::MAX, |json| json.len())
-}
-
-/// How much of an answer arrives, in bytes. It takes no less as JSON.
-fn size_of(event: &ChatEvent) -> usize {
-    match event {
-        ChatEvent::Text(piece) | ChatEvent::Reasoning(piece) | ChatEvent::Refusal(piece) => {
-            piece.len()
-        }
-        ChatEvent::ToolCallStart { name, .. } => name.len(),
-        ChatEvent::ToolCallDelta { arguments, .. } => arguments.len(),
-        ChatEvent::Part(part) => serde_json::to_vec(part).map_or(usize::MAX, |json| json.len()),
-        _ => 0,
-    }
-}
-
-/// A stream whose answer is kept when it is complete.
-struct Taken {
-    stream: ChatStream,
-    /// Until the end, or until the answer is too large; with how large it is.
-    taken: Option<(Turn, Accumulator, usize)>,
-}
-
-impl Stream for Taken {
-    type Item = Result<ChatEvent, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let item = ready!(Pin::new(&mut self.stream).poll_next(context));
-        match &item {
-            Some(Ok(event)) => {
-                let mut has_room = true;
-                if let Some((turn, accumulator, size)) = &mut self.taken {
-                    *size = size.saturating_add(size_of(event));
-                    has_room = *size <= turn.shelf.config.max_answer;
-                    if has_room {
-                        accumulator.push(event);
-                    }
-                }
-                if !has_room && let Some((turn, ..)) = self.taken.take() {
-                    // Whoever waits for it asks by itself, and all of them at once.
-                    turn.gave_up();
-                }
-                if matches!(event, ChatEvent::Finish(_))
-                    && let Some((turn, accumulator, _)) = self.taken.take()
-                {
-                    match accumulator.finish() {
-                        Ok(answer) => turn.answered(&answer),
-                        Err(_) => turn.gave_up(),
-                    }
-                }
-            }
-            Some(Err(error)) => {
-                if let Some((turn, ..)) = self.taken.take() {
-                    turn.failed(error);
-                }
-            }
-            None => {}
-        }
-        Poll::Ready(item)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::clock::{ManualClock, millis, secs};
-    use crate::llm::chat::Dropped;
+    use crate::llm::chat::{Dropped, FinishReason};
     use crate::llm::error::ErrorKind;
     use crate::llm::fake::{FakeProvider, FakeReply};
+    use crate::llm::stream::ChatEvent;
     use crate::llm::usage::Usage;
     use futures_util::FutureExt as _;
     use futures_util::future::join_all;
