@@ -8,8 +8,7 @@ use ember::llm::{
 };
 use ember::prelude::*;
 use ember::testing::{TestClient, TestResponse};
-use ember::web::Principal;
-use ember_tests::{Reply, Upstream};
+use ember_tests::{Reply, Trusting, Upstream};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -108,20 +107,6 @@ async fn set_up(mut conversation: ConversationContext, message: String) -> ember
 #[post("/direct")]
 async fn direct(client: Client, message: String) -> ember::Result<String> {
     Ok(client.ask(message).await?)
-}
-
-/// Authenticates whoever says who they are.
-struct Trusting;
-
-impl Middleware for Trusting {
-    async fn handle(&self, mut request: Request, next: Next) -> Response {
-        if let Some(name) =
-            request.headers().get("x-user").and_then(|name| name.to_str().ok()).map(str::to_owned)
-        {
-            request.extensions_mut().insert(Principal::new(name));
-        }
-        next.run(request).await
-    }
 }
 
 fn app(provider: &FakeProvider) -> TestClient {

@@ -1,13 +1,11 @@
 //! Limits of tokens and money: on routes, blueprints and applications, by caller, under a crowd.
 
 use ember::base::clock::ManualClock;
-use ember::llm::layer::CostConfig;
-use ember::llm::{
-    ChatRequest, Client, ErrorKind, FakeProvider, FakeReply, Price, SpendLimit, Usage, Usd,
-};
+use ember::llm::{ChatRequest, Client, ErrorKind, FakeProvider, FakeReply, SpendLimit, Usage, Usd};
 use ember::prelude::*;
 use ember::testing::{TestClient, TestResponse};
 use ember::{Ember, GlobalTokenBucket, RateLimit, TokenBucket};
+use ember_tests::{Trusting, ask_on_socket, model, moody, number, priced, usd};
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -15,50 +13,12 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 use tokio::sync::Barrier;
 
-/// Authenticates whoever says who they are.
-struct Trusting;
-
-impl Middleware for Trusting {
-    async fn handle(&self, mut request: Request, next: Next) -> Response {
-        if let Some(name) = request.header("x-user").map(str::to_owned) {
-            request.extensions_mut().insert(Principal::new(name));
-        }
-        next.run(request).await
-    }
-}
-
-/// A model that always uses so many tokens, of which one is output.
-fn model(tokens: u64) -> FakeProvider {
-    FakeProvider::new()
-        .respond(move |_| FakeReply::new().text("a b c").usage(Usage::new(tokens - 1, 1)))
-}
-
-fn usd(text: &str) -> Usd {
-    text.parse().unwrap()
-}
-
-/// A client whose model costs a dollar for a token in, and two for one out.
-fn priced(provider: FakeProvider) -> Client {
-    let prices = CostConfig::new().price("fake", Price::per_million("1000000", "2000000").unwrap());
-    Client::builder()
-        .provider(provider)
-        .without_retry()
-        .without_circuit_breaker()
-        .cost(prices.default_model("fake"))
-        .build()
-        .unwrap()
-}
-
 async fn post(app: &TestClient, target: &str, user: &str) -> TestResponse {
     let request = app.post(target).body("Hi");
     match user {
         "" => request.send().await,
         user => request.header("x-user", user).send().await,
     }
-}
-
-fn number(response: &TestResponse, header: &str) -> u64 {
-    response.header(header).unwrap_or_else(|| panic!("{header}")).parse().unwrap()
 }
 
 mod scopes {
@@ -279,9 +239,6 @@ mod crowd {
         GlobalTokenBucket::with_clock("crowd", CAPACITY, secs(100), HANDS.clock())
     });
 
-    /// What the model has really used.
-    static USED: AtomicU64 = AtomicU64::new(0);
-
     #[ai_route("/ask", token_limits = BUCKET.clone())]
     async fn ask(client: Client, message: String) -> ember::Result<String> {
         let request = ChatRequest::from(message).max_tokens(200);
@@ -297,26 +254,10 @@ mod crowd {
         conversation.stream(message).await
     }
 
-    /// A model that answers, fails before and in the middle of an answer, or falls silent, as it is told.
-    fn moody() -> FakeProvider {
-        FakeProvider::new().respond(|request| {
-            let words = "word ".repeat(20);
-            let usage = Usage::new(20, 100);
-            match request.messages.last().map(|message| message.text().into_owned()).as_deref() {
-                Some("fail") => FakeReply::error(ErrorKind::Overloaded, "busy"),
-                Some("break") => FakeReply::new().text(words).fail_after(5, ErrorKind::Server, "x"),
-                Some("hang") => FakeReply::new().text(words).hang_after(5),
-                _ => {
-                    USED.fetch_add(usage.total(), SeqCst);
-                    FakeReply::new().text(words).usage(usage)
-                }
-            }
-        })
-    }
-
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn two_thousand_requests_at_once_never_overdraw() {
-        let app: Ember = ember::app!().client(Client::new(moody()));
+        let (provider, used) = moody();
+        let app: Ember = ember::app!().client(Client::new(provider));
         let app = TestClient::new(app.build().unwrap());
         let start = std::sync::Arc::new(Barrier::new(CROWD));
         let mut tasks = Vec::new();
@@ -349,7 +290,7 @@ mod crowd {
         let of = |wanted: u16| outcomes.iter().filter(|(_, status)| *status == wanted).count();
         assert!(of(200) > 0 && of(429) > 0 && of(503) > 0, "{} {} {}", of(200), of(429), of(503));
         let refill = 100 * 50;
-        assert!(USED.load(SeqCst) <= CAPACITY + refill, "{} were used", USED.load(SeqCst));
+        assert!(used.load(SeqCst) <= CAPACITY + refill, "{} were used", used.load(SeqCst));
         assert!(BUCKET.until_full() <= BUCKET.period(), "there is no debt");
         // Nothing is left set aside: what is missing is what was used, and it comes back with time.
         HANDS.advance(secs(100));
@@ -413,8 +354,6 @@ mod crowd_without_time {
 mod crowd_on_sockets {
     use super::*;
     use std::net::TcpListener;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpStream;
 
     const CAPACITY: u64 = 20_000;
 
@@ -426,24 +365,6 @@ mod crowd_on_sockets {
     async fn stream(client: Client, message: String) -> ember::Result<TokenStream> {
         let request = ChatRequest::from(message).max_tokens(200);
         Ok(sse_stream(client.stream_text(request).await?))
-    }
-
-    /// Asks over a connection of its own; hangs up after the first token, or reads to the end.
-    async fn ask(address: std::net::SocketAddr, hangs_up: bool) -> String {
-        let mut socket = TcpStream::connect(address).await.unwrap();
-        let request =
-            "POST /stream HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\nHi";
-        socket.write_all(request.as_bytes()).await.unwrap();
-        let mut bytes = Vec::new();
-        if hangs_up {
-            // The usage has been told by the time of the first token.
-            while !String::from_utf8_lossy(&bytes).contains("data: ")
-                && socket.read_buf(&mut bytes).await.unwrap() > 0
-            {}
-        } else {
-            socket.read_to_end(&mut bytes).await.unwrap();
-        }
-        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -459,7 +380,7 @@ mod crowd_on_sockets {
         let app: Ember = ember::app!().client(Client::new(provider)).workers(2);
         let server = app.serve(TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
         let address = server.address();
-        let asked = (0..200).map(|n| tokio::spawn(ask(address, n % 3 == 0)));
+        let asked = (0..200).map(|n| tokio::spawn(ask_on_socket(address, n % 3 == 0)));
         let answers: Vec<_> = join_all(asked).await.into_iter().map(Result::unwrap).collect();
         let of = |start: &str| answers.iter().filter(|answer| answer.starts_with(start)).count();
         assert_eq!(of("HTTP/1.1 200") + of("HTTP/1.1 429"), 200);

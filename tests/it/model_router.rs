@@ -58,11 +58,7 @@ async fn ask(
     request: impl Into<ChatRequest>,
     streamed: bool,
 ) -> Result<ChatResponse, Error> {
-    let client = router.client();
-    match streamed {
-        true => client.stream(request).await?.collect().await,
-        false => client.complete(request).await,
-    }
+    ember_tests::ask(&router.client(), request, streamed).await
 }
 
 fn selected(router: &ModelRouter, request: impl Into<ChatRequest>) -> String {

@@ -6,13 +6,13 @@ use ember::base::clock::{Clock, ManualClock};
 use ember::llm::events::{CacheHit, EventBus, RequestStart, StreamStart};
 use ember::llm::layer::CostConfig;
 use ember::llm::{
-    Budget, ChatEvent, ChatRequest, ChatResponse, Client, Embedder, Embeddings, Error, ErrorKind,
-    FakeProvider, FakeReply, FinishReason, Message, Part, Plan, Price, Reservation, Role,
-    SemanticCache, SpendLimit, Spent, Usage,
+    Budget, ChatEvent, ChatRequest, Client, Embedder, Embeddings, Error, ErrorKind, FakeProvider,
+    FakeReply, FinishReason, Message, Part, Plan, Price, Reservation, Role, SemanticCache,
+    SpendLimit, Spent, Usage,
 };
 use ember::prelude::{millis, secs, tool};
 use ember::testing::{NgramEmbedder, TestClient, TestResponse};
-use ember_tests::in_no_time;
+use ember_tests::{ask, counting, in_no_time};
 use futures_util::future::join_all;
 use serde_json::json;
 use std::ops::ControlFlow;
@@ -26,28 +26,6 @@ const RESET_AGAIN: &str = "how can I reset my password";
 
 fn cache() -> SemanticCache {
     SemanticCache::new(NgramEmbedder::new()).threshold(0.6)
-}
-
-/// Answers with how often it was asked.
-fn counting() -> FakeProvider {
-    let asked = AtomicUsize::new(0);
-    FakeProvider::new().respond(move |_| {
-        let number = asked.fetch_add(1, Ordering::SeqCst);
-        FakeReply::new()
-            .text(format!("answer {number} in some more words than one"))
-            .usage(Usage::new(7, 8))
-    })
-}
-
-async fn ask(
-    client: &Client,
-    request: impl Into<ChatRequest>,
-    streamed: bool,
-) -> Result<ChatResponse, Error> {
-    match streamed {
-        true => client.stream(request).await?.collect().await,
-        false => client.complete(request).await,
-    }
 }
 
 #[tokio::test]
@@ -442,11 +420,9 @@ async fn a_large_space_is_searched_beside_the_worker() {
 mod routes {
     use super::cache;
     use ember::llm::{Client, SemanticCache, Sharing};
-    use ember::prelude::{
-        ConversationContext, Middleware, Next, Request, Response, TokenStream, ai_route,
-    };
+    use ember::prelude::{ConversationContext, TokenStream, ai_route};
     use ember::testing::TestClient;
-    use ember::web::Principal;
+    use ember_tests::Trusting;
     use std::sync::LazyLock;
 
     /// The caches of the routes; a test with routes of its own has a caller of its own.
@@ -477,19 +453,6 @@ mod routes {
     #[ai_route("/plain")]
     async fn plain(client: Client, message: String) -> ember::Result<String> {
         Ok(client.ask(message).await?)
-    }
-
-    /// Authenticates whoever says who they are.
-    struct Trusting;
-
-    impl Middleware for Trusting {
-        async fn handle(&self, mut request: Request, next: Next) -> Response {
-            let name = request.headers().get("x-user").and_then(|name| name.to_str().ok());
-            if let Some(principal) = name.map(Principal::new) {
-                request.extensions_mut().insert(principal);
-            }
-            next.run(request).await
-        }
     }
 
     pub(super) fn app(client: Client) -> TestClient {

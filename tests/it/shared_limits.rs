@@ -3,127 +3,19 @@
 //! A process is an application, or a client, with a [`BoxStore`] of its own over the one store.
 
 use ember::base::clock::ManualClock;
-use ember::bytes::Bytes;
-use ember::llm::layer::CostConfig;
 use ember::llm::{
-    ChatEvent, ChatRequest, Client, ErrorKind, FakeProvider, FakeReply, Price, SpendLimit, Usage,
-    Usd,
+    ChatEvent, ChatRequest, Client, ErrorKind, FakeProvider, FakeReply, SpendLimit, Usage, Usd,
 };
 use ember::prelude::*;
-use ember::store::{
-    BoxStore, Bucket, Capability, Draw, Drawn, MemoryStore, OnStoreFailure, ScanPage, Store,
-};
+use ember::store::{BoxStore, Bucket, Capability, Draw, MemoryStore, OnStoreFailure, Store};
 use ember::testing::{TestClient, TestResponse};
 use ember::{Ember, GlobalTokenBucket, RateLimit};
+use ember_tests::flaky::Flaky;
 use ember_tests::stores::until;
+use ember_tests::{ask_on_socket, model, moody, number, priced, usd};
 use futures_util::future::join_all;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::time::Duration;
-
-/// A store that can be away. What it is asked meanwhile is not done.
-#[derive(Clone, Default)]
-struct Flaky {
-    store: MemoryStore,
-    is_away: Arc<AtomicBool>,
-}
-
-impl Flaky {
-    fn go(&self, away: bool) {
-        self.is_away.store(away, SeqCst);
-    }
-
-    fn there(&self) -> ember::Result<&MemoryStore> {
-        match self.is_away.load(SeqCst) {
-            false => Ok(&self.store),
-            true => {
-                Err(Error::unavailable("The state cannot be reached.").with_retry_after(secs(1)))
-            }
-        }
-    }
-}
-
-impl Store for Flaky {
-    fn name(&self) -> String {
-        "flaky".to_owned()
-    }
-
-    fn capabilities(&self) -> &'static [Capability] {
-        Capability::ALL
-    }
-
-    async fn check(&self) -> ember::Result<String> {
-        self.there()?.check().await
-    }
-
-    async fn get(&self, key: &str) -> ember::Result<Option<Bytes>> {
-        self.there()?.get(key).await
-    }
-
-    async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> ember::Result {
-        self.there()?.set(key, value, ttl).await
-    }
-
-    async fn delete(&self, key: &str) -> ember::Result<bool> {
-        self.there()?.delete(key).await
-    }
-
-    async fn exists(&self, key: &str) -> ember::Result<bool> {
-        self.there()?.exists(key).await
-    }
-
-    async fn compare_and_set(
-        &self,
-        key: &str,
-        expected: Option<Bytes>,
-        value: Bytes,
-        ttl: Duration,
-    ) -> ember::Result<bool> {
-        self.there()?.compare_and_set(key, expected, value, ttl).await
-    }
-
-    async fn draw(&self, key: &str, bucket: Bucket, draw: Draw) -> ember::Result<Drawn> {
-        self.there()?.draw(key, bucket, draw).await
-    }
-
-    async fn scan(&self, prefix: &str, at: Option<&str>, limit: usize) -> ember::Result<ScanPage> {
-        self.there()?.scan(prefix, at, limit).await
-    }
-
-    async fn try_lock(&self, key: &str, hold: Duration) -> ember::Result<Option<u64>> {
-        self.there()?.try_lock(key, hold).await
-    }
-
-    async fn renew(&self, key: &str, token: u64, hold: Duration) -> ember::Result<bool> {
-        self.there()?.renew(key, token, hold).await
-    }
-
-    async fn unlock(&self, key: &str, token: u64) -> ember::Result<bool> {
-        self.there()?.unlock(key, token).await
-    }
-}
-
-/// A model that always uses so many tokens, of which one is output.
-fn model(tokens: u64) -> FakeProvider {
-    FakeProvider::new()
-        .respond(move |_| FakeReply::new().text("a b c").usage(Usage::new(tokens - 1, 1)))
-}
-
-fn usd(text: &str) -> Usd {
-    text.parse().unwrap()
-}
-
-/// A client whose model costs a dollar for a token in, and two for one out.
-fn priced(provider: FakeProvider) -> Client {
-    let prices = CostConfig::new().price("fake", Price::per_million("1000000", "2000000").unwrap());
-    Client::builder()
-        .provider(provider)
-        .without_retry()
-        .without_circuit_breaker()
-        .cost(prices.default_model("fake"))
-        .build()
-        .unwrap()
-}
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 #[ai_route("/ask")]
 async fn ask(client: Client, message: String) -> ember::Result<String> {
@@ -148,16 +40,17 @@ fn process(store: impl Into<BoxStore>, client: Client) -> Ember {
     app.store(store).client(client)
 }
 
+/// A store that can be away, and can do everything else.
+fn flaky() -> Flaky {
+    Flaky::new().capable(Capability::ALL).retry_after(secs(1))
+}
+
 fn built(app: Ember) -> TestClient {
     TestClient::new(app.build().unwrap())
 }
 
 async fn post(app: &TestClient, target: &str, message: &str) -> TestResponse {
     app.post(target).body(message.to_owned()).send().await
-}
-
-fn number(response: &TestResponse, header: &str) -> u64 {
-    response.header(header).unwrap_or_else(|| panic!("{header}")).parse().unwrap()
 }
 
 /// What is left of a bucket, as another process would find it.
@@ -167,27 +60,6 @@ async fn left(store: &impl Store, key: &str, bucket: Bucket) -> i64 {
 
 /// The key of the limit of an application: all its processes must know it by the same.
 const OF_APPLICATION: &str = "limit:application:tokens per minute:";
-
-/// A model that answers, fails before and in the middle of an answer, or falls silent, as it is told;
-/// and what it has used.
-fn moody() -> (FakeProvider, Arc<AtomicU64>) {
-    let used = Arc::new(AtomicU64::new(0));
-    let count = used.clone();
-    let provider = FakeProvider::new().respond(move |request| {
-        let words = "word ".repeat(20);
-        let usage = Usage::new(20, 100);
-        match request.messages.last().map(|message| message.text().into_owned()).as_deref() {
-            Some("fail") => FakeReply::error(ErrorKind::Overloaded, "busy"),
-            Some("break") => FakeReply::new().text(words).fail_after(5, ErrorKind::Server, "x"),
-            Some("hang") => FakeReply::new().text(words).hang_after(5),
-            _ => {
-                count.fetch_add(usage.total(), SeqCst);
-                FakeReply::new().text(words).usage(usage)
-            }
-        }
-    });
-    (provider, used)
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_thousand_requests_of_two_processes_never_overdraw() {
@@ -541,7 +413,7 @@ async fn money_in_a_store_that_forgets_is_told() {
     let notes = |app: Ember| app.spend_limit(limit()).build().unwrap().notes().to_vec();
     let memory = notes(process(MemoryStore::new(), priced(model(10))));
     assert!(memory.len() == 1 && memory[0].contains("`m` is kept in memory"), "{memory:?}");
-    assert!(notes(process(Flaky::default(), priced(model(10)))).is_empty());
+    assert!(notes(process(flaky(), priced(model(10)))).is_empty());
 }
 
 /// The limits that there are, each by itself, on an application whose store may be away.
@@ -566,12 +438,12 @@ fn limited(store: &Flaky, policy: OnStoreFailure) -> Vec<(&'static str, TestClie
 #[tokio::test]
 async fn without_the_store_nothing_passes_unless_it_is_said_and_then_everything_does() {
     for (policy, status) in [(OnStoreFailure::Deny, 503), (OnStoreFailure::Allow, 200)] {
-        let store = Flaky::default();
+        let store = flaky();
         for (name, app) in limited(&store, policy) {
             for target in ["/ask", "/stream"] {
-                store.go(false);
+                store.go_away(false);
                 assert_eq!(post(&app, target, "Hi").await.status(), 200, "{name} {target}");
-                store.go(true);
+                store.go_away(true);
                 let answer = post(&app, target, "Hi").await;
                 assert_eq!(answer.status(), status, "{name} {target} {policy:?}");
                 if policy == OnStoreFailure::Deny {
@@ -581,7 +453,7 @@ async fn without_the_store_nothing_passes_unless_it_is_said_and_then_everything_
                     assert!(answer.text().await.contains('a'), "{name} {target}");
                 }
                 // It needs no restart.
-                store.go(false);
+                store.go_away(false);
                 assert_eq!(post(&app, target, "Hi").await.status(), 200, "{name} {target}");
             }
         }
@@ -591,36 +463,17 @@ async fn without_the_store_nothing_passes_unless_it_is_said_and_then_everything_
 #[tokio::test]
 async fn a_store_that_goes_away_in_the_middle_of_an_answer_does_not_end_it() {
     let store = MemoryStore::new().clock(ManualClock::new().clock());
-    let store = Flaky { store, ..Flaky::default() };
+    let store = flaky().memory(store);
     let app = process(store.clone(), Client::new(model(10)));
     let app = built(app.token_limits(TokenLimits::per_minute(1_000)));
     let response = post(&app, "/stream", "Hi").await;
     assert_eq!(response.status(), 200);
-    store.go(true);
+    store.go_away(true);
     assert!(response.text().await.contains("[DONE]"));
-    store.go(false);
+    store.go_away(false);
     // It is given back as soon as the store is there, and once.
     let bucket = Bucket::refilling(1_000, secs(60));
     until(async || left(&store, OF_APPLICATION, bucket).await == 990).await;
-}
-
-/// Asks over a connection of its own; hangs up after the first token, or reads to the end.
-async fn ask_on_socket(address: std::net::SocketAddr, hangs_up: bool) -> String {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request =
-        "POST /stream HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\nHi";
-    socket.write_all(request.as_bytes()).await.unwrap();
-    let mut bytes = Vec::new();
-    if hangs_up {
-        // The usage has been told by the time of the first token.
-        while !String::from_utf8_lossy(&bytes).contains("data: ")
-            && socket.read_buf(&mut bytes).await.unwrap() > 0
-        {}
-    } else {
-        socket.read_to_end(&mut bytes).await.unwrap();
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
