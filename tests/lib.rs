@@ -3,6 +3,7 @@
 
 mod asking;
 pub mod flaky;
+pub mod gated;
 mod models;
 mod money;
 mod raw;
