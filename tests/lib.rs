@@ -7,6 +7,7 @@ pub mod gated;
 mod models;
 mod money;
 mod raw;
+mod server;
 pub mod stores;
 mod trusting;
 mod upstream;
@@ -15,6 +16,7 @@ pub use asking::{ask, number};
 pub use models::{counting, model, moody};
 pub use money::{dear, priced, usd};
 pub use raw::{RawResponse, ask_on_socket, exchange, read_response};
+pub use server::Server;
 pub use trusting::Trusting;
 pub use upstream::{Reply, Seen, Upstream};
 

@@ -1,9 +1,8 @@
 //! Connections on which a stream of events waits, and what they carry before, meanwhile and after.
 
-use ember::app::Running as ServerHandle;
 use ember::prelude::*;
 use ember::web::server::ServerLimits;
-use ember_tests::exchange;
+use ember_tests::{Server, exchange};
 use futures_util::{StreamExt as _, stream};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -143,30 +142,30 @@ async fn hidden() -> &'static str {
     "hidden"
 }
 
-struct Server {
-    running: Option<ServerHandle>,
+/// A server, and the gate of its streams.
+struct Serving {
+    server: Server,
     gate: Gate,
 }
 
-impl Server {
+impl Serving {
     fn start() -> Self {
         Self::limited(ServerLimits::default())
     }
 
     fn limited(limits: ServerLimits) -> Self {
         let gate = Gate::new();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let app = ember::app!().component(gate.clone()).workers(1).limits(limits);
-        Self { running: Some(app.serve(listener).unwrap()), gate }
+        Self { server: Server::start(app), gate }
     }
 
     /// Begins to stop.
     fn stop(&self, grace: Duration) {
-        self.running.as_ref().unwrap().stop().within(grace);
+        self.server.stop(grace);
     }
 
     fn address(&self) -> SocketAddr {
-        self.running.as_ref().unwrap().address()
+        self.server.address()
     }
 
     fn let_pass(&self, events: usize) {
@@ -179,15 +178,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.stop().within(Duration::ZERO);
-            running.join();
-        }
-    }
-}
-
 /// A connection, and what it has received that nobody has taken.
 struct Client<S = TcpStream> {
     socket: S,
@@ -195,7 +185,7 @@ struct Client<S = TcpStream> {
 }
 
 impl Client {
-    async fn open(server: &Server, request: &str) -> Self {
+    async fn open(server: &Serving, request: &str) -> Self {
         Self::over(TcpStream::connect(server.address()).await.unwrap(), request).await
     }
 }
@@ -265,7 +255,7 @@ const CHUNKS: &str = "9\r\ndata: a\n\n\r\n9\r\ndata: b\n\n\r\n9\r\ndata: c\n\n\r
 
 #[tokio::test]
 async fn each_event_leaves_at_once_and_the_connection_goes_on() {
-    let server = Server::start();
+    let server = Serving::start();
     let mut client = Client::open(&server, &get("/letters")).await;
     for _ in 0..3 {
         let head = client.until("\r\n\r\n").await.to_lowercase();
@@ -283,7 +273,7 @@ async fn each_event_leaves_at_once_and_the_connection_goes_on() {
 
 #[tokio::test]
 async fn what_is_said_meanwhile_is_answered_afterwards() {
-    let server = Server::start();
+    let server = Serving::start();
     for at_once in [true, false] {
         // Beside the request, or while the stream waits.
         let mut first = get("/letters");
@@ -311,7 +301,7 @@ async fn what_is_said_meanwhile_is_answered_afterwards() {
 
 #[tokio::test]
 async fn a_body_is_no_request() {
-    let server = Server::start();
+    let server = Serving::start();
     for path in ["/read", "/ignore"] {
         let mut client = Client::open(&server, &post(path, HIDDEN)).await;
         client.until("\r\n\r\n").await;
@@ -325,7 +315,7 @@ async fn a_body_is_no_request() {
 
 #[tokio::test]
 async fn a_body_can_arrive_while_events_are_sent() {
-    let server = Server::start();
+    let server = Serving::start();
     let head = "POST /pieces HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\n";
     let mut client = Client::open(&server, head).await;
     for _ in 0..2 {
@@ -339,7 +329,7 @@ async fn a_body_can_arrive_while_events_are_sent() {
 
 #[tokio::test]
 async fn a_client_that_wants_no_more_is_closed_on() {
-    let server = Server::start();
+    let server = Serving::start();
     let close = "GET /letters HTTP/1.1\r\nhost: x\r\nConnection: Close\r\n\r\n";
     let client = Client::open(&server, close).await;
     server.let_pass(3);
@@ -363,7 +353,7 @@ async fn a_client_that_wants_no_more_is_closed_on() {
 
 #[tokio::test]
 async fn a_stream_ends_with_its_client() {
-    let server = Server::start();
+    let server = Serving::start();
     for half in [false, true] {
         let mut client = Client::open(&server, &get("/letters")).await;
         server.let_pass(1);
@@ -380,7 +370,7 @@ async fn a_stream_ends_with_its_client() {
 
 #[tokio::test]
 async fn a_client_may_be_slower_than_the_stream() {
-    let server = Server::start();
+    let server = Serving::start();
     let mut client = Client::open(&server, &get("/flood")).await;
     client.until("\r\n\r\n").await;
     let body = chunks(&client.until("\r\n0\r\n\r\n").await);
@@ -398,14 +388,14 @@ async fn a_client_may_be_slower_than_the_stream() {
 
 #[tokio::test]
 async fn a_stream_that_breaks_does_not_look_complete() {
-    let server = Server::start();
+    let server = Serving::start();
     let rest = Client::open(&server, &get("/broken")).await.rest().await;
     assert!(rest.ends_with("\r\n\r\n9\r\ndata: a\n\n\r\n"), "{rest}");
 }
 
 #[tokio::test]
 async fn a_body_that_is_given_up_closes_the_connection() {
-    let server = Server::start();
+    let server = Serving::start();
     let head = "POST /give-up HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
     let whole = format!("{head}1\r\na\r\n1\r\nb\r\n0\r\n\r\n");
     let mut client = Client::open(&server, &whole).await;
@@ -418,7 +408,7 @@ async fn a_body_that_is_given_up_closes_the_connection() {
 
 #[tokio::test]
 async fn what_is_refused_behind_a_stream_is_told_behind_it() {
-    let server = Server::start();
+    let server = Serving::start();
     for refused in ["\n", "GET / HTTP/1.1\n"] {
         for at_once in [true, false] {
             let first = if at_once { get("/letters") + refused } else { get("/letters") };
@@ -440,7 +430,7 @@ async fn what_is_refused_behind_a_stream_is_told_behind_it() {
 }
 
 /// A stream of which `a` and `b` have come, with something said in between.
-async fn half(server: &Server, said: &str) -> Client {
+async fn half(server: &Serving, said: &str) -> Client {
     let mut client = Client::open(server, &get("/letters")).await;
     server.let_pass(1);
     client.until("data: a\n\n\r\n").await;
@@ -452,7 +442,7 @@ async fn half(server: &Server, said: &str) -> Client {
 
 #[tokio::test]
 async fn no_request_is_begun_when_the_time_of_streams_is_over() {
-    let server = Server::start();
+    let server = Serving::start();
     let client = half(&server, &post("/begin", &"x".repeat(1000))).await;
     server.stop(Duration::ZERO);
     let rest = client.rest().await;
@@ -463,7 +453,7 @@ async fn no_request_is_begun_when_the_time_of_streams_is_over() {
 
 #[tokio::test]
 async fn what_is_said_before_the_end_of_the_last_stream_is_answered() {
-    let server = Server::limited(ServerLimits::default().notice(Duration::ZERO));
+    let server = Serving::limited(ServerLimits::default().notice(Duration::ZERO));
     let client = half(&server, HIDDEN).await;
     server.stop(LONG * 10);
     server.let_pass(1);
@@ -478,7 +468,7 @@ async fn what_is_said_before_the_end_of_the_last_stream_is_answered() {
 #[tokio::test]
 async fn empty_lines_keep_no_connection_open() {
     let limits = ServerLimits::default().notice(Duration::ZERO).header_read(LONG * 10);
-    let server = Server::limited(limits);
+    let server = Serving::limited(limits);
     let client = half(&server, &"\r\n".repeat(40)).await;
     server.stop(LONG * 10);
     // Until the server accepts no more, and so has told its connections to close.
@@ -491,7 +481,7 @@ async fn empty_lines_keep_no_connection_open() {
 
 #[tokio::test]
 async fn a_client_that_takes_nothing_is_cut_off() {
-    let server = Server::limited(ServerLimits::default().write_stall(Duration::from_millis(200)));
+    let server = Serving::limited(ServerLimits::default().write_stall(Duration::from_millis(200)));
     let mut client = Client::open(&server, &get("/endless")).await;
     client.until("\r\n\r\n").await;
     server.ended().await;

@@ -1,11 +1,11 @@
 //! Clients that mean harm, over raw sockets: each is refused or cut off, and the server serves on.
 
-use ember::app::Running as ServerHandle;
+use ember::Ember;
 use ember::prelude::*;
 use ember::web::server::ServerLimits;
-use ember_tests::exchange;
+use ember_tests::{Server, exchange};
 use futures_util::future::join_all;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -38,43 +38,30 @@ async fn host(headers: HeaderMap) -> String {
     headers["host"].to_str().unwrap().to_owned()
 }
 
-/// A server with little patience, which ends with the test.
-struct Server(Option<ServerHandle>);
-
-impl Server {
-    fn start() -> Self {
-        let short = Duration::from_millis(300);
-        let limits = ServerLimits::default()
-            .header_read(short)
-            .body_read(short)
-            .keep_alive(short)
-            .write_stall(short)
-            .max_header_size(8192)
-            .max_headers(50)
-            .max_body_size(1 << 16);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Self(Some(ember::app!().workers(2).limits(limits).serve(listener).unwrap()))
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.0.as_ref().unwrap().address()
-    }
-
-    /// The server answers a good request.
-    async fn is_well(&self, after: &str) {
-        let good = b"GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-        let answer = exchange(self.address(), good).await;
-        assert!(answer.ends_with("\r\n\r\nHello"), "after {after}: {answer:?}");
-    }
+/// The routes of this module.
+fn routes() -> Ember {
+    ember::app!()
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(handle) = self.0.take() {
-            handle.stop().within(Duration::ZERO);
-            handle.join();
-        }
-    }
+/// A server with little patience.
+fn serve() -> Server {
+    let short = Duration::from_millis(300);
+    let limits = ServerLimits::default()
+        .header_read(short)
+        .body_read(short)
+        .keep_alive(short)
+        .write_stall(short)
+        .max_header_size(8192)
+        .max_headers(50)
+        .max_body_size(1 << 16);
+    Server::start(routes().workers(2).limits(limits))
+}
+
+/// The server answers a good request.
+async fn is_well(server: &Server, after: &str) {
+    let good = b"GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answer = exchange(server.address(), good).await;
+    assert!(answer.ends_with("\r\n\r\nHello"), "after {after}: {answer:?}");
 }
 
 /// What must become of a connection.
@@ -99,7 +86,7 @@ fn statuses(received: &str) -> Vec<u16> {
 
 /// Plays the cases, each on a connection of its own, and prints what came of them.
 async fn play(cases: &[(&str, Vec<u8>, Expected)]) {
-    let server = Server::start();
+    let server = serve();
     let seen = join_all(cases.iter().map(|(_, sent, _)| exchange(server.address(), sent))).await;
     for ((name, sent, expected), received) in cases.iter().zip(seen) {
         let statuses = statuses(&received);
@@ -118,7 +105,7 @@ async fn play(cases: &[(&str, Vec<u8>, Expected)]) {
             "{name}: {received}"
         );
     }
-    server.is_well("all of them").await;
+    is_well(&server, "all of them").await;
 }
 
 /// A request that is hidden behind another, where somebody might disagree about its end.
@@ -379,7 +366,7 @@ async fn header_fields() {
         ("a header section that stops", b"GET /hello HTTP/1.1\r\nhost: x\r\n".to_vec(), Closed),
     ])
     .await;
-    let server = Server::start();
+    let server = serve();
     let absolute = b"GET http://target/host HTTP/1.1\r\nhost: header\r\nconnection: close\r\n\r\n";
     assert!(exchange(server.address(), absolute).await.ends_with("target"), "the target wins");
 }
@@ -457,7 +444,7 @@ async fn drip(address: SocketAddr, first: &[u8], piece: &[u8], pause: Duration) 
 
 #[tokio::test]
 async fn clients_that_drip() {
-    let server = Server::start();
+    let server = serve();
     let pause = Duration::from_millis(30);
     let head = b"GET /hello HTTP/1.1\r\nhost: x\r\n";
     for (name, first, piece) in [
@@ -469,7 +456,7 @@ async fn clients_that_drip() {
         let received = drip(server.address(), first, piece, pause).await;
         println!("{name} -> {:?}", statuses(&received));
         assert_eq!(received, "", "{name}");
-        server.is_well(name).await;
+        is_well(&server, name).await;
     }
     let by_length = b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 60000\r\n\r\n";
     let by_chunks = b"POST /echo HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -481,13 +468,13 @@ async fn clients_that_drip() {
         let received = drip(server.address(), first, piece, pause).await;
         println!("{name} -> {:?}", statuses(&received));
         assert_eq!(statuses(&received), [408], "{name}: {received}");
-        server.is_well(name).await;
+        is_well(&server, name).await;
     }
 }
 
 #[tokio::test]
 async fn pipelines() {
-    let server = Server::start();
+    let server = serve();
     let mut hundred = Vec::new();
     for n in 0..100 {
         let body = n.to_string();
@@ -526,14 +513,13 @@ async fn pipelines() {
         panic!("a million requests were taken from a client that takes no answer");
     };
     timeout(Duration::from_secs(20), flooding).await.expect("the connection stays open");
-    server.is_well("a flood").await;
+    is_well(&server, "a flood").await;
 }
 
 #[tokio::test]
 async fn a_connection_carries_so_many_requests() {
     let limits = ServerLimits::default().max_requests_per_connection(3);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = Server(Some(ember::app!().workers(1).limits(limits).serve(listener).unwrap()));
+    let server = Server::start(routes().workers(1).limits(limits));
     let received = exchange(server.address(), HIDDEN.repeat(10).as_bytes()).await;
     assert_eq!(statuses(&received), [200; 3]);
     assert_eq!(received.to_lowercase().matches("connection: close").count(), 1, "{received}");
@@ -541,7 +527,7 @@ async fn a_connection_carries_so_many_requests() {
 
 #[tokio::test]
 async fn sockets_that_are_half_closed_or_reset() {
-    let server = Server::start();
+    let server = serve();
     for request in [
         &b""[..],
         b"GET /hello",
@@ -559,14 +545,14 @@ async fn sockets_that_are_half_closed_or_reset() {
             String::from_utf8_lossy(request),
             statuses(&received)
         );
-        server.is_well("a socket that was half closed").await;
+        is_well(&server, "a socket that was half closed").await;
 
         let mut socket = TcpStream::connect(server.address()).await.unwrap();
         socket.write_all(request).await.unwrap();
         // Without lingering a close is a reset.
         socket.set_zero_linger().unwrap();
         drop(socket);
-        server.is_well("a reset").await;
+        is_well(&server, "a reset").await;
     }
 }
 
@@ -618,7 +604,7 @@ async fn is_ended(address: SocketAddr, mut next: impl FnMut(u32) -> Vec<u8>) -> 
 
 #[tokio::test]
 async fn floods_of_http2() {
-    let server = Server::start();
+    let server = serve();
     let address = server.address();
     // Rapid reset, CVE-2023-44487.
     let reset = |n: u32| {
@@ -626,19 +612,19 @@ async fn floods_of_http2() {
         [frame(HEADERS, 0x5, stream, REQUEST), frame(RST, 0, stream, &8_u32.to_be_bytes())].concat()
     };
     assert!(is_ended(address, reset).await, "requests that are taken back at once");
-    server.is_well("rapid resets").await;
+    is_well(&server, "rapid resets").await;
     // CVE-2024-27316: a header section that never ends.
     let continuation = |n: u32| match n {
         0 => frame(HEADERS, 0x1, 1, REQUEST),
         _ => frame(CONTINUATION, 0, 1, &[0x40, 1, b'x', 1, b'y'].repeat(1000)),
     };
     assert!(is_ended(address, continuation).await, "a header section without end");
-    server.is_well("continuations").await;
+    is_well(&server, "continuations").await;
     // CVE-2019-9512 and -9515: what must be answered, from a client that reads nothing.
     assert!(is_ended(address, |_| frame(SETTINGS, 0, 3, &[])).await, "settings of a stream");
     assert!(is_ended(address, |_| frame(PING, 0, 0, &[0; 7])).await, "a ping of a wrong size");
     assert!(is_ended(address, |_| frame(HEADERS, 0x5, 2, REQUEST)).await, "an even stream");
     let errors = |n: u32| frame(HEADERS, 0x5, 2 * n + 1, &[0x82, 0x86, 0x84, 0x82]);
     assert!(is_ended(address, errors).await, "requests that are malformed");
-    server.is_well("all of them").await;
+    is_well(&server, "all of them").await;
 }
