@@ -431,7 +431,7 @@ impl Ember {
             let client = self.components.get::<Client>();
             let client = client.map(|client| &**client);
             let notes = keep_limits(&store, all, &prices, &self.middleware, client);
-            findings.extend(store.contradictions().into_iter().map(Finding::new));
+            findings.extend(store.contradictions());
             notes
         });
         let plan = Plan::of(&factories, &self.overridden, &mut self.components, &mut findings);

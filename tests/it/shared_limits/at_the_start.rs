@@ -53,6 +53,15 @@ async fn limits_of_one_name_and_different_numbers_are_found() {
         "the `SpendLimit` `m` per day stands",
         "$5, and $6",
         "of the API key `team` stands",
+        // And where each of them stands.
+        "at the middleware of the application, with 4 in 60s",
+        "at the middleware of the application, with 5 in 60s",
+        "at the middleware of the application, with 100 in 60s",
+        "at `ask` (tests/it/shared_limits/mod.rs:",
+        "), with 101 in 60s",
+        "), with $6",
+        "of `/v1/chat/completions`, with 2",
+        "of `/v2/chat/completions`, with 3",
     ] {
         assert!(wrong.contains(part), "{part}: {wrong}");
     }
