@@ -11,6 +11,7 @@ mod token_bucket;
 mod failure;
 mod capability;
 mod draw;
+mod level;
 mod outage;
 mod background;
 mod jitter;

@@ -1,7 +1,8 @@
 use super::capability::Capability;
-use super::draw::{self, Bucket, Change, Draw, Drawn, SLACK};
+use super::draw::{Bucket, Draw, Drawn};
 use super::failure::refused;
 use super::jitter::jitter;
+use super::level::{self, Change, SLACK};
 use crate::base::Error;
 use bytes::Bytes;
 use std::future::Future;
@@ -165,7 +166,7 @@ pub(super) async fn by_comparing<S: Store + ?Sized>(
         }
         let kept = store.get(key).await?;
         let now = micros();
-        let (drawn, change) = draw::draw(kept.as_deref(), &bucket, what, now)?;
+        let (drawn, change) = level::draw(kept.as_deref(), &bucket, what, now)?;
         let (value, ttl) = match change {
             Change::Nothing => return Ok(drawn),
             // What is full is left to expire, as nothing can be deleted only if it is unchanged.
