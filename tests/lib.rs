@@ -3,9 +3,11 @@
 
 mod asking;
 pub mod flaky;
+mod frames;
 pub mod gated;
 mod models;
 mod money;
+mod program;
 mod raw;
 mod server;
 pub mod stores;
@@ -13,8 +15,10 @@ mod trusting;
 mod upstream;
 
 pub use asking::{ask, number};
+pub use frames::frames;
 pub use models::{counting, model, moody};
 pub use money::{dear, priced, usd};
+pub use program::Program;
 pub use raw::{RawResponse, ask_on_socket, exchange, read_response};
 pub use server::Server;
 pub use trusting::Trusting;
