@@ -1,21 +1,21 @@
-use super::retry::{is_preliminary, seconds};
-use crate::base::{Clock, Env};
+use super::circuits::{Call, CircuitState, Circuits};
+use super::config::CircuitBreakerConfig;
+use crate::base::Clock;
 use crate::llm::chat::{ChatRequest, ChatResponse};
-use crate::llm::error::{Error, ErrorKind};
+use crate::llm::error::Error;
+use crate::llm::layer::retry::is_preliminary;
 use crate::llm::provider::Provider;
 use crate::llm::stream::{ChatEvent, ChatStream};
 use futures_core::Stream;
-use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Leaves a provider alone that keeps failing, and finds out when it is back.
 ///
 /// Each model of the provider has a circuit of its own. After so many failures in a row it
-/// opens: calls fail at once with [`ErrorKind::CircuitOpen`]. When the provider has been left alone for a
+/// opens: calls fail at once with [`ErrorKind::CircuitOpen`](crate::llm::ErrorKind::CircuitOpen). When the provider has been left alone for a
 /// while, one call is let through as a probe; the others still fail. If the provider answers, the circuit
 /// closes; if not, it stays open for as long again. A probe that is abandoned tells nothing, and the
 /// next call becomes the probe.
@@ -31,80 +31,16 @@ pub struct CircuitBreaker<P> {
     circuits: Circuits,
 }
 
-/// When a circuit opens, and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CircuitBreakerConfig {
-    /// After how many failures in a row the circuit opens. 5.
-    pub failures: u32,
-    /// How long the provider is left alone. 15 s.
-    pub recovery: Duration,
-}
-
-impl Default for CircuitBreakerConfig {
-    fn default() -> Self {
-        Self { failures: 5, recovery: Duration::from_secs(15) }
-    }
-}
-
-impl CircuitBreakerConfig {
-    /// Five failures, and fifteen seconds.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Reads `EMBER_CIRCUIT_BREAKER_FAILURES`, and in seconds `EMBER_CIRCUIT_BREAKER_RECOVERY`.
-    pub fn from_env(env: &Env) -> Self {
-        let default = Self::default();
-        let some = |failures: &u32| *failures > 0;
-        Self {
-            failures: env
-                .parse_if("EMBER_CIRCUIT_BREAKER_FAILURES", some)
-                .unwrap_or(default.failures),
-            recovery: seconds(env, "EMBER_CIRCUIT_BREAKER_RECOVERY", default.recovery),
-        }
-    }
-
-    /// Sets after how many failures in a row the circuit opens; at least one.
-    #[must_use]
-    pub fn failures(mut self, failures: u32) -> Self {
-        self.failures = failures.max(1);
-        self
-    }
-
-    /// Sets how long the provider is left alone.
-    #[must_use]
-    pub fn recovery(mut self, recovery: Duration) -> Self {
-        self.recovery = recovery;
-        self
-    }
-}
-
-/// What becomes of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CircuitState {
-    /// It goes through.
-    Closed,
-    /// It fails at once.
-    Open,
-    /// It is the probe, or fails because another one is.
-    HalfOpen,
-}
-
 impl<P> CircuitBreaker<P> {
     /// Leaves the provider alone, as the configuration says.
     pub fn new(inner: P, config: CircuitBreakerConfig) -> Self {
-        let shared = Shared { config, clock: Clock::system(), circuits: Mutex::default() };
-        Self { inner, circuits: Circuits(Arc::new(shared)) }
+        Self { inner, circuits: Circuits::new(config, Clock::system()) }
     }
 
     /// Takes the time from this clock.
     #[must_use]
     pub fn clock(self, clock: Clock) -> Self {
-        let config = self.circuits.0.config;
-        let shared = Shared { config, clock, circuits: Mutex::default() };
-        Self { circuits: Circuits(Arc::new(shared)), ..self }
+        Self { circuits: Circuits::new(self.circuits.config(), clock), ..self }
     }
 
     /// The state of a model's circuit; of that of the default model where none is named.
@@ -158,184 +94,8 @@ impl<P: fmt::Debug> fmt::Debug for CircuitBreaker<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CircuitBreaker")
             .field("inner", &self.inner)
-            .field("config", &self.circuits.0.config)
+            .field("config", &self.circuits.config())
             .finish_non_exhaustive()
-    }
-}
-
-/// Tells whether an error tells of the provider's health.
-fn counts(error: &Error) -> bool {
-    use ErrorKind::{Overloaded, Server, Timeout, Transport, Truncated};
-    matches!(error.kind(), Overloaded | Server | Timeout | Transport | Truncated)
-}
-
-#[derive(Clone)]
-struct Circuits(Arc<Shared>);
-
-struct Shared {
-    config: CircuitBreakerConfig,
-    clock: Clock,
-    /// By model: only those that have failed lately.
-    circuits: Mutex<HashMap<String, Circuit>>,
-}
-
-/// How many models are watched; their names come from requests. The one that failed longest ago makes room.
-const MAX_CIRCUITS: usize = 1_024;
-
-struct Circuit {
-    /// How many in a row.
-    failures: u32,
-    last_failure: Instant,
-    /// Until when it is open, if it is.
-    open_until: Instant,
-    /// Counts the times it has opened. What a call of an earlier time finds out is old news.
-    epoch: u64,
-    open: bool,
-    probing: bool,
-}
-
-impl Circuits {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Circuit>> {
-        self.0.circuits.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn state(&self, model: &str) -> CircuitState {
-        let now = self.0.clock.now();
-        match self.lock().get(model) {
-            Some(circuit) if circuit.open => match now < circuit.open_until {
-                true => CircuitState::Open,
-                false => CircuitState::HalfOpen,
-            },
-            _ => CircuitState::Closed,
-        }
-    }
-
-    /// For how long a model's circuit will be open yet.
-    fn left(&self, model: &str) -> Duration {
-        let now = self.0.clock.now();
-        let circuits = self.lock();
-        let circuit = circuits.get(model).filter(|circuit| circuit.open);
-        let until = circuit.map(|circuit| circuit.open_until);
-        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
-    }
-
-    /// Lets a call through, or not.
-    fn enter(&self, provider: &str, request: &ChatRequest) -> Result<Call, Error> {
-        let model = request.model.as_deref().unwrap_or_default();
-        let mut circuits = self.lock();
-        let call =
-            |epoch, probe| Call { circuits: self.clone(), model: model.to_owned(), epoch, probe };
-        let Some(circuit) = circuits.get_mut(model) else { return Ok(call(0, false)) };
-        if !circuit.open {
-            return Ok(call(circuit.epoch, false));
-        }
-        let wait = circuit.open_until.saturating_duration_since(self.0.clock.now());
-        if !wait.is_zero() || circuit.probing {
-            let message = "it has failed too often lately and is left alone for a while";
-            let error = Error::new(ErrorKind::CircuitOpen, message).with_provider(provider);
-            // While a probe is under way, nobody knows how long.
-            return Err(if wait.is_zero() { error } else { error.with_retry_after(wait) });
-        }
-        circuit.probing = true;
-        Ok(call(circuit.epoch, true))
-    }
-}
-
-/// A call that was let through. Dropped without an outcome, it has found out nothing.
-struct Call {
-    circuits: Circuits,
-    model: String,
-    epoch: u64,
-    probe: bool,
-}
-
-impl Call {
-    /// The provider has begun to answer. A probe need not wait for the end.
-    fn begun(&mut self) {
-        if !std::mem::take(&mut self.probe) {
-            return;
-        }
-        let limit = self.circuits.0.config.failures;
-        if let Some(circuit) = self.circuits.lock().get_mut(&self.model) {
-            circuit.open = false;
-            circuit.probing = false;
-            // One more failure opens it again.
-            circuit.failures = limit - 1;
-            tracing::info!(model = self.model, "the provider answers again");
-        }
-    }
-
-    /// The provider has answered.
-    fn succeeded(&mut self) {
-        self.begun();
-        let mut circuits = self.circuits.lock();
-        if circuits
-            .get(&self.model)
-            .is_some_and(|circuit| !circuit.open && circuit.epoch == self.epoch)
-        {
-            circuits.remove(&self.model);
-        }
-    }
-
-    fn failed(&mut self, error: &Error) {
-        if !counts(error) {
-            return self.undecided(error);
-        }
-        let probe = std::mem::take(&mut self.probe);
-        let (now, limit) = (self.circuits.0.clock.now(), self.circuits.0.config.failures);
-        let mut circuits = self.circuits.lock();
-        if !circuits.contains_key(&self.model) {
-            make_room(&mut circuits);
-        }
-        let circuit = circuits.entry(self.model.clone()).or_insert(Circuit {
-            failures: 0,
-            last_failure: now,
-            open_until: now,
-            epoch: self.epoch,
-            open: false,
-            probing: false,
-        });
-        if circuit.epoch != self.epoch || circuit.open && !probe {
-            return;
-        }
-        circuit.last_failure = now;
-        circuit.failures = circuit.failures.saturating_add(1);
-        if probe || circuit.failures >= limit {
-            circuit.open = true;
-            circuit.open_until = self.circuits.0.clock.after(self.circuits.0.config.recovery);
-            circuit.probing = false;
-            circuit.epoch += 1;
-            tracing::warn!(model = self.model, %error, "the provider keeps failing and is left alone");
-        }
-    }
-
-    /// An error that says nothing of the provider's health, but that it answers.
-    fn undecided(&mut self, error: &Error) {
-        // An answer with a status shows that somebody is there again.
-        if error.status().is_some() {
-            self.begun();
-        }
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        if self.probe
-            && let Some(circuit) = self.circuits.lock().get_mut(&self.model)
-            && circuit.epoch == self.epoch
-        {
-            circuit.probing = false;
-        }
-    }
-}
-
-/// Lets the circuit go that failed longest ago, if there are too many.
-fn make_room(circuits: &mut HashMap<String, Circuit>) {
-    if circuits.len() >= MAX_CIRCUITS {
-        let oldest = circuits.iter().min_by_key(|(_, circuit)| circuit.last_failure);
-        if let Some(model) = oldest.map(|(model, _)| model.clone()) {
-            circuits.remove(&model);
-        }
     }
 }
 
@@ -362,8 +122,10 @@ impl Stream for Watched {
 
 #[cfg(test)]
 mod tests {
+    use super::super::circuits::MAX_CIRCUITS;
     use super::*;
     use crate::base::clock::{ManualClock, millis, secs};
+    use crate::llm::error::ErrorKind;
     use crate::llm::fake::{FakeProvider, FakeReply};
     use futures_util::FutureExt as _;
 
@@ -430,7 +192,7 @@ mod tests {
                 (breaker.state(None), ask(&breaker, streamed).await),
                 (CircuitState::Closed, Ok(()))
             );
-            assert!(breaker.circuits.lock().is_empty());
+            assert_eq!(breaker.circuits.watched(), 0);
         }
     }
 
@@ -539,16 +301,6 @@ mod tests {
             let mut call = breaker.circuits.enter("fake", &request).unwrap();
             call.failed(&Error::new(ErrorKind::Server, "no"));
         }
-        assert_eq!(breaker.circuits.lock().len(), MAX_CIRCUITS);
-    }
-
-    #[test]
-    fn the_environment_configures_and_nonsense_does_not() {
-        let env = Env::of([
-            ("EMBER_CIRCUIT_BREAKER_FAILURES", "0"),
-            ("EMBER_CIRCUIT_BREAKER_RECOVERY", "2.5"),
-        ]);
-        let config = CircuitBreakerConfig::from_env(&env);
-        assert_eq!(config, CircuitBreakerConfig::new().recovery(millis(2_500)));
+        assert_eq!(breaker.circuits.watched(), MAX_CIRCUITS);
     }
 }
