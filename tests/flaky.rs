@@ -1,16 +1,18 @@
-//! A store that can go away, and that remembers what it was asked.
+//! A store that can go away, and forget.
 
 use ember::Error;
 use ember::bytes::Bytes;
-use ember::store::{Capability, MemoryStore, ScanPage, Store};
+use ember::store::{Bucket, Capability, Draw, Drawn, MemoryStore, ScanPage, Store};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A store in memory, which can do as little as Memcached. Clones are the same store.
+/// A store in memory, which can do as little as Memcached unless it is told otherwise. Clones are the same store.
 #[derive(Debug, Clone, Default)]
 pub struct Flaky {
     memory: Arc<Mutex<MemoryStore>>,
+    capabilities: &'static [Capability],
+    retry_after: Option<Duration>,
     is_away: Arc<AtomicBool>,
     is_closed: Arc<AtomicBool>,
 }
@@ -21,7 +23,22 @@ impl Flaky {
         Self::default()
     }
 
-    /// Sets whether it is away.
+    /// Keeps everything in this store, with its clock and its bounds.
+    pub fn memory(self, memory: MemoryStore) -> Self {
+        Self { memory: Arc::new(Mutex::new(memory)), ..self }
+    }
+
+    /// Can do these things.
+    pub fn capable(self, capabilities: &'static [Capability]) -> Self {
+        Self { capabilities, ..self }
+    }
+
+    /// Says after what time to ask again while it is away.
+    pub fn retry_after(self, time: Duration) -> Self {
+        Self { retry_after: Some(time), ..self }
+    }
+
+    /// Sets whether it is away. What it is asked meanwhile is not done.
     pub fn go_away(&self, away: bool) {
         self.is_away.store(away, Ordering::SeqCst);
     }
@@ -43,9 +60,21 @@ impl Flaky {
     }
 
     fn there(&self) -> Result<MemoryStore, Error> {
-        match self.is_away.load(Ordering::SeqCst) {
-            true => Err(Error::unavailable("It is away.")),
-            false => Ok(self.memory.lock().unwrap().clone()),
+        if !self.is_away.load(Ordering::SeqCst) {
+            return Ok(self.memory.lock().unwrap().clone());
+        }
+        let away = Error::unavailable("It is away.");
+        Err(match self.retry_after {
+            Some(time) => away.with_retry_after(time),
+            None => away,
+        })
+    }
+
+    /// The store for what not every store can do.
+    fn able_to(&self, capability: Capability) -> Result<MemoryStore, Error> {
+        match self.capabilities.contains(&capability) {
+            true => self.there(),
+            false => Err(Error::unavailable(format!("It cannot {capability}."))),
         }
     }
 }
@@ -56,7 +85,7 @@ impl Store for Flaky {
     }
 
     fn capabilities(&self) -> &'static [Capability] {
-        &[]
+        self.capabilities
     }
 
     async fn check(&self) -> Result<String, Error> {
@@ -89,20 +118,29 @@ impl Store for Flaky {
         self.there()?.compare_and_set(key, expected, value, ttl).await
     }
 
-    async fn scan(&self, _: &str, _: Option<&str>, _: usize) -> Result<ScanPage, Error> {
-        Err(Error::unavailable("It cannot list its keys."))
+    async fn draw(&self, key: &str, bucket: Bucket, draw: Draw) -> Result<Drawn, Error> {
+        self.there()?.draw(key, bucket, draw).await
     }
 
-    async fn try_lock(&self, _: &str, _: Duration) -> Result<Option<u64>, Error> {
-        Err(Error::unavailable("It has no locks."))
+    async fn scan(
+        &self,
+        prefix: &str,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<ScanPage, Error> {
+        self.able_to(Capability::Scan)?.scan(prefix, cursor, limit).await
     }
 
-    async fn renew(&self, _: &str, _: u64, _: Duration) -> Result<bool, Error> {
-        Err(Error::unavailable("It has no locks."))
+    async fn try_lock(&self, key: &str, hold: Duration) -> Result<Option<u64>, Error> {
+        self.able_to(Capability::Lock)?.try_lock(key, hold).await
     }
 
-    async fn unlock(&self, _: &str, _: u64) -> Result<bool, Error> {
-        Err(Error::unavailable("It has no locks."))
+    async fn renew(&self, key: &str, token: u64, hold: Duration) -> Result<bool, Error> {
+        self.able_to(Capability::Lock)?.renew(key, token, hold).await
+    }
+
+    async fn unlock(&self, key: &str, token: u64) -> Result<bool, Error> {
+        self.able_to(Capability::Lock)?.unlock(key, token).await
     }
 
     async fn close(&self) {

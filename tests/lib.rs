@@ -1,12 +1,27 @@
-//! What the tests share: a service that answers over a real socket as it is told to, and raw
-//! requests.
+//! What the tests share: models and stores that do as they are told, servers and services over real
+//! sockets, and raw requests.
 
+mod asking;
 pub mod flaky;
+mod frames;
+pub mod gated;
+mod models;
+mod money;
+mod program;
 mod raw;
+mod server;
 pub mod stores;
+mod trusting;
 mod upstream;
 
-pub use raw::{RawResponse, exchange, read_response};
+pub use asking::{ask, number};
+pub use frames::frames;
+pub use models::{counting, model, moody};
+pub use money::{dear, priced, usd};
+pub use program::Program;
+pub use raw::{RawResponse, ask_on_socket, exchange, read_response};
+pub use server::Server;
+pub use trusting::Trusting;
 pub use upstream::{Reply, Seen, Upstream};
 
 use ember::base::clock::{ManualClock, millis};

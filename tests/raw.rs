@@ -24,6 +24,23 @@ pub async fn exchange(address: SocketAddr, request: &[u8]) -> String {
     String::from_utf8_lossy(&response).into_owned()
 }
 
+/// Asks `POST /stream` over a connection of its own; hangs up after the first token, or reads to the end.
+pub async fn ask_on_socket(address: SocketAddr, hangs_up: bool) -> String {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let request =
+        "POST /stream HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\nHi";
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    if hangs_up {
+        while !String::from_utf8_lossy(&bytes).contains("data: ")
+            && socket.read_buf(&mut bytes).await.unwrap() > 0
+        {}
+    } else {
+        socket.read_to_end(&mut bytes).await.unwrap();
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Reads one response with a `content-length`; `None` when the connection is closed instead.
 pub async fn read_response(socket: &mut TcpStream) -> Option<RawResponse> {
     let mut bytes = Vec::new();

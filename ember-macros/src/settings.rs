@@ -17,7 +17,7 @@ pub(crate) struct Setting {
 }
 
 /// The options that the AI wing keeps.
-const AI: &[&str] = &[
+pub(crate) const AI: &[&str] = &[
     keys::TOOLS,
     keys::MODEL,
     keys::SYSTEM,

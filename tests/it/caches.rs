@@ -4,9 +4,9 @@ use ember::prelude::*;
 use ember::testing::TestClient;
 use ember::web::Route;
 use ember::web::cache::{CacheEngine as _, CachedResponse};
+use ember_tests::gated::{Gated, all, ask_often, settle};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use tokio::sync::Semaphore;
 
 /// An application with one route, whose handler counts its runs.
 struct Counted {
@@ -149,91 +149,39 @@ async fn a_handler_forgets_what_has_changed() {
     assert_eq!(app.get("/users", &[]).await, "3");
 }
 
-/// A handler that waits until it is let go, and whose first run ends as it is told.
-#[derive(Clone)]
-struct Gated {
-    runs: Arc<AtomicU32>,
-    gate: Arc<Semaphore>,
-}
-
-impl Gated {
-    fn new() -> Self {
-        Self { runs: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
-    }
-
-    fn client(&self, first: impl Fn() -> Response + Clone + Send + Sync + 'static) -> TestClient {
-        let Self { runs, gate } = self.clone();
-        let handler = move || {
-            let (runs, gate, first) = (runs.clone(), gate.clone(), first.clone());
-            async move {
-                let run = runs.fetch_add(1, Ordering::SeqCst) + 1;
-                gate.acquire().await.unwrap().forget();
-                if run == 1 { first() } else { run.to_string().into_response() }
-            }
-        };
-        TestClient::new(Ember::new().route(Route::get("/", handler).cache(ttl())).build().unwrap())
-    }
-
-    async fn wait_for_runs(&self, runs: u32) {
-        while self.runs.load(Ordering::SeqCst) < runs {
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-fn hundred(client: &TestClient) -> Vec<tokio::task::JoinHandle<String>> {
-    let ask = || {
-        let request = client.get("/").send();
-        tokio::spawn(async move { request.await.text().await })
-    };
-    (0..100).map(|_| ask()).collect()
-}
-
-async fn all(asking: Vec<tokio::task::JoinHandle<String>>) -> Vec<String> {
-    let mut answers = Vec::new();
-    for answer in asking {
-        answers.push(answer.await.unwrap());
-    }
-    answers
-}
-
 #[tokio::test]
 async fn a_hundred_misses_run_the_handler_once() {
     let gated = Gated::new();
-    let client = gated.client(|| "first".into_response());
-    let asking = hundred(&client);
+    let client = gated.app(ttl(), || "first".into_response());
+    let asking = ask_often(&client, 100);
     gated.wait_for_runs(1).await;
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
-    }
-    gated.gate.add_permits(1000);
+    settle().await;
+    gated.let_go(1000);
     assert!(all(asking).await.iter().all(|answer| answer == "first"));
-    assert_eq!(gated.runs.load(Ordering::SeqCst), 1);
+    assert_eq!(gated.runs(), 1);
 }
 
 #[tokio::test]
 async fn a_leader_that_goes_away_frees_the_others() {
     let gated = Gated::new();
-    let client = gated.client(|| "first".into_response());
+    let client = gated.app(ttl(), || "first".into_response());
     let leader = tokio::spawn(client.get("/").send());
     gated.wait_for_runs(1).await;
-    let asking = hundred(&client);
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
-    }
+    let asking = ask_often(&client, 100);
+    settle().await;
     leader.abort();
-    gated.gate.add_permits(1000);
+    gated.let_go(1000);
     assert!(all(asking).await.iter().all(|answer| answer == "2"));
-    assert_eq!(gated.runs.load(Ordering::SeqCst), 2);
+    assert_eq!(gated.runs(), 2);
 }
 
 #[tokio::test]
 async fn an_answer_that_is_not_kept_is_not_shared() {
     let gated = Gated::new();
-    let client = gated.client(|| Error::unavailable("later").into_response());
-    let asking = hundred(&client);
+    let client = gated.app(ttl(), || Error::unavailable("later").into_response());
+    let asking = ask_often(&client, 100);
     gated.wait_for_runs(1).await;
-    gated.gate.add_permits(1000);
+    gated.let_go(1000);
     let answers = all(asking).await;
     assert_eq!(answers.iter().filter(|answer| answer.contains("later")).count(), 1);
 }
@@ -241,10 +189,10 @@ async fn an_answer_that_is_not_kept_is_not_shared() {
 #[tokio::test]
 async fn a_leader_that_panics_frees_the_others() {
     let gated = Gated::new();
-    let client = gated.client(|| panic!("in the handler"));
-    let asking = hundred(&client);
+    let client = gated.app(ttl(), || panic!("in the handler"));
+    let asking = ask_often(&client, 100);
     gated.wait_for_runs(1).await;
-    gated.gate.add_permits(1000);
+    gated.let_go(1000);
     let answers = all(asking).await;
     assert_eq!(answers.iter().filter(|answer| answer.contains("500")).count(), 1);
 }

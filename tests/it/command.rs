@@ -1,8 +1,9 @@
 //! Whole programs: their command line, what they print, and how they end.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use ember_tests::Program;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 const SOUND: &str = env!("CARGO_BIN_EXE_sound");
@@ -91,93 +92,56 @@ fn a_port_that_is_taken_is_told() {
     assert!(errors.contains(&format!("127.0.0.1:{port} cannot be listened on")), "{errors}");
 }
 
-/// A program that serves, with the address that it has printed.
-struct Serving {
-    child: Child,
-    address: String,
+/// The sound program, as it serves.
+fn serve() -> Program {
+    Program::start(program(SOUND).env("EMBER_WORKERS", "2"))
 }
 
-impl Serving {
-    fn start() -> Self {
-        Self::start_at("127.0.0.1")
-    }
-
-    fn start_at(host: &str) -> Self {
-        let mut command = program(SOUND);
-        command
-            .env("EMBER_HOST", host)
-            .env("EMBER_PORT", "0")
-            .stdin(Stdio::null())
-            .env("EMBER_WORKERS", "2")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        let mut first = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
-        let place = first.trim().rsplit(" on ").next().unwrap();
-        let address = place.strip_prefix("http://").unwrap_or(place).to_owned();
-        Self { child, address }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let socket = TcpStream::connect(&self.address).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        socket
-    }
-
-    #[cfg(unix)]
-    fn signal(&self, name: &str) {
-        let status =
-            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(status.unwrap().success());
-    }
-
-    fn ended(mut self) -> bool {
-        self.child.wait().unwrap().success()
-    }
+#[cfg(unix)]
+fn send_signal(program: &Program, name: &str) {
+    let status =
+        Command::new("kill").args([&format!("-{name}"), &program.id().to_string()]).status();
+    assert!(status.unwrap().success());
 }
 
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Begins to read an answer that is streamed.
+#[cfg(unix)]
+fn begin_chat(serving: &Program) -> TcpStream {
+    let mut stream = serving.connect();
+    stream.write_all(b"POST /chat HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nHi").unwrap();
+    let mut begun = [0; 12];
+    stream.read_exact(&mut begun).unwrap();
+    stream
 }
 
 #[cfg(unix)]
 #[test]
 fn a_signal_lets_requests_finish_and_a_second_one_does_not() {
     for signal in ["INT", "TERM"] {
-        let serving = Serving::start();
+        let serving = serve();
         let mut socket = serving.connect();
         socket.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
         std::thread::sleep(Duration::from_millis(100));
-        serving.signal(signal);
+        send_signal(&serving, signal);
         let mut answer = String::new();
         socket.read_to_string(&mut answer).unwrap();
         assert!(answer.ends_with("slow"), "{signal}: {answer}");
         assert!(serving.ended(), "{signal}");
     }
-    let serving = Serving::start();
-    let mut stream = serving.connect();
-    stream.write_all(b"POST /chat HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nHi").unwrap();
-    let mut begun = [0; 12];
-    stream.read_exact(&mut begun).unwrap();
-    serving.signal("TERM");
+    let serving = serve();
+    let _stream = begin_chat(&serving);
+    send_signal(&serving, "TERM");
     std::thread::sleep(Duration::from_millis(20));
-    serving.signal("TERM");
+    send_signal(&serving, "TERM");
     assert!(serving.ended());
 }
 
 #[cfg(unix)]
 #[test]
 fn a_stream_that_can_finish_before_the_deadline_does() {
-    let serving = Serving::start();
-    let mut stream = serving.connect();
-    stream.write_all(b"POST /chat HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nHi").unwrap();
-    let mut begun = [0; 12];
-    stream.read_exact(&mut begun).unwrap();
-    serving.signal("TERM");
+    let serving = serve();
+    let mut stream = begin_chat(&serving);
+    send_signal(&serving, "TERM");
     let mut rest = String::new();
     stream.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("data: three") && rest.contains("data: [DONE]"), "{rest}");
@@ -187,14 +151,11 @@ fn a_stream_that_can_finish_before_the_deadline_does() {
 #[cfg(unix)]
 #[test]
 fn a_second_signal_ends_streams_with_a_last_word() {
-    let serving = Serving::start();
-    let mut stream = serving.connect();
-    stream.write_all(b"POST /chat HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nHi").unwrap();
-    let mut begun = [0; 12];
-    stream.read_exact(&mut begun).unwrap();
-    serving.signal("TERM");
+    let serving = serve();
+    let mut stream = begin_chat(&serving);
+    send_signal(&serving, "TERM");
     std::thread::sleep(Duration::from_millis(20));
-    serving.signal("TERM");
+    send_signal(&serving, "TERM");
     let mut rest = String::new();
     stream.read_to_string(&mut rest).unwrap();
     assert!(rest.contains("event: error\n") && !rest.contains("[DONE]"), "{rest}");
@@ -205,17 +166,17 @@ fn a_second_signal_ends_streams_with_a_last_word() {
 #[cfg(unix)]
 #[test]
 fn a_hangup_without_a_terminal_changes_nothing() {
-    let serving = Serving::start();
+    let serving = serve();
     for _ in 0..3 {
-        serving.signal("HUP");
+        send_signal(&serving, "HUP");
         let mut socket = serving.connect();
         socket.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
-        serving.signal("HUP");
+        send_signal(&serving, "HUP");
         let mut answer = String::new();
         socket.read_to_string(&mut answer).unwrap();
         assert!(answer.ends_with("slow"), "{answer}");
     }
-    serving.signal("TERM");
+    send_signal(&serving, "TERM");
     assert!(serving.ended());
 }
 
@@ -224,8 +185,8 @@ fn a_hangup_without_a_terminal_changes_nothing() {
 fn a_program_serves_on_a_unix_socket() {
     let path = std::env::temp_dir().join(format!("ember-it-{}.sock", std::process::id()));
     let place = format!("unix:{}", path.display());
-    let serving = Serving::start_at(&place);
-    assert_eq!(serving.address, place);
+    let serving = Program::start_at(&place, program(SOUND).env("EMBER_WORKERS", "2"));
+    assert_eq!(serving.address(), place);
     let mut socket = std::os::unix::net::UnixStream::connect(&path).unwrap();
     socket.write_all(b"GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -234,7 +195,7 @@ fn a_program_serves_on_a_unix_socket() {
     let output = program(SOUND).env("EMBER_HOST", &place).output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success() && errors.contains("another process listens on"), "{errors}");
-    serving.signal("TERM");
+    send_signal(&serving, "TERM");
     assert!(serving.ended());
     assert!(!path.exists(), "the file is removed");
 }

@@ -4,7 +4,7 @@ use ember::ai::Conversation;
 use ember::llm::{Client, FakeProvider, FakeReply, MemorySessionStore, Message};
 use ember::prelude::*;
 use ember::testing::{TestClient, TestResponse};
-use ember::web::Principal;
+use ember_tests::Trusting;
 use serde_json::{Value, json};
 
 #[ai_route("/chat")]
@@ -28,18 +28,6 @@ async fn import(
     conversation.restore(document);
     conversation.save().await?;
     Ok(Json(conversation.document()))
-}
-
-struct Trusting;
-
-impl Middleware for Trusting {
-    async fn handle(&self, mut request: Request, next: Next) -> Response {
-        let name = request.headers().get("x-user").and_then(|name| name.to_str().ok());
-        if let Some(name) = name.map(str::to_owned) {
-            request.extensions_mut().insert(Principal::new(name));
-        }
-        next.run(request).await
-    }
 }
 
 fn app(provider: FakeProvider) -> TestClient {

@@ -2,11 +2,12 @@
 
 use ember::llm::{History, Role, SessionQuery, SessionStore as _, StoreSessions};
 use ember::store::SqliteStore;
+use ember_tests::Program;
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -33,7 +34,8 @@ fn nothing_that_was_acknowledged_is_lost_and_nothing_is_half() {
         .collect();
     let (mut kills, mut cut) = (0, 0);
     while talks.iter().map(|talk| talk.asked).sum::<usize>() < turns {
-        let (mut child, address) = start(&path);
+        let mut program = start(&path);
+        let address = program.address().to_owned();
         let budget = AtomicUsize::new(turns.div_ceil(4).max(CONVERSATIONS));
         std::thread::scope(|scope| {
             for talk in &mut talks {
@@ -43,8 +45,7 @@ fn nothing_that_was_acknowledged_is_lost_and_nothing_is_half() {
             // The moment is the system's and the processor's, which nobody foresees.
             let pause = 20 + u64::from(std::process::id()) * 7919 % 130 + kills * 37 % 160;
             std::thread::sleep(Duration::from_millis(pause));
-            child.kill().unwrap();
-            child.wait().unwrap();
+            program.kill();
         });
         kills += 1;
         cut = check(&path, &talks);
@@ -72,20 +73,9 @@ impl Talk {
     }
 }
 
-fn start(path: &Path) -> (Child, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_durable"))
-        .arg(path)
-        .env("EMBER_HOST", "127.0.0.1")
-        .env("EMBER_PORT", "0")
-        .env_remove("EMBER_STORE")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut first = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
-    let address = first.trim().split_once("http://").unwrap().1.to_owned();
-    (child, address)
+fn start(path: &Path) -> Program {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_durable"));
+    Program::start(command.arg(path).env_remove("EMBER_STORE"))
 }
 
 /// Takes a streamed turn; `None` unless the stream has come to its proper end.

@@ -92,7 +92,7 @@ impl House {
 
     fn read_file(&mut self, path: &PathBuf, module: Vec<String>) {
         let text = fs::read_to_string(path).unwrap();
-        let text = text.split("#[cfg(test)]").next().unwrap().to_owned();
+        let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
         let declared = |line: &str| {
             let line =
                 line.strip_prefix("pub ").or(line.strip_prefix("pub(crate) ")).unwrap_or(line);

@@ -3,9 +3,9 @@
 use ember::http::Version;
 use ember::prelude::*;
 use ember::web::server::ServerLimits;
-use ember_tests::{exchange, read_response};
+use ember_tests::{Server, exchange, read_response};
 use futures_util::{StreamExt as _, stream};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -59,28 +59,8 @@ async fn flood() -> Body {
     Body::stream(stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b'x'; 1 << 16])))
 }
 
-fn serve(limits: ServerLimits) -> Running {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let handle = ember::app!().workers(2).limits(limits).serve(listener).unwrap();
-    Running(Some(handle))
-}
-
-/// A server that ends with the test.
-struct Running(Option<ember::app::Running>);
-
-impl Running {
-    fn address(&self) -> SocketAddr {
-        self.0.as_ref().unwrap().address()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(handle) = self.0.take() {
-            handle.stop().within(Duration::ZERO);
-            handle.join();
-        }
-    }
+fn serve(limits: ServerLimits) -> Server {
+    Server::start(ember::app!().workers(2).limits(limits))
 }
 
 const HELLO: &[u8] = b"GET /hello HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -263,7 +243,7 @@ async fn requests_may_finish_when_the_server_stops() {
     idle.write_all(HELLO).await.unwrap();
     read_response(&mut idle).await.unwrap();
     sleep(Duration::from_millis(100)).await;
-    let handle = server.0.take().unwrap();
+    let handle = server.take();
     handle.stop().gracefully();
     assert_eq!(read_response(&mut socket).await.unwrap().body, "slow");
     assert_eq!(read_response(&mut idle).await, None, "an idle connection is closed");
@@ -278,7 +258,7 @@ async fn open_streams_end_at_the_deadline() {
     socket.write_all(b"GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let mut begun = [0; 200];
     socket.read_exact(&mut begun).await.unwrap();
-    let handle = server.0.take().unwrap();
+    let handle = server.take();
     handle.stop().within(Duration::from_millis(300));
     let mut rest = Vec::new();
     let _ = socket.read_to_end(&mut rest).await;

@@ -4,39 +4,20 @@
 use ember::base::clock::ManualClock;
 use ember::llm::layer::{CacheConfig, CostConfig};
 use ember::llm::{
-    ChatEvent, ChatResponse, Client, Dropped, Error, ErrorKind, FakeProvider, FakeReply,
-    FinishReason, Price, SemanticCache, Sharing, SpendLimit, Usage,
+    ChatEvent, Client, Dropped, ErrorKind, FakeProvider, FakeReply, FinishReason, Price,
+    SemanticCache, Sharing, SpendLimit, Usage,
 };
 use ember::prelude::{millis, secs};
 use ember::store::{BoxStore, MemoryStore, Store as _};
 use ember::testing::NgramEmbedder;
 use ember_tests::flaky::Flaky;
-use ember_tests::in_no_time;
 use ember_tests::stores::until;
+use ember_tests::{ask, counting, in_no_time};
 use futures_util::future::join_all;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const RESET: &str = "How do I reset my password?";
 const RESET_AGAIN: &str = "how can I reset my password";
-
-/// Answers with how often it was asked.
-fn counting() -> FakeProvider {
-    let asked = AtomicUsize::new(0);
-    FakeProvider::new().respond(move |_| {
-        let number = asked.fetch_add(1, Ordering::SeqCst);
-        FakeReply::new()
-            .text(format!("answer {number} in some more words than one"))
-            .usage(Usage::new(7, 8))
-    })
-}
-
-async fn ask(client: &Client, question: &str, streamed: bool) -> Result<ChatResponse, Error> {
-    match streamed {
-        true => client.stream(question).await?.collect().await,
-        false => client.complete(question).await,
-    }
-}
 
 /// All ways to ask twice.
 const TWICE: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
@@ -251,19 +232,25 @@ mod semantic {
         let questions: Vec<_> =
             (0..40).map(|number| format!("What is the square of {number}?")).collect();
         let asked = questions.iter().enumerate();
-        join_all(asked.map(|(index, text)| ask(&processes[index % 4], text, index % 2 == 0))).await;
+        join_all(
+            asked.map(|(index, text)| ask(&processes[index % 4], text.as_str(), index % 2 == 0)),
+        )
+        .await;
         entries(&store, 40).await;
         let late = on(&store);
         let fresh = client(&fake, &late);
         for client in processes.iter().chain([&fresh]) {
             for question in &questions {
-                assert!(ask(client, question, false).await.unwrap().cached.is_some(), "{question}");
+                assert!(
+                    ask(client, question.as_str(), false).await.unwrap().cached.is_some(),
+                    "{question}"
+                );
             }
         }
         assert_eq!((fake.requests().len(), late.stats().entries), (40, 40));
         // One with less room takes the newest.
         let small = on(&store).max_entries(10);
-        ask(&client(&fake, &small), &questions[0], false).await.unwrap();
+        ask(&client(&fake, &small), questions[0].as_str(), false).await.unwrap();
         assert_eq!(small.stats().entries, 10);
     }
 

@@ -6,88 +6,29 @@ use ember::testing::TestClient;
 use ember::web::Route;
 use ember::web::cache::{CacheEngine, CacheRules, CachedResponse, EngineId, StoreCache};
 use ember_tests::flaky::Flaky;
+use ember_tests::gated::{Gated, all, ask_often, settle};
 use ember_tests::stores::until;
-use futures_util::future::join_all;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::Semaphore;
-use tokio::task::JoinHandle;
 
-/// A handler of all processes, which waits until it is let go, and whose first run ends as it is told.
-#[derive(Clone)]
-struct Gated {
-    runs: Arc<AtomicU32>,
-    gate: Arc<Semaphore>,
-}
-
-impl Gated {
-    fn new() -> Self {
-        Self { runs: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
-    }
-
-    fn process(
-        &self,
-        cache: impl CacheEngine,
-        first: impl Fn() -> Response + Clone + Send + Sync + 'static,
-    ) -> TestClient {
-        let Self { runs, gate } = self.clone();
-        let handler = move || {
-            let (runs, gate, first) = (runs.clone(), gate.clone(), first.clone());
-            async move {
-                let run = runs.fetch_add(1, Ordering::SeqCst) + 1;
-                gate.acquire().await.unwrap().forget();
-                if run == 1 { first() } else { run.to_string().into_response() }
-            }
-        };
-        let route = Route::get("/", handler).cache(cache);
-        TestClient::new(Ember::new().route(route).build().unwrap())
-    }
-
-    /// Two processes with caches of this kind on one store.
-    fn processes(&self, store: &Flaky, first: fn() -> Response) -> [TestClient; 2] {
-        [(); 2].map(|()| self.process(cache(store), first))
-    }
-
-    fn runs(&self) -> u32 {
-        self.runs.load(Ordering::SeqCst)
-    }
-
-    async fn wait_for_runs(&self, runs: u32) {
-        until(async || self.runs() >= runs).await;
-    }
+/// Two processes with one handler, and caches of this kind on one store.
+fn processes(gated: &Gated, store: &Flaky, first: fn() -> Response) -> [TestClient; 2] {
+    [(); 2].map(|()| gated.app(cache(store), first))
 }
 
 fn cache(store: &Flaky) -> StoreCache {
     StoreCache::new(BoxStore::new(store.clone()), secs(600))
 }
 
-fn fifty(client: &TestClient) -> Vec<JoinHandle<String>> {
-    let ask = || {
-        let request = client.get("/").send();
-        tokio::spawn(async move { request.await.text().await })
-    };
-    (0..50).map(|_| ask()).collect()
-}
-
-async fn all(asking: impl IntoIterator<Item = JoinHandle<String>>) -> Vec<String> {
-    join_all(asking).await.into_iter().map(Result::unwrap).collect()
-}
-
-/// Lets everybody do what can be done without waiting for anything.
-async fn settle() {
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
-    }
-}
-
 #[tokio::test]
 async fn a_hundred_misses_of_two_processes_run_the_handler_once() {
     let (gated, store) = (Gated::new(), Flaky::new());
-    let processes = gated.processes(&store, || "first".into_response());
-    let asking: Vec<_> = processes.iter().flat_map(fifty).collect();
+    let processes = processes(&gated, &store, || "first".into_response());
+    let asking: Vec<_> = processes.iter().flat_map(|client| ask_often(client, 50)).collect();
     gated.wait_for_runs(1).await;
     settle().await;
-    gated.gate.add_permits(1000);
+    gated.let_go(1000);
     assert!(all(asking).await.iter().all(|answer| answer == "first"));
     assert_eq!(gated.runs(), 1);
     until(async || store.keys("claim:").await.is_empty()).await;
@@ -96,13 +37,13 @@ async fn a_hundred_misses_of_two_processes_run_the_handler_once() {
 #[tokio::test]
 async fn a_leader_that_goes_away_frees_the_other_process() {
     let (gated, store) = (Gated::new(), Flaky::new());
-    let [here, there] = gated.processes(&store, || "first".into_response());
+    let [here, there] = processes(&gated, &store, || "first".into_response());
     let leader = tokio::spawn(here.get("/").send());
     gated.wait_for_runs(1).await;
-    let asking = fifty(&there);
+    let asking = ask_often(&there, 50);
     settle().await;
     leader.abort();
-    gated.gate.add_permits(1000);
+    gated.let_go(1000);
     assert!(all(asking).await.iter().all(|answer| answer == "2"));
     assert_eq!(gated.runs(), 2);
 }
@@ -110,12 +51,12 @@ async fn a_leader_that_goes_away_frees_the_other_process() {
 #[tokio::test]
 async fn a_leader_that_panics_frees_the_other_process() {
     let (gated, store) = (Gated::new(), Flaky::new());
-    let [here, there] = gated.processes(&store, || panic!("in the handler"));
+    let [here, there] = processes(&gated, &store, || panic!("in the handler"));
     let leader = tokio::spawn(here.get("/").send());
     gated.wait_for_runs(1).await;
-    let asking = fifty(&there);
+    let asking = ask_often(&there, 50);
     settle().await;
-    gated.gate.add_permits(1000);
+    gated.let_go(1000);
     assert_eq!(leader.await.unwrap().status(), 500);
     let answers = all(asking).await;
     assert!(answers.iter().all(|answer| !answer.contains("500")), "{answers:?}");
@@ -124,16 +65,16 @@ async fn a_leader_that_panics_frees_the_other_process() {
 #[tokio::test]
 async fn what_is_not_kept_is_waited_for_by_nobody() {
     let (gated, store) = (Gated::new(), Flaky::new());
-    let [here, there] = gated.processes(&store, || Error::unavailable("later").into_response());
+    let [here, there] = processes(&gated, &store, || Error::unavailable("later").into_response());
     let leader = tokio::spawn(here.get("/").send());
     gated.wait_for_runs(1).await;
-    let asking = fifty(&there);
+    let asking = ask_often(&there, 50);
     settle().await;
-    gated.gate.add_permits(1);
+    gated.let_go(1);
     assert_eq!(leader.await.unwrap().status(), 503);
     // All of them are in the handler at the same time.
     gated.wait_for_runs(51).await;
-    gated.gate.add_permits(1000);
+    gated.let_go(1000);
     let answers = all(asking).await;
     assert!(answers.iter().all(|answer| !answer.contains("later")));
 }
@@ -141,16 +82,16 @@ async fn what_is_not_kept_is_waited_for_by_nobody() {
 #[tokio::test]
 async fn what_is_too_large_for_the_store_is_waited_for_by_nobody() {
     let (gated, store) = (Gated::new(), Flaky::new());
-    let processes = [(); 2]
-        .map(|()| gated.process(cache(&store).max_size(64), || "x".repeat(65).into_response()));
+    let processes =
+        [(); 2].map(|()| gated.app(cache(&store).max_size(64), || "x".repeat(65).into_response()));
     let leader = tokio::spawn(processes[0].get("/").send());
     gated.wait_for_runs(1).await;
-    let asking = fifty(&processes[1]);
+    let asking = ask_often(&processes[1], 50);
     settle().await;
-    gated.gate.add_permits(1);
+    gated.let_go(1);
     leader.await.unwrap();
     gated.wait_for_runs(51).await;
-    gated.gate.add_permits(1000);
+    gated.let_go(1000);
     all(asking).await;
     assert!(store.keys("cache:/").await.is_empty());
 }
@@ -164,14 +105,14 @@ async fn what_was_forgotten_while_a_handler_ran_is_not_put_back() {
             false => cache(&store),
             true => StoreCache::new(memory.clone(), secs(600)),
         };
-        let [here, there] = [(); 2].map(|()| gated.process(cache(), || "old".into_response()));
+        let [here, there] = [(); 2].map(|()| gated.app(cache(), || "old".into_response()));
         let old = tokio::spawn(here.get("/").send());
         gated.wait_for_runs(1).await;
         cache().invalidate("/").await;
         // Nobody who comes now waits for the answer from before.
         let new = [&here, &there].map(|client| tokio::spawn(client.get("/").send()));
         gated.wait_for_runs(2).await;
-        gated.gate.add_permits(1000);
+        gated.let_go(1000);
         assert_eq!(old.await.unwrap().text().await, "old");
         for new in new {
             assert_eq!(new.await.unwrap().text().await, "2", "{lists}");
@@ -239,8 +180,8 @@ async fn an_answer_does_not_wait_until_it_is_kept() {
 #[tokio::test]
 async fn without_the_store_handlers_run_as_without_a_cache() {
     let (gated, store) = (Gated::new(), Flaky::new());
-    gated.gate.add_permits(1000);
-    let [here, there] = gated.processes(&store, || "first".into_response());
+    gated.let_go(1000);
+    let [here, there] = processes(&gated, &store, || "first".into_response());
     assert_eq!(here.get("/").send().await.text().await, "first");
     assert_eq!(there.get("/").send().await.text().await, "first");
     store.go_away(true);
@@ -280,20 +221,20 @@ impl CacheEngine for Mortal {
 async fn the_claim_of_a_process_that_dies_ends() {
     let (gated, store) = (Gated::new(), BoxStore::new(MemoryStore::new()));
     let cache = || Mortal(StoreCache::new(store.clone(), secs(600)), store.clone());
-    let process = || gated.process(cache(), || "first".into_response());
+    let process = || gated.app(cache(), || "first".into_response());
     // A runtime that ends is a process that dies: nobody gives the claim back.
     let dying = process();
-    let (runs, asked) = (gated.runs.clone(), dying.get("/").send());
+    let (running, asked) = (gated.clone(), dying.get("/").send());
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.spawn(asked);
-        runtime.block_on(until(async || runs.load(Ordering::SeqCst) == 1));
+        runtime.block_on(running.wait_for_runs(1));
     })
     .join()
     .unwrap();
     let alive = process();
-    let asking = fifty(&alive);
-    gated.gate.add_permits(1000);
+    let asking = ask_often(&alive, 50);
+    gated.let_go(1000);
     assert!(all(asking).await.iter().all(|answer| answer == "2"));
     assert_eq!(gated.runs(), 2);
 }
@@ -302,12 +243,12 @@ async fn the_claim_of_a_process_that_dies_ends() {
 async fn a_claim_is_renewed_while_the_handler_runs() {
     let (gated, store) = (Gated::new(), BoxStore::new(MemoryStore::new()));
     let cache = || Mortal(StoreCache::new(store.clone(), secs(600)), store.clone());
-    let processes = [(); 2].map(|()| gated.process(cache(), || "first".into_response()));
-    let asking: Vec<_> = processes.iter().flat_map(fifty).collect();
+    let processes = [(); 2].map(|()| gated.app(cache(), || "first".into_response()));
+    let asking: Vec<_> = processes.iter().flat_map(|client| ask_often(client, 50)).collect();
     gated.wait_for_runs(1).await;
     // Three times as long as a claim is held.
     tokio::time::sleep(millis(600)).await;
-    gated.gate.add_permits(1000);
+    gated.let_go(1000);
     assert!(all(asking).await.iter().all(|answer| answer == "first"));
     assert_eq!(gated.runs(), 1);
 }

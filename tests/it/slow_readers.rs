@@ -1,11 +1,10 @@
 //! Clients that read slowly, or not at all: the first are served, the others are not waited for.
 
-use ember::app::Running as ServerHandle;
 use ember::prelude::*;
 use ember::web::server::ServerLimits;
+use ember_tests::Server;
 use futures_util::future::join_all;
 use futures_util::stream;
-use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -36,38 +35,20 @@ async fn flood() -> Body {
     Body::stream(stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b'x'; 1 << 16])))
 }
 
-struct Server(Option<ServerHandle>);
-
-impl Server {
-    fn start(limits: ServerLimits) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Self(Some(ember::app!().workers(1).limits(limits).serve(listener).unwrap()))
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.0.as_ref().unwrap().address()
-    }
-
-    /// A connection whose kernel takes little in advance.
-    async fn connect(&self) -> TcpStream {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(32 << 10).unwrap();
-        socket.connect(self.address()).await.unwrap()
-    }
-
-    fn request(&self, path: &str) -> ember::http::Request<()> {
-        let uri = format!("http://{}{path}", self.address());
-        ember::http::Request::get(uri).body(()).unwrap()
-    }
+fn serve(limits: ServerLimits) -> Server {
+    Server::start(ember::app!().workers(1).limits(limits))
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(handle) = self.0.take() {
-            handle.stop().within(Duration::ZERO);
-            handle.join();
-        }
-    }
+/// A connection whose kernel takes little in advance.
+async fn connect(server: &Server) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(32 << 10).unwrap();
+    socket.connect(server.address()).await.unwrap()
+}
+
+fn request(server: &Server, path: &str) -> ember::http::Request<()> {
+    let uri = format!("http://{}{path}", server.address());
+    ember::http::Request::get(uri).body(()).unwrap()
 }
 
 /// Everything is short but the time in which a client must take something.
@@ -77,8 +58,8 @@ fn limits() -> ServerLimits {
 
 #[tokio::test]
 async fn a_slow_download_over_http1_is_no_idle_connection() {
-    let server = Server::start(limits());
-    let mut socket = server.connect().await;
+    let server = serve(limits());
+    let mut socket = connect(&server).await;
     socket.write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let mut received = 0;
     let mut buffer = vec![0; 64 << 10];
@@ -104,12 +85,12 @@ async fn a_slow_download_over_http1_is_no_idle_connection() {
 
 #[tokio::test]
 async fn a_slow_download_over_http2_is_no_idle_connection() {
-    let server = Server::start(limits());
-    let socket = server.connect().await;
+    let server = serve(limits());
+    let socket = connect(&server).await;
     let (mut client, connection) = h2::client::handshake(socket).await.unwrap();
     let connection = tokio::spawn(connection);
     // The whole body is with the server's HTTP/2 when the window of 65,535 bytes is used up.
-    let (response, _) = client.send_request(server.request("/medium"), true).unwrap();
+    let (response, _) = client.send_request(request(&server, "/medium"), true).unwrap();
     let mut body = response.await.unwrap().into_body();
     let mut received = 0;
     while received < 100_000 {
@@ -126,15 +107,15 @@ async fn a_slow_download_over_http2_is_no_idle_connection() {
 #[tokio::test]
 async fn an_idle_connection_of_http2_is_kept_until_its_time() {
     let keep_alive = Duration::from_secs(2);
-    let server = Server::start(limits().keep_alive(keep_alive));
+    let server = serve(limits().keep_alive(keep_alive));
     let mut connections = Vec::new();
     for asks in [false, true] {
-        let socket = server.connect().await;
+        let socket = connect(&server).await;
         let (mut client, mut connection) = h2::client::handshake(socket).await.unwrap();
         let mut pings = connection.ping_pong().unwrap();
         let connection = tokio::spawn(connection);
         if asks {
-            let (response, _) = client.send_request(server.request("/hello"), true).unwrap();
+            let (response, _) = client.send_request(request(&server, "/hello"), true).unwrap();
             assert_eq!(response.await.unwrap().status(), 200);
         }
         // What is no request begins none.
@@ -144,7 +125,7 @@ async fn an_idle_connection_of_http2_is_kept_until_its_time() {
     sleep(SHORT * 4).await;
     let ends = connections.into_iter().map(async |(client, connection)| {
         let mut client = client.ready().await.expect("it was closed before its time");
-        let (response, _) = client.send_request(server.request("/hello"), true).unwrap();
+        let (response, _) = client.send_request(request(&server, "/hello"), true).unwrap();
         assert_eq!(response.await.unwrap().status(), 200);
         // By GOAWAY, not by a cut, although the server sends a ping meanwhile.
         timeout(LONG, connection).await.expect("it stays open").unwrap().unwrap();
@@ -155,13 +136,13 @@ async fn an_idle_connection_of_http2_is_kept_until_its_time() {
 #[tokio::test]
 async fn a_stream_of_http2_that_nobody_takes_is_ended_alone() {
     let limits = limits().write_stall(SHORT).keep_alive(LONG);
-    let server = Server::start(limits);
-    let socket = server.connect().await;
+    let server = serve(limits);
+    let socket = connect(&server).await;
     let (mut client, connection) = h2::client::handshake(socket).await.unwrap();
     let connection = tokio::spawn(connection);
     for path in ["/flood", "/large"] {
         // The window of the stream is 65,535 bytes, and no more is granted.
-        let (response, _) = client.send_request(server.request(path), true).unwrap();
+        let (response, _) = client.send_request(request(&server, path), true).unwrap();
         let mut body = response.await.unwrap().into_body();
         let end = async {
             loop {
@@ -179,7 +160,7 @@ async fn a_stream_of_http2_that_nobody_takes_is_ended_alone() {
         let used = body.flow_control().used_capacity();
         let _ = body.flow_control().release_capacity(used);
         drop(body);
-        let (response, _) = client.send_request(server.request("/hello"), true).unwrap();
+        let (response, _) = client.send_request(request(&server, "/hello"), true).unwrap();
         assert_eq!(response.await.unwrap().status(), 200, "others go on");
     }
     drop(client);
@@ -188,14 +169,14 @@ async fn a_stream_of_http2_that_nobody_takes_is_ended_alone() {
 
 #[tokio::test]
 async fn a_rest_that_nobody_takes_ends_the_connection() {
-    let server = Server::start(limits().write_stall(SHORT).keep_alive(LONG));
-    let socket = server.connect().await;
+    let server = serve(limits().write_stall(SHORT).keep_alive(LONG));
+    let socket = connect(&server).await;
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(3);
     let (mut client, connection) = builder.handshake::<_, Bytes>(socket).await.unwrap();
     let connection = tokio::spawn(connection);
     // The handler is done and all of it is with the server's HTTP/2.
-    let (response, _) = client.send_request(server.request("/hello"), true).unwrap();
+    let (response, _) = client.send_request(request(&server, "/hello"), true).unwrap();
     let response = response.await.unwrap();
     let ended = timeout(LONG, connection).await.expect("it is held open");
     drop((response, ended));

@@ -4,23 +4,15 @@ use ember::Env;
 use ember::llm::layer::{CacheConfig, CostConfig};
 use ember::llm::router::ModelRouterBuilder;
 use ember::llm::{
-    ChatEvent, ChatRequest, ChatResponse, Error, ErrorKind, FakeProvider, FakeReply, FinishReason,
-    Price, SpendLimit, TokenCounter, Usage, Usd,
+    ChatEvent, ChatRequest, ErrorKind, FakeProvider, FakeReply, FinishReason, Price, SpendLimit,
+    TokenCounter, Usage, Usd,
 };
 use ember::prelude::*;
+use ember_tests::{ask, dear, usd};
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
-fn usd(text: &str) -> Usd {
-    text.parse().unwrap()
-}
-
-/// A dollar for a token in, and two for one out.
-fn dear() -> Price {
-    Price::per_million("1000000", "2000000").unwrap()
-}
-
-/// A thousandth of that.
+/// A thousandth of what is dear.
 fn cheap() -> Price {
     Price::per_million("1000", "2000").unwrap()
 }
@@ -51,17 +43,6 @@ fn router() -> ModelRouterBuilder {
 
 fn spec(name: &str, provider: &FakeProvider, price: Price) -> ModelSpec {
     ModelSpec::served_by(name, provider.clone()).price(price)
-}
-
-async fn ask(
-    client: &Client,
-    request: impl Into<ChatRequest>,
-    streamed: bool,
-) -> Result<ChatResponse, Error> {
-    match streamed {
-        true => client.stream(request).await?.collect().await,
-        false => client.complete(request).await,
-    }
 }
 
 #[tokio::test]

@@ -1,14 +1,12 @@
 //! WebSocket over real sockets: handshakes, messages of every kind, limits, and the end.
 
-use ember::app::Running as ServerHandle;
 use ember::http::Response as HttpResponse;
 use ember::prelude::*;
 use ember::web::RequestParts;
 use ember::web::server::ServerLimits;
 use ember::web::websocket::WebSocketLimits;
-use ember_tests::exchange;
+use ember_tests::{Server, exchange};
 use futures_util::{SinkExt as _, StreamExt as _};
-use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -71,34 +69,14 @@ async fn declined(_upgrade: WebSocketUpgrade) -> &'static str {
     "not today"
 }
 
-/// A server that ends with the test.
-struct Running(Option<ServerHandle>);
-
-impl Running {
-    fn start(limits: ServerLimits) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let app = ember::app!().component(Rooms("room")).workers(1).limits(limits);
-        Self(Some(app.serve(listener).unwrap()))
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.0.as_ref().unwrap().address()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(handle) = self.0.take() {
-            handle.stop().within(Duration::ZERO);
-            handle.join();
-        }
-    }
+fn serve(limits: ServerLimits) -> Server {
+    Server::start(ember::app!().component(Rooms("room")).workers(1).limits(limits))
 }
 
 type Client = WebSocketStream<TcpStream>;
 
 async fn connect(
-    server: &Running,
+    server: &Server,
     path: &str,
     protocols: &str,
 ) -> Result<(Client, HttpResponse<Option<Vec<u8>>>), tungstenite::Error> {
@@ -110,7 +88,7 @@ async fn connect(
     tokio_tungstenite::client_async(request, socket).await
 }
 
-async fn echo_client(server: &Running) -> Client {
+async fn echo_client(server: &Server) -> Client {
     connect(server, "/echo", "").await.unwrap().0
 }
 
@@ -127,7 +105,7 @@ async fn close_code(client: &mut Client) -> Option<u16> {
 
 #[tokio::test]
 async fn messages_of_every_kind_come_back() {
-    let server = Running::start(ServerLimits::default());
+    let server = serve(ServerLimits::default());
     let mut client = echo_client(&server).await;
     for message in [
         Message::text("Grüße ☃"),
@@ -157,7 +135,7 @@ async fn messages_of_every_kind_come_back() {
 
 #[tokio::test]
 async fn what_is_too_large_or_wrong_is_closed_with_its_code() {
-    let server = Running::start(ServerLimits::default());
+    let server = serve(ServerLimits::default());
     let mut client = echo_client(&server).await;
     client.send(Message::binary(vec![0; 601])).await.unwrap();
     assert_eq!(close_code(&mut client).await, Some(1009), "a frame");
@@ -182,7 +160,7 @@ async fn what_is_too_large_or_wrong_is_closed_with_its_code() {
 
 #[tokio::test]
 async fn the_handshake_has_extractors_and_cookies() {
-    let server = Running::start(ServerLimits::default());
+    let server = serve(ServerLimits::default());
     let (mut client, response) = connect(&server, "/rooms/7?ann", "").await.unwrap();
     assert_eq!(response.status(), 101);
     assert!(response.headers()["set-cookie"].to_str().unwrap().starts_with("room=7;"));
@@ -202,7 +180,7 @@ async fn the_handshake_has_extractors_and_cookies() {
 
 #[tokio::test]
 async fn a_subprotocol_is_chosen_by_the_server() {
-    let server = Running::start(ServerLimits::default());
+    let server = serve(ServerLimits::default());
     for (offered, chosen) in [("chat.v1, chat.v2", "chat.v2"), ("x, chat.v1", "chat.v1")] {
         let (mut client, response) = connect(&server, "/talk", offered).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], chosen);
@@ -214,7 +192,7 @@ async fn a_subprotocol_is_chosen_by_the_server() {
 }
 
 /// The head of an answer to a handshake with these headers, in lower case.
-async fn shake(server: &Running, method: &str, headers: &str) -> String {
+async fn shake(server: &Server, method: &str, headers: &str) -> String {
     let request = format!("{method} /echo HTTP/1.1\r\nhost: x\r\n{headers}\r\n");
     let mut socket = TcpStream::connect(server.address()).await.unwrap();
     socket.write_all(request.as_bytes()).await.unwrap();
@@ -230,7 +208,7 @@ async fn a_bad_handshake_is_refused_with_what_would_be_good() {
     const KEY: &str = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     const UP: &str = "upgrade: websocket\r\nconnection: keep-alive, Upgrade\r\n";
     const V13: &str = "sec-websocket-version: 13\r\n";
-    let server = Running::start(ServerLimits::default());
+    let server = serve(ServerLimits::default());
     let good = shake(&server, "GET", &[UP, V13, KEY].concat()).await;
     assert!(good.starts_with("http/1.1 101"), "{good}");
     // The example of RFC 6455 §1.3.
@@ -265,7 +243,7 @@ async fn a_bad_handshake_is_refused_with_what_would_be_good() {
 #[tokio::test]
 async fn an_open_socket_outlives_every_limit_of_idle_connections() {
     let limits = ServerLimits::default().keep_alive(Duration::from_millis(20));
-    let server = Running::start(limits.header_read(Duration::from_millis(20)));
+    let server = serve(limits.header_read(Duration::from_millis(20)));
     let mut client = echo_client(&server).await;
     // A plain connection that is opened later is reaped, so the reaper has been at work.
     let mut idle = TcpStream::connect(server.address()).await.unwrap();
@@ -276,11 +254,11 @@ async fn an_open_socket_outlives_every_limit_of_idle_connections() {
 
 #[tokio::test]
 async fn a_server_that_stops_says_so_and_waits_for_its_sockets() {
-    let mut server = Running::start(ServerLimits::default());
+    let mut server = serve(ServerLimits::default());
     let mut client = echo_client(&server).await;
     client.send(Message::text("hi")).await.unwrap();
     client.next().await.unwrap().unwrap();
-    let handle = server.0.take().unwrap();
+    let handle = server.take();
     handle.stop().gracefully();
     let ended = tokio::task::spawn_blocking(move || handle.join());
     let Some(Ok(Message::Close(Some(frame)))) = client.next().await else {
@@ -295,9 +273,9 @@ async fn a_server_that_stops_says_so_and_waits_for_its_sockets() {
 
 #[tokio::test]
 async fn a_socket_that_does_not_end_is_cut_at_the_deadline() {
-    let mut server = Running::start(ServerLimits::default());
+    let mut server = serve(ServerLimits::default());
     let client = echo_client(&server).await;
-    let handle = server.0.take().unwrap();
+    let handle = server.take();
     handle.stop().within(Duration::from_millis(50));
     // Nobody answers the Close frame.
     tokio::task::spawn_blocking(move || handle.join()).await.unwrap();

@@ -1,6 +1,7 @@
 use crate::args::Args;
 use crate::diag::Sink;
 use crate::keys;
+use crate::settings;
 use proc_macro2::TokenStream;
 
 /// Which attribute it is.
@@ -43,19 +44,11 @@ impl Kind {
             Self::Method("get" | "head", _) => &[keys::CACHE][..],
             Self::Method(..) => &[],
             Self::Any => &[keys::METHODS, keys::CACHE],
-            Self::Ai => &[
-                keys::METHODS,
-                keys::TOOLS,
-                keys::MODEL,
-                keys::SYSTEM,
-                keys::OPENAI_MODEL,
-                keys::TOKEN_LIMITS,
-                keys::SPEND_LIMIT,
-                keys::SEMANTIC_CACHE,
-                keys::STREAM,
-                keys::ON_DISCONNECT,
-            ],
+            Self::Ai => &[keys::METHODS],
         });
+        if matches!(self, Self::Ai) {
+            known.extend(settings::AI);
+        }
         known
     }
 }

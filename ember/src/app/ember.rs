@@ -1,21 +1,10 @@
-use super::checks::{
-    check_modules, check_plugins, check_prompt, check_tool_needs, check_tools, findings_of,
-};
-use super::gather::Gathered;
-use super::launch::LaunchError;
-use super::lifecycle::Lifecycle;
-use super::limits::keep_limits;
-use super::model::Model;
-use super::ready::Ready;
-use super::state::provide_state;
-use crate::ai::openai::{AiRoute, CATCHER, OpenAiApi, Surroundings};
+use crate::ai::openai::OpenAiApi;
 use crate::ai::{AiOptions, TokenBound, conversation_routes};
 use crate::base::error::BoxError;
-use crate::base::{Descriptor as _, Env, Finding, PluginDescriptor, Registry, Scope};
-use crate::llm::tool::ToolDescriptor;
+use crate::base::{Env, Finding, Scope};
 use crate::llm::{
-    BoxEmbedder, Client, Embedder, FakeProvider, ModelRouter, PromptTemplate, SessionStore,
-    Sessions, SpendLimit, TokenCounter, ToolRegistry,
+    BoxEmbedder, Client, Embedder, FakeProvider, ModelRouter, SessionStore, Sessions, SpendLimit,
+    TokenCounter,
 };
 use crate::store::BoxStore;
 #[cfg(feature = "files")]
@@ -23,8 +12,7 @@ use crate::web::middleware::StaticFiles;
 use crate::web::middleware::{Bridge, IntoMiddleware, Middleware, TowerLayer};
 use crate::web::openapi::ApiInfo;
 use crate::web::{
-    Blueprint, Body, BoxMiddleware, ComponentDescriptor, Components, Health, Need, Placed, Plan,
-    Route, RouteDescriptor, RouteOptions, Settled, SiteBuilder, TrailingSlash,
+    Blueprint, Body, BoxMiddleware, Components, Health, Need, Route, RouteOptions, TrailingSlash,
 };
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -51,19 +39,19 @@ use tower_service::Service;
 /// }
 /// ```
 pub struct Ember {
-    scope: Scope,
-    by_hand: Blueprint,
+    pub(super) scope: Scope,
+    pub(super) by_hand: Blueprint,
     /// What holds for all routes.
-    options: RouteOptions,
-    components: Components,
-    overridden: Vec<Need>,
-    middleware: Vec<BoxMiddleware>,
-    trailing_slash: TrailingSlash,
-    env: Env,
-    offline: Option<FakeProvider>,
-    counter: Option<Arc<dyn TokenCounter>>,
-    findings: Vec<Finding>,
-    openai: Vec<OpenAiApi>,
+    pub(super) options: RouteOptions,
+    pub(super) components: Components,
+    pub(super) overridden: Vec<Need>,
+    pub(super) middleware: Vec<BoxMiddleware>,
+    pub(super) trailing_slash: TrailingSlash,
+    pub(super) env: Env,
+    pub(super) offline: Option<FakeProvider>,
+    pub(super) counter: Option<Arc<dyn TokenCounter>>,
+    pub(super) findings: Vec<Finding>,
+    pub(super) openai: Vec<OpenAiApi>,
     pub(super) info: ApiInfo,
     /// Where the page is that shows the routes.
     pub(super) docs: Option<String>,
@@ -326,153 +314,6 @@ impl Ember {
         self.env = env;
         self
     }
-
-    /// Checks everything, and makes the application ready to answer.
-    ///
-    /// # Errors
-    /// All problems at once: routes that contradict each other or have malformed paths, components
-    /// that are missing or provided twice, two tools of a name, two plugins of a kind and name, a
-    /// provider that is unknown or lacks its key, a module that holds nothing.
-    pub fn build(self) -> Result<Ready, LaunchError> {
-        let (ready, findings) = self.check();
-        LaunchError::unless_empty(findings)?;
-        Ok(ready)
-    }
-
-    /// Puts the application together as well as it can be, and says what is wrong with it.
-    pub(super) fn check(mut self) -> (Ready, Vec<Finding>) {
-        let mut findings = std::mem::take(&mut self.findings);
-        self = self.add_docs();
-        let mut gathered = Gathered::of(&self.scope, self.options.clone(), &mut findings);
-        let annotated = Registry::<RouteDescriptor>::collect(&self.scope);
-        let by_hand = std::mem::take(&mut self.by_hand);
-        let mut routes = gathered.routes(&annotated, by_hand, &self.options);
-        let factories = Registry::<ComponentDescriptor>::collect(&self.scope);
-        #[cfg(feature = "server")]
-        let settings = std::mem::take(&mut self.settings).or_env(&self.env, &mut findings);
-        #[cfg(feature = "server")]
-        let is_local = settings.is_local();
-        #[cfg(not(feature = "server"))]
-        let is_local = true;
-        let mut prices = Vec::new();
-        for api in std::mem::take(&mut self.openai) {
-            gathered.catch_below(api.prefix(), &CATCHER);
-            let embedder = Need::of::<BoxEmbedder>();
-            let around = Surroundings {
-                env: &self.env,
-                options: &self.options,
-                routes: routes.iter().filter_map(ai_route).collect(),
-                has_embedder: self.components.meets(embedder)
-                    || factories.iter().any(|factory| (factory.provides)() == embedder),
-                is_local,
-            };
-            let (blueprint, prices_of_api) = api.mount(&around, &mut findings);
-            prices.push(prices_of_api);
-            blueprint.settle("", &self.options, &mut routes);
-        }
-        let annotated_tools = Registry::<ToolDescriptor>::collect(&self.scope);
-        findings.extend(annotated_tools.duplicates().into_iter().map(Finding::from));
-        findings.extend(routes.iter().filter_map(check_tools));
-        let plugins = Registry::<PluginDescriptor>::collect(&self.scope);
-        findings.extend(check_plugins(&self.scope));
-        let check = |options: &AiOptions| options.check().collect::<Vec<_>>();
-        findings.extend(findings_of(routes.iter(), check));
-        check_modules(
-            &self.scope,
-            &annotated
-                .iter()
-                .map(|route| route.location())
-                .chain(annotated_tools.iter().map(|tool| tool.location()))
-                .chain(factories.iter().map(|factory| factory.location()))
-                .chain(plugins.iter().map(|plugin| plugin.location))
-                .chain(gathered.locations())
-                .collect::<Vec<_>>(),
-            !routes.is_empty(),
-            &mut findings,
-        );
-        self.middleware.extend(gathered.middleware());
-        let routes: Vec<_> =
-            routes.into_iter().map(|route| gathered.place(route, &self.middleware)).collect();
-        let tools = ToolRegistry::collect(&self.scope);
-        self.components.insert(self.env.clone());
-        let needs = factories.iter().flat_map(|factory| factory.all_needs());
-        let needs = needs.chain(gathered.hooks().iter().flat_map(|hook| hook.needs()));
-        let is_made = |need| factories.iter().any(|factory| (factory.provides)() == need);
-        let state = provide_state(&mut self.components, &self.env, &routes, is_made);
-        findings.extend(state.wrong);
-        if self.components.get::<ToolRegistry>().is_none() {
-            self.components.insert(tools.clone());
-        }
-        let (needs, offline) = (needs.collect::<Vec<_>>(), self.offline.as_ref());
-        let components = &mut self.components;
-        let model = Model::provide(components, &self.env, offline, &routes, &needs, &mut findings);
-        if let Some(counter) = self.counter.take()
-            && let Some(client) = self.components.get::<Client>()
-        {
-            let client = Client::clone(client).token_counter(counter);
-            self.components.insert(client);
-        }
-        if let Some(model) = &model {
-            let needs_client = |placed: &&Placed| {
-                placed.operation.all_needs().any(|need| need == Need::of::<Client>())
-            };
-            let asking = routes.iter().filter(needs_client).map(|placed| &placed.route);
-            let price =
-                |options: &AiOptions| options.check_price(&model.client).into_iter().collect();
-            findings.extend(findings_of(asking, price));
-            for finding in prices.iter().flat_map(|prices| prices.check(&model.client)) {
-                if !findings.iter().any(|known| known.message == finding.message) {
-                    findings.push(finding);
-                }
-            }
-        }
-        let notes = state.shared.map(|store| {
-            let all = routes.iter().map(|placed| &placed.route);
-            let client = self.components.get::<Client>();
-            let client = client.map(|client| &**client);
-            let notes = keep_limits(&store, all, &prices, &self.middleware, client);
-            findings.extend(store.contradictions().into_iter().map(Finding::new));
-            notes
-        });
-        let plan = Plan::of(&factories, &self.overridden, &mut self.components, &mut findings);
-        let lifecycle = Lifecycle::new(plan, gathered.hooks());
-        findings.extend(check_tool_needs(&routes, &tools, &self.components));
-        findings.extend(routes.iter().filter_map(|placed| check_prompt(&placed.route)));
-        findings.extend(self.components.get::<PromptTemplate>().and_then(|prompt| {
-            prompt.check().err().map(|error| Finding::new(format!("a component: {error}")))
-        }));
-        findings.extend(lifecycle.missing(&self.components));
-        #[cfg(feature = "server")]
-        let max_body_size = settings.limits.max_body_size;
-        #[cfg(not(feature = "server"))]
-        let max_body_size = 2 << 20;
-        let site = SiteBuilder {
-            routes,
-            components: self.components,
-            middleware: self.middleware,
-            catchers: gathered.all_catchers(),
-            trailing_slash: self.trailing_slash,
-            max_body_size,
-        };
-        let ready = Ready {
-            site: Arc::new(site.build(&mut findings)),
-            tools,
-            model,
-            scope: self.scope,
-            lifecycle: Arc::new(lifecycle),
-            notes: notes.unwrap_or_default(),
-            info: self.info,
-            #[cfg(feature = "server")]
-            settings,
-        };
-        (ready, findings)
-    }
-}
-
-/// A route that says something of its model, for APIs of which it may be a model.
-fn ai_route(route: &Settled) -> Option<AiRoute<'_>> {
-    let options = route.extension::<AiOptions>()?;
-    Some(AiRoute { path: &route.path, place: route.to_string(), options })
 }
 
 impl Default for Ember {

@@ -16,6 +16,7 @@ mod settings;
 mod ready;
 mod ember;
 mod api;
+mod build;
 mod listing;
 #[cfg(feature = "server")]
 mod running;

@@ -5,7 +5,7 @@ use super::failure::{away, refused};
 use super::locks::KeyedLocks;
 use super::outage::Outage;
 use super::store::{ScanPage, Store};
-use crate::base::{Error, random_id};
+use crate::base::{Error, Finding, random_id};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,7 +27,15 @@ pub struct BoxStore {
     pub(super) background: Arc<Background>,
     outage: Arc<Outage>,
     /// The limits of the program that have a name here, and by which numbers.
-    limits: Arc<Mutex<BTreeMap<String, Vec<String>>>>,
+    limits: Arc<Mutex<BTreeMap<String, Vec<Declared>>>>,
+    /// Where the limits stand that are declared by this handle.
+    place: Option<Arc<str>>,
+}
+
+/// The numbers of a limit, and where they stand first as far as that is known.
+struct Declared {
+    numbers: String,
+    place: Option<Arc<str>>,
 }
 
 /// How long a draw waits for others of the process at most, where they go one behind another.
@@ -42,6 +50,7 @@ impl BoxStore {
             background: Arc::default(),
             outage: Arc::default(),
             limits: Arc::default(),
+            place: None,
         }
     }
 
@@ -70,24 +79,37 @@ impl BoxStore {
         Arc::as_ptr(&self.background).addr()
     }
 
+    /// The same store, for limits that stand at a place of the program. Findings name it.
+    pub(crate) fn at(&self, place: impl fmt::Display) -> Self {
+        Self { place: Some(place.to_string().into()), ..self.clone() }
+    }
+
     /// Notes a limit of the program that is kept here under a name, and its numbers.
     pub(crate) fn declare(&self, limit: String, numbers: String) {
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         let known = limits.entry(limit).or_default();
-        if !known.contains(&numbers) {
-            known.push(numbers);
+        let place = self.place.clone();
+        match known.iter_mut().find(|declared| declared.numbers == numbers) {
+            Some(declared) => declared.place = declared.place.take().or(place),
+            None => known.push(Declared { numbers, place }),
         }
     }
 
     /// The limits of one name and of different numbers: each would go by its own, and count for all.
-    pub(crate) fn contradictions(&self) -> Vec<String> {
+    pub(crate) fn contradictions(&self) -> Vec<Finding> {
         let limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        let differing = limits.iter().filter(|(_, numbers)| numbers.len() > 1);
-        let text = differing.map(|(limit, numbers)| {
-            let numbers = numbers.join(", and ");
-            format!("{limit} stands in the program with different numbers, and is one limit: {numbers}; one of another name is another")
+        let differing = limits.iter().filter(|(_, declared)| declared.len() > 1);
+        let findings = differing.map(|(limit, declared)| {
+            let numbers: Vec<_> = declared.iter().map(|one| one.numbers.as_str()).collect();
+            let message = format!(
+                "{limit} stands in the program with different numbers, and is one limit: {}; one of another name is another",
+                numbers.join(", and ")
+            );
+            let placed = declared.iter().filter_map(|one| Some((one.place.as_deref()?, &one.numbers)));
+            let places = placed.map(|(place, numbers)| format!("{place}, with {numbers}"));
+            places.fold(Finding::new(message), Finding::at)
         });
-        text.collect()
+        findings.collect()
     }
 
     /// Why the store may forget what it was given to keep, if it is one of those.

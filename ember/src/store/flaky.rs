@@ -1,9 +1,10 @@
-//! A store for tests: it can go away, or be slow, and counts what it is asked.
+//! A store for tests: it can go away, be slow, lose its answers, and knows what it was asked.
 
 use super::capability::Capability;
+use super::draw::{Bucket, Draw, Drawn};
 use super::failure::away;
 use super::memory::MemoryStore;
-use super::store::{ScanPage, Store};
+use super::store::{ScanPage, Store, by_comparing};
 use crate::base::Error;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -22,8 +23,12 @@ pub(crate) struct Flaky {
     under_way: Arc<AtomicUsize>,
     /// Where what is asked from now on waits with its answer.
     gate: Arc<Mutex<Option<Arc<Semaphore>>>>,
-    lists: bool,
+    capabilities: &'static [Capability],
     refused: Arc<Mutex<Option<String>>>,
+    /// So many answers are lost from now on.
+    lost: Arc<AtomicUsize>,
+    denies: Arc<AtomicBool>,
+    drawn: Arc<Mutex<Vec<Draw>>>,
 }
 
 impl Flaky {
@@ -35,19 +40,37 @@ impl Flaky {
             asked: Arc::default(),
             under_way: Arc::default(),
             gate: Arc::default(),
-            lists: false,
+            capabilities: &[],
             refused: Arc::default(),
+            lost: Arc::default(),
+            denies: Arc::default(),
+            drawn: Arc::default(),
         }
     }
 
-    /// The same store, which can list its keys.
-    pub(crate) fn listing(self) -> Self {
-        Self { lists: true, ..self }
+    /// The same store, which can do these things.
+    pub(crate) fn capable(self, capabilities: &'static [Capability]) -> Self {
+        Self { capabilities, ..self }
     }
 
     /// Does not delete a key any more.
     pub(crate) fn refuse(&self, key: &str) {
         *self.refused.lock().unwrap() = Some(key.to_owned());
+    }
+
+    /// Does what it is asked, and loses so many answers from now on.
+    pub(crate) fn lose(&self, answers: usize) {
+        self.lost.store(answers, Ordering::SeqCst);
+    }
+
+    /// Compares and sets as before, and says each time that somebody else had been first.
+    pub(crate) fn deny_what_it_did(&self) {
+        self.denies.store(true, Ordering::SeqCst);
+    }
+
+    /// What was done to its buckets since this was called last.
+    pub(crate) fn take_draws(&self) -> Vec<Draw> {
+        std::mem::take(&mut self.drawn.lock().unwrap())
     }
 
     /// Holds back the answer of each operation that is begun from now on, until the gate has permits.
@@ -95,7 +118,23 @@ impl Flaky {
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();
         }
-        outcome
+        match self.lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+        {
+            Ok(_) => Err(away("the answer was lost")),
+            Err(_) => outcome,
+        }
+    }
+
+    /// Asks for what not every store can do.
+    async fn ask_for<T>(
+        &self,
+        capability: Capability,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        match self.capabilities.contains(&capability) {
+            true => self.ask(work).await,
+            false => Err(away(format!("it cannot {capability}"))),
+        }
     }
 }
 
@@ -122,7 +161,7 @@ impl Store for Flaky {
 
     /// As few as Memcached has, unless it is told otherwise.
     fn capabilities(&self) -> &'static [Capability] {
-        if self.lists { &[Capability::Scan] } else { &[] }
+        self.capabilities
     }
 
     async fn check(&self) -> Result<String, Error> {
@@ -155,7 +194,20 @@ impl Store for Flaky {
         value: Bytes,
         ttl: Duration,
     ) -> Result<bool, Error> {
-        self.ask(self.memory.compare_and_set(key, expected, value, ttl)).await
+        let is_set = self.ask(self.memory.compare_and_set(key, expected, value, ttl)).await?;
+        Ok(is_set && !self.denies.load(Ordering::SeqCst))
+    }
+
+    async fn draw(&self, key: &str, bucket: Bucket, draw: Draw) -> Result<Drawn, Error> {
+        if !self.capabilities.contains(&Capability::Draw) {
+            return by_comparing(self, key, bucket, draw).await;
+        }
+        self.ask(async {
+            let drawn = self.memory.draw(key, bucket, draw).await?;
+            self.drawn.lock().unwrap().push(draw);
+            Ok(drawn)
+        })
+        .await
     }
 
     async fn scan(
@@ -164,21 +216,18 @@ impl Store for Flaky {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<ScanPage, Error> {
-        if !self.lists {
-            return Err(away("it cannot list its keys"));
-        }
-        self.ask(self.memory.scan(prefix, cursor, limit)).await
+        self.ask_for(Capability::Scan, self.memory.scan(prefix, cursor, limit)).await
     }
 
-    async fn try_lock(&self, _: &str, _: Duration) -> Result<Option<u64>, Error> {
-        Err(away("it has no locks"))
+    async fn try_lock(&self, key: &str, hold: Duration) -> Result<Option<u64>, Error> {
+        self.ask_for(Capability::Lock, self.memory.try_lock(key, hold)).await
     }
 
-    async fn renew(&self, _: &str, _: u64, _: Duration) -> Result<bool, Error> {
-        Err(away("it has no locks"))
+    async fn renew(&self, key: &str, token: u64, hold: Duration) -> Result<bool, Error> {
+        self.ask_for(Capability::Lock, self.memory.renew(key, token, hold)).await
     }
 
-    async fn unlock(&self, _: &str, _: u64) -> Result<bool, Error> {
-        Err(away("it has no locks"))
+    async fn unlock(&self, key: &str, token: u64) -> Result<bool, Error> {
+        self.ask_for(Capability::Lock, self.memory.unlock(key, token)).await
     }
 }

@@ -1,4 +1,5 @@
 use super::boxed::BoxStore;
+use super::jitter::jitter;
 use super::locks::KeyedLock;
 use crate::base::{Clock, Error};
 use std::fmt;
@@ -68,14 +69,6 @@ impl BoxStore {
         tokio::spawn(lease.keep(released));
         Ok(StoreLock { token, until, clock, _held: held })
     }
-}
-
-/// Up to as much again, so that many who wait for one lock do not ask all at once.
-pub(super) fn jitter(wait: Duration) -> Duration {
-    let mut byte = [0];
-    // Without randomness everybody asks at once, which is slower and nothing worse.
-    let _ = getrandom::getrandom(&mut byte);
-    wait * u32::from(byte[0]) / 255
 }
 
 struct Lease {

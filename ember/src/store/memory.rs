@@ -1,7 +1,8 @@
 use super::bounded::BoundedMap;
 use super::capability::Capability;
-use super::draw::{self, Bucket, Change, Draw, Drawn};
+use super::draw::{Bucket, Draw, Drawn};
 use super::failure::away;
+use super::level::{self, Change};
 use super::store::{ScanPage, Store};
 use crate::base::{Clock, Error};
 use bytes::Bytes;
@@ -159,7 +160,7 @@ impl Store for MemoryStore {
         let micros = u64::try_from(micros).unwrap_or(u64::MAX);
         let mut state = self.state();
         let kept = state.values.get(key, now).cloned();
-        let (drawn, change) = draw::draw(kept.as_deref(), &bucket, what, micros)?;
+        let (drawn, change) = level::draw(kept.as_deref(), &bucket, what, micros)?;
         match change {
             Change::Nothing => {}
             Change::Forget => drop(state.values.remove(key)),

@@ -11,8 +11,10 @@ mod token_bucket;
 mod failure;
 mod capability;
 mod draw;
+mod level;
 mod outage;
 mod background;
+mod jitter;
 #[expect(clippy::module_inception, reason = "the folder is about the trait")]
 mod store;
 mod boxed;

@@ -354,11 +354,10 @@ pub(crate) fn key_part(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::super::capability::Capability;
+    use super::super::flaky::Flaky;
     use super::super::memory::MemoryStore;
-    use super::super::store::{ScanPage, Store};
     use super::*;
     use crate::base::clock::secs;
-    use bytes::Bytes;
 
     fn shared(store: &BoxStore) -> SharedBucket {
         let bucket = Bucket::once(100, secs(1_000));
@@ -398,7 +397,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_taken_for_somebody_who_has_gone_is_given_back() {
-        let store = Lossy::default();
+        let store = drawing();
         let bucket = shared(&store.clone().into());
         for _ in 0..20 {
             let mut take = Box::pin(bucket.take(30));
@@ -408,103 +407,21 @@ mod tests {
         }
         // It waits for all of it: those who take are counted, too.
         assert_eq!(left(&bucket).await, 100);
-        let asked = store.asked.lock().unwrap();
+        let asked = store.take_draws();
         let of = |is: fn(&Draw) -> bool| asked.iter().filter(|draw| is(draw)).count();
         assert_eq!(of(|draw| matches!(draw, Draw::TakeOnce(30, _))), 20);
         assert!(of(|draw| matches!(draw, Draw::AdjustOnce(30, _))) >= 3, "some were taken");
     }
 
-    /// A store that does what it is asked, and whose answers can get lost.
-    #[derive(Clone, Default)]
-    struct Lossy {
-        memory: MemoryStore,
-        /// So many answers are lost from now on.
-        lost: Arc<Mutex<usize>>,
-        asked: Arc<Mutex<Vec<Draw>>>,
-    }
-
-    impl Lossy {
-        fn lose(&self, answers: usize) {
-            *self.lost.lock().unwrap() = answers;
-        }
-
-        /// How often it was asked since it was last told so.
-        fn asked(&self) -> Vec<Draw> {
-            std::mem::take(&mut self.asked.lock().unwrap())
-        }
-    }
-
-    impl Store for Lossy {
-        fn name(&self) -> String {
-            "lossy".to_owned()
-        }
-
-        fn capabilities(&self) -> &'static [Capability] {
-            Capability::ALL
-        }
-
-        async fn check(&self) -> Result<String, Error> {
-            self.memory.check().await
-        }
-
-        async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
-            self.memory.get(key).await
-        }
-
-        async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), Error> {
-            self.memory.set(key, value, ttl).await
-        }
-
-        async fn delete(&self, key: &str) -> Result<bool, Error> {
-            self.memory.delete(key).await
-        }
-
-        async fn exists(&self, key: &str) -> Result<bool, Error> {
-            self.memory.exists(key).await
-        }
-
-        async fn compare_and_set(
-            &self,
-            key: &str,
-            expected: Option<Bytes>,
-            value: Bytes,
-            ttl: Duration,
-        ) -> Result<bool, Error> {
-            self.memory.compare_and_set(key, expected, value, ttl).await
-        }
-
-        async fn draw(&self, key: &str, bucket: Bucket, draw: Draw) -> Result<Drawn, Error> {
-            let drawn = self.memory.draw(key, bucket, draw).await?;
-            self.asked.lock().unwrap().push(draw);
-            let mut lost = self.lost.lock().unwrap();
-            if *lost > 0 {
-                *lost -= 1;
-                return Err(away("the answer was lost"));
-            }
-            Ok(drawn)
-        }
-
-        async fn scan(&self, _: &str, _: Option<&str>, _: usize) -> Result<ScanPage, Error> {
-            Err(away("not asked"))
-        }
-
-        async fn try_lock(&self, _: &str, _: Duration) -> Result<Option<u64>, Error> {
-            Err(away("not asked"))
-        }
-
-        async fn renew(&self, _: &str, _: u64, _: Duration) -> Result<bool, Error> {
-            Err(away("not asked"))
-        }
-
-        async fn unlock(&self, _: &str, _: u64) -> Result<bool, Error> {
-            Err(away("not asked"))
-        }
+    /// A store that draws by itself.
+    fn drawing() -> Flaky {
+        Flaky::new(MemoryStore::new()).capable(Capability::ALL)
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_taken_without_an_answer_is_given_back() {
         for policy in [OnStoreFailure::Deny, OnStoreFailure::Allow] {
-            let store = Lossy::default();
+            let store = drawing();
             let bucket = Bucket::once(100, secs(1_000));
             let bucket = SharedBucket::new(&store.clone().into(), "b".to_owned(), bucket, policy);
             store.lose(4);
@@ -513,7 +430,7 @@ mod tests {
             drop(taken);
             assert_eq!(left(&bucket).await, 100);
             assert_eq!(
-                store.asked().len(),
+                store.take_draws().len(),
                 6,
                 "it was taken, undone until there was an answer, and looked at"
             );
@@ -522,7 +439,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_settled_without_an_answer_is_settled_once() {
-        let store = Lossy::default();
+        let store = drawing();
         let bucket = shared(&store.clone().into());
         let mut hold = held(bucket.take(60).await.unwrap());
         store.lose(3);
@@ -532,7 +449,7 @@ mod tests {
         store.lose(3);
         drop(other);
         assert_eq!(left(&bucket).await, 25, "what is given back is given back once");
-        assert_eq!(store.asked().len(), 1 + 4 + 1 + 1 + 4 + 1);
+        assert_eq!(store.take_draws().len(), 1 + 4 + 1 + 1 + 4 + 1);
     }
 
     #[tokio::test]

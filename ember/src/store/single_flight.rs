@@ -1,7 +1,7 @@
 //! Of those who want the same at the same time, one makes it and the others wait for what comes of it.
 
 use super::claims::{Claim, Claims, Standing, Taken};
-use super::lease::jitter;
+use super::jitter::jitter;
 use crate::base::Clock;
 use std::collections::HashMap;
 use std::future::Future;

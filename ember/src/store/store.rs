@@ -1,6 +1,8 @@
 use super::capability::Capability;
-use super::draw::{self, Bucket, Change, Draw, Drawn, SLACK};
+use super::draw::{Bucket, Draw, Drawn};
 use super::failure::refused;
+use super::jitter::jitter;
+use super::level::{self, Change, SLACK};
 use crate::base::Error;
 use bytes::Bytes;
 use std::future::Future;
@@ -151,7 +153,7 @@ impl ScanPage {
 const ATTEMPTS: u32 = 64;
 
 /// Draws by looking, and setting if nobody was faster.
-async fn by_comparing<S: Store + ?Sized>(
+pub(super) async fn by_comparing<S: Store + ?Sized>(
     store: &S,
     key: &str,
     bucket: Bucket,
@@ -164,7 +166,7 @@ async fn by_comparing<S: Store + ?Sized>(
         }
         let kept = store.get(key).await?;
         let now = micros();
-        let (drawn, change) = draw::draw(kept.as_deref(), &bucket, what, now)?;
+        let (drawn, change) = level::draw(kept.as_deref(), &bucket, what, now)?;
         let (value, ttl) = match change {
             Change::Nothing => return Ok(drawn),
             // What is full is left to expire, as nothing can be deleted only if it is unchanged.
@@ -187,8 +189,5 @@ fn micros() -> u64 {
 
 /// Between none and a bound that grows up to 50 ms, so that two do not keep step.
 fn pause(attempt: u32) -> Duration {
-    let mut byte = [0];
-    // Without randomness some wait longer than they must, which is nothing worse.
-    let _ = getrandom::getrandom(&mut byte);
-    Duration::from_millis(u64::from(attempt.min(50))) * u32::from(byte[0]) / 255
+    jitter(Duration::from_millis(u64::from(attempt.min(50))))
 }

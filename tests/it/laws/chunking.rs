@@ -2,7 +2,8 @@
 
 use super::document::{answer, any_answer};
 use super::streams::Streamed;
-use super::{Wire, cases, events, fold, frames, told};
+use super::{Wire, cases, events, fold, told};
+use ember_tests::frames;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

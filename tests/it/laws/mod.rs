@@ -14,7 +14,6 @@ mod usage;
 mod moving;
 mod cancelling;
 
-use ember::base::sse::{Decoder, Frame};
 use ember::llm::adapter::anthropic::Anthropic;
 use ember::llm::adapter::gemini::Gemini;
 use ember::llm::adapter::openai::OpenAi;
@@ -91,20 +90,6 @@ type Outcome<T = ChatResponse> = Result<T, (ErrorKind, String)>;
 
 fn told(error: Error) -> (ErrorKind, String) {
     (error.kind(), error.message().to_owned())
-}
-
-/// The data of all events of a body that arrives in these pieces, and what is left at its end.
-fn frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>, Option<String>) {
-    let (mut decoder, mut frames) = (Decoder::new(), Vec::new());
-    for piece in pieces {
-        let outcome = decoder.decode(piece, |frame| {
-            if let Frame::Event { data, .. } = frame {
-                frames.push(data.to_owned());
-            }
-        });
-        outcome.unwrap();
-    }
-    (frames, decoder.finish().map(|rest| rest.to_string()))
 }
 
 /// What a decoder makes of the data of events. It ends with exactly one end, which is the last.

@@ -3,8 +3,9 @@
 
 use super::document::any_answer;
 use super::streams::Streamed;
-use super::{Wire, cases, fold, frames};
+use super::{Wire, cases, fold};
 use ember::llm::ErrorKind;
+use ember_tests::frames;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -1,30 +1,16 @@
 //! What holds for every streamed answer, whatever it says, without a connection.
 
 use super::{Format, Recording, recordings};
-use ember::base::sse::{Decoder, Frame};
 use ember::llm::adapter::anthropic::Anthropic;
 use ember::llm::adapter::gemini::Gemini;
 use ember::llm::adapter::openai::OpenAi;
 use ember::llm::adapter::responses::OpenAiResponses;
 use ember::llm::adapter::{Adapter, CallIds, EventDecoder};
 use ember::llm::{Accumulator, ChatEvent, ChatResponse, Error, ErrorKind};
+use ember_tests::frames;
 use std::collections::VecDeque;
 
 type Outcome = Result<ChatResponse, (ErrorKind, String)>;
-
-/// The data of all events, however the bytes are cut.
-fn frames<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>, Option<String>) {
-    let (mut decoder, mut frames) = (Decoder::new(), Vec::new());
-    for piece in pieces {
-        let outcome = decoder.decode(piece, |frame| {
-            if let Frame::Event { data, .. } = frame {
-                frames.push(data.to_owned());
-            }
-        });
-        outcome.unwrap();
-    }
-    (frames, decoder.finish().map(|rest| rest.to_string()))
-}
 
 fn fold(format: Format, frames: &[String], rest: Option<&str>) -> Outcome {
     fn of<A: Adapter>(

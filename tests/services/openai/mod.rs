@@ -4,40 +4,26 @@
 //! the build; where they cannot be had, the tests are ignored, or fail if they are required.
 
 use super::is_required;
-use ember_tests::openai_schema;
+use ember_tests::{Program, openai_schema};
 use libtest_mimic::{Completion, Failed};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-/// The gateway, with the address that it has printed.
-struct Gateway {
-    child: Child,
-    address: String,
-}
+/// The gateway.
+struct Gateway(Program);
 
 impl Gateway {
     fn start() -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gateway"))
-            .env("EMBER_HOST", "127.0.0.1")
-            .env("EMBER_PORT", "0")
-            .env_remove("EMBER_API_KEYS")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut first = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
-        let address = first.trim().split_once("http://").unwrap().1.to_owned();
-        Self { child, address }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+        Self(Program::start(command.env_remove("EMBER_API_KEYS")))
     }
 
     /// The body of an answer.
     fn ask(&self, method: &str, path: &str, body: &str) -> String {
-        let mut socket = TcpStream::connect(&self.address).unwrap();
+        let mut socket = self.0.connect();
         let head = format!(
             "{method} {path} HTTP/1.0\r\nhost: x\r\nauthorization: Bearer sk-test\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n",
@@ -47,13 +33,6 @@ impl Gateway {
         let mut response = String::new();
         socket.read_to_string(&mut response).unwrap();
         response.split_once("\r\n\r\n").unwrap().1.to_owned()
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -91,7 +70,7 @@ pub fn schemas_are_there() -> bool {
     openai_schema("error").is_some()
 }
 
-/// Answers of the whole program, over its socket; `tests/it/openai_api.rs` looks at each shape.
+/// Answers of the whole program, over its socket; `tests/it/openai_api` looks at each shape.
 pub fn schemas() {
     let check = |root: &str, text: &str| {
         let value: Value = serde_json::from_str(text).unwrap_or_else(|_| panic!("{root}: {text}"));
@@ -130,7 +109,7 @@ pub fn schemas() {
 fn talk(client: &mut Command) -> Result<Completion, Failed> {
     let gateway = Gateway::start();
     // A proxy of the machine is not for addresses of the machine.
-    client.env("NO_PROXY", "127.0.0.1").arg(format!("http://{}", gateway.address));
+    client.env("NO_PROXY", "127.0.0.1").arg(gateway.0.url());
     succeed(client)?;
     Ok(Completion::Completed)
 }

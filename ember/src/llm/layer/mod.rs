@@ -1,6 +1,6 @@
 //! Decorators: what is put around a provider to make it dependable.
 //!
-//! Each is a [`Provider`](super::Provider) around a provider, in one file, and does the same for
+//! Each is a [`Provider`](super::Provider) around a provider, in one file or folder, and does the same for
 //! an answer that arrives whole and for one that is streamed. Time and chance come in as values.
 //! None knows the client.
 //!

@@ -431,6 +431,7 @@ impl fmt::Debug for StoreSessions {
 mod tests {
     use super::*;
     use crate::base::clock::{ManualClock, secs};
+    use crate::store::flaky::Flaky;
     use crate::store::{MemoryStore, Store as _};
 
     fn said(number: usize) -> Message {
@@ -479,74 +480,11 @@ mod tests {
         assert!(sessions.write("a", 0, change()).await.unwrap() > second);
     }
 
-    /// Does what it is told, and says that somebody else had been first.
-    #[derive(Clone)]
-    struct Forgetful(MemoryStore);
-
-    impl crate::store::Store for Forgetful {
-        fn name(&self) -> String {
-            self.0.name()
-        }
-
-        fn capabilities(&self) -> &'static [Capability] {
-            self.0.capabilities()
-        }
-
-        async fn check(&self) -> Result<String, Error> {
-            self.0.check().await
-        }
-
-        async fn get(&self, key: &str) -> Result<Option<Bytes>, Error> {
-            self.0.get(key).await
-        }
-
-        async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), Error> {
-            self.0.set(key, value, ttl).await
-        }
-
-        async fn delete(&self, key: &str) -> Result<bool, Error> {
-            self.0.delete(key).await
-        }
-
-        async fn exists(&self, key: &str) -> Result<bool, Error> {
-            self.0.exists(key).await
-        }
-
-        async fn compare_and_set(
-            &self,
-            key: &str,
-            expected: Option<Bytes>,
-            value: Bytes,
-            ttl: Duration,
-        ) -> Result<bool, Error> {
-            self.0.compare_and_set(key, expected, value, ttl).await.map(|_| false)
-        }
-
-        async fn scan(
-            &self,
-            prefix: &str,
-            cursor: Option<&str>,
-            limit: usize,
-        ) -> Result<crate::store::ScanPage, Error> {
-            self.0.scan(prefix, cursor, limit).await
-        }
-
-        async fn try_lock(&self, key: &str, hold: Duration) -> Result<Option<u64>, Error> {
-            self.0.try_lock(key, hold).await
-        }
-
-        async fn renew(&self, key: &str, token: u64, hold: Duration) -> Result<bool, Error> {
-            self.0.renew(key, token, hold).await
-        }
-
-        async fn unlock(&self, key: &str, token: u64) -> Result<bool, Error> {
-            self.0.unlock(key, token).await
-        }
-    }
-
     #[tokio::test]
     async fn what_was_written_is_not_taken_for_that_of_another() {
-        let sessions = StoreSessions::new(Forgetful(MemoryStore::new())).unwrap();
+        let store = Flaky::new(MemoryStore::new()).capable(Capability::ALL);
+        store.deny_what_it_did();
+        let sessions = StoreSessions::new(store).unwrap();
         let first = sessions.write("a", 0, SessionChange::append(vec![said(1)])).await.unwrap();
         sessions.write("a", first, SessionChange::append(vec![said(2)])).await.unwrap();
         assert_eq!(sessions.load("a").await.unwrap().messages, [said(1), said(2)]);

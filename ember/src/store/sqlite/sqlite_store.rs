@@ -2,7 +2,8 @@ use super::schema;
 use super::worker::Worker;
 use crate::base::{Clock, Error};
 use crate::store::capability::Capability;
-use crate::store::draw::{self, Bucket, Change, Draw, Drawn};
+use crate::store::draw::{Bucket, Draw, Drawn};
+use crate::store::level::{self, Change};
 use crate::store::store::{ScanPage, Store};
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
@@ -213,7 +214,7 @@ impl Store for SqliteStore {
             let now = now(&clock);
             let micros = u64::try_from(now).unwrap_or(0).saturating_mul(1000);
             let kept = read(&step, &key, now)?;
-            let outcome = draw::draw(kept.as_deref(), &bucket, what, micros);
+            let outcome = level::draw(kept.as_deref(), &bucket, what, micros);
             match &outcome {
                 Ok((_, Change::Forget)) => {
                     step.prepare_cached("DELETE FROM entries WHERE key = ?1")?.execute([&key])?;
