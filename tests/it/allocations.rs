@@ -38,12 +38,19 @@ fn check<A: Adapter>(adapter: &A, first: &[Value], event: impl Fn(&str) -> Value
 
 #[test]
 fn a_piece_of_a_chat_completion_is_one_allocation() {
+    let usage = json!({"prompt_tokens": 7, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}});
+    // A chunk with usage is always read whole, one without by the chunk before it.
+    for usage in [usage, Value::Null] {
+        check_chunks(&usage);
+    }
+}
+
+fn check_chunks(usage: &Value) {
     let chunk = |delta: Value| {
         json!({
             "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_741_570_283, "model": "m",
             "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": null}],
-            "usage": {"prompt_tokens": 7, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 1}},
-            "obfuscation": "xYz",
+            "usage": usage, "obfuscation": "xYz",
         })
     };
     let adapter = OpenAi::new();

@@ -101,6 +101,14 @@ impl Estimator {
                 self.small_letters(small as u64);
                 rest = &rest[small..];
             }
+            // A single space costs nothing by itself, and stands before most words.
+            if self.class != Class::Space
+                && let Some(behind) = rest.strip_prefix(' ')
+            {
+                (self.class, self.run) = (Class::Space, 1);
+                rest = behind;
+                continue;
+            }
             let Some(character) = rest.chars().next() else { return };
             self.character(character);
             rest = &rest[character.len_utf8()..];

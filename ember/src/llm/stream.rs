@@ -3,8 +3,9 @@ use super::error::{Error, ErrorKind};
 use super::message::{Message, Part, Reasoning, Role, Signature, ToolCall, ToolResult};
 use super::usage::Usage;
 use futures_core::Stream;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -96,16 +97,61 @@ pub enum ChatEvent {
 /// # Ok(()) }
 /// ```
 pub struct ChatStream {
-    /// Until the end.
-    events: Option<Events>,
+    state: State,
+    /// Events that come before the others.
+    held: VecDeque<ChatEvent>,
+    /// Until the end, and dropped behind the events.
+    watches: Vec<Box<dyn Watch>>,
+}
+
+enum State {
+    /// Which stream this is, is not decided yet.
+    Opening(Pin<Box<dyn Future<Output = Result<Opened, Error>> + Send>>),
+    Open(Events),
+    Ended,
 }
 
 type Events = Pin<Box<dyn Stream<Item = Result<ChatEvent, Error>> + Send>>;
 
+/// A stream, and the events that were read of it already.
+type Opened = (VecDeque<ChatEvent>, ChatStream);
+
+/// Looks at what a stream tells, as it passes.
+///
+/// A stream around the stream could do the same, but would be asked, and would hand on, once more for each
+/// event and each wait.
+pub(in crate::llm) trait Watch: Send {
+    /// Something passes: an event, or the error that ends the stream.
+    fn look(&mut self, item: &Result<ChatEvent, Error>);
+}
+
 impl ChatStream {
     /// Wraps a stream of events, and sees to it that it ends in exactly one way.
     pub fn new(events: impl Stream<Item = Result<ChatEvent, Error>> + Send + 'static) -> Self {
-        Self { events: Some(Box::pin(events)) }
+        Self::of(State::Open(Box::pin(events)))
+    }
+
+    /// A stream that is decided upon as soon as somebody reads it: what was read already, and then the other,
+    /// in whose place it stands from then on.
+    pub(in crate::llm) fn opening(
+        opening: impl Future<Output = Result<Opened, Error>> + Send + 'static,
+    ) -> Self {
+        Self::of(State::Opening(Box::pin(opening)))
+    }
+
+    fn of(state: State) -> Self {
+        Self { state, held: VecDeque::new(), watches: Vec::new() }
+    }
+
+    /// Lets somebody look at all that passes from here on, behind those who do already. It is dropped at
+    /// the end, or with the stream.
+    pub(in crate::llm) fn watched(mut self, watch: impl Watch + 'static) -> Self {
+        // One that was read to its end already is cut off for whoever expects an answer.
+        if let State::Ended = self.state {
+            self.state = State::Open(Box::pin(stream::empty()));
+        }
+        self.watches.push(Box::new(watch));
+        self
     }
 
     /// Waits for the next event; `None` after the end.
@@ -128,6 +174,29 @@ impl ChatStream {
         accumulator.finish()
     }
 
+    fn opened(&mut self, outcome: Result<Opened, Error>) {
+        self.state = match outcome {
+            Ok((held, stream)) => {
+                self.held = held;
+                match stream {
+                    Self { state: State::Open(events), held, watches }
+                        if held.is_empty() && watches.is_empty() =>
+                    {
+                        State::Open(events)
+                    }
+                    stream => State::Open(Box::pin(stream)),
+                }
+            }
+            Err(error) => State::Open(Box::pin(stream::iter([Err(error)]))),
+        };
+    }
+
+    fn close(&mut self) {
+        self.state = State::Ended;
+        self.held.clear();
+        self.watches.clear();
+    }
+
     /// The pieces of text alone.
     pub fn into_text(self) -> TextStream {
         TextStream { events: self, refusal: None, told: false }
@@ -138,16 +207,28 @@ impl Stream for ChatStream {
     type Item = Result<ChatEvent, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(events) = &mut self.events else {
-            return Poll::Ready(None);
+        let this = &mut *self;
+        if let State::Opening(opening) = &mut this.state {
+            let outcome = ready!(opening.as_mut().poll(context));
+            this.opened(outcome);
+        }
+        // An item has some hundred bytes; it lies where it is returned from here on.
+        let mut polled = match &mut this.state {
+            State::Open(events) => match this.held.pop_front() {
+                Some(event) => Poll::Ready(Some(Ok(event))),
+                None => events.as_mut().poll_next(context),
+            },
+            State::Opening(_) | State::Ended => Poll::Ready(None),
         };
-        let mut polled = events.as_mut().poll_next(context);
-        if let Poll::Ready(None) = polled {
+        if matches!((&polled, &this.state), (Poll::Ready(None), State::Open(_))) {
             polled = Poll::Ready(Some(Err(truncated())));
         }
-        if let Poll::Ready(Some(Ok(ChatEvent::Finish(_)) | Err(_))) = polled {
-            // Nothing follows, and nothing keeps the connection.
-            self.events = None;
+        if let Poll::Ready(Some(item)) = &polled {
+            this.watches.iter_mut().for_each(|watch| watch.look(item));
+            if let Ok(ChatEvent::Finish(_)) | Err(_) = item {
+                // Nothing follows, and nothing keeps the connection.
+                this.close();
+            }
         }
         polled
     }
@@ -156,7 +237,7 @@ impl Stream for ChatStream {
 impl From<ChatResponse> for ChatStream {
     /// An answer that is whole, as a stream.
     fn from(response: ChatResponse) -> Self {
-        Self::new(futures_util::stream::iter(events_of(response).into_iter().map(Ok)))
+        Self::new(stream::iter(events_of(response).into_iter().map(Ok)))
     }
 }
 
@@ -169,7 +250,7 @@ impl ChatResponse {
 
 impl fmt::Debug for ChatStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChatStream").field("ended", &self.events.is_none()).finish()
+        f.debug_struct("ChatStream").field("ended", &matches!(self.state, State::Ended)).finish()
     }
 }
 
@@ -216,7 +297,7 @@ impl Stream for TextStream {
                 }
                 // Text that has been handed out cannot be taken back.
                 Some(Ok(ChatEvent::Reset)) if self.told => {
-                    self.events.events = None;
+                    self.events.close();
                     return Poll::Ready(Some(Err(begun_anew())));
                 }
                 Some(Ok(ChatEvent::Reset)) => self.refusal = None,
@@ -447,7 +528,8 @@ mod tests {
     use super::*;
     use crate::llm::chat::FinishReason;
     use crate::llm::message::{Opaque, Text};
-    use futures_util::stream;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     fn text(piece: &str) -> Result<ChatEvent, Error> {
         Ok(ChatEvent::Text(piece.to_owned()))
@@ -471,6 +553,37 @@ mod tests {
         let broken =
             vec![Err(Error::new(ErrorKind::Transport, "reset")), finish(FinishReason::Stop)];
         assert_eq!(all(broken).await, [Err(ErrorKind::Transport)]);
+    }
+
+    /// Counts what passes.
+    struct Count(Arc<AtomicUsize>);
+
+    impl Watch for Count {
+        fn look(&mut self, _: &Result<ChatEvent, Error>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_looks_sees_each_event_once() {
+        let counts = [(); 4].map(|()| Arc::new(AtomicUsize::new(0)));
+        let [of_inner, of_outer, of_failed, of_ended] = counts.clone().map(Count);
+        let events = vec![text("a"), text("b"), finish(FinishReason::Stop)];
+        let mut inner = ChatStream::new(stream::iter(events)).watched(of_inner);
+        let opening = async move {
+            let first = inner.next().await.transpose()?;
+            Ok((first.into_iter().collect(), inner))
+        };
+        let outer = ChatStream::opening(opening).watched(of_outer);
+        assert_eq!(outer.collect().await.unwrap().text(), "ab");
+        let fails = async { Err(Error::new(ErrorKind::Transport, "reset")) };
+        let failed = ChatStream::opening(fails).watched(of_failed).collect().await;
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::Transport);
+        let mut ended = ChatStream::new(stream::iter([finish(FinishReason::Stop)]));
+        assert!(ended.next().await.is_some() && ended.next().await.is_none());
+        let ended = ended.watched(of_ended).collect().await;
+        assert_eq!(ended.unwrap_err().kind(), ErrorKind::Truncated);
+        assert_eq!(counts.map(|count| count.load(Relaxed)), [3, 3, 1, 1]);
     }
 
     #[tokio::test]

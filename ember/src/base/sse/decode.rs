@@ -114,16 +114,22 @@ impl Decoder {
                 rest = &rest[1..];
                 continue;
             }
-            let Some(end) = memchr2(b'\n', b'\r', rest) else {
-                break;
+            // Every second line is empty.
+            let end = match rest[0] {
+                b'\n' | b'\r' => Some(0),
+                _ => memchr2(b'\n', b'\r', rest),
             };
+            let Some(end) = end else { break };
             let line = &rest[..end];
             self.after_cr = rest[end] == b'\r';
             rest = &rest[end + 1..];
             if self.line.is_empty() {
+                if line.is_empty() {
+                    self.dispatch(borrowed.take(), &mut on_frame);
+                    continue;
+                }
                 self.check(line.len())?;
                 match split(line) {
-                    _ if line.is_empty() => self.dispatch(borrowed.take(), &mut on_frame),
                     (b"data", value) if borrowed.is_none() && self.data.is_empty() => {
                         borrowed = Some(value)
                     }

@@ -1,5 +1,5 @@
 use crate::llm::chat::ChatRequest;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// Ids of calls, for those that a provider leaves without one.
 ///
@@ -17,7 +17,7 @@ use std::collections::HashSet;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CallIds {
-    known: HashSet<String>,
+    known: BTreeSet<String>,
 }
 
 impl CallIds {

@@ -15,6 +15,8 @@ mod call_ids;
 mod json;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 mod garbage;
+#[cfg(any(feature = "openai", feature = "anthropic"))]
+mod repeat;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 mod turns;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
@@ -42,6 +44,8 @@ pub use failure::{Failure, wait_hint};
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 use garbage::{Garbage, cut, last};
 use http::HeaderMap;
+#[cfg(any(feature = "openai", feature = "anthropic"))]
+use repeat::{Piece, Repeat, Tell};
 use std::collections::VecDeque;
 
 /// Translates for one provider.

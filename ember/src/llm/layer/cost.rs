@@ -2,13 +2,10 @@ use super::ledger::{CostConfig, Ledger, UsageTotals};
 use crate::llm::chat::{ChatRequest, ChatResponse};
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::provider::Provider;
-use crate::llm::stream::{ChatEvent, ChatStream};
+use crate::llm::stream::{ChatEvent, ChatStream, Watch};
 use crate::llm::tally::{Input, Tally};
-use futures_core::Stream;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 /// Counts what a provider bills: tokens and dollars, by model.
 ///
@@ -101,7 +98,7 @@ impl<P: Provider> Provider for Cost<P> {
         let mut counting =
             self.counting(request, |request| Input::OfCopy(Box::new(request.clone())));
         match self.inner.stream(request).await {
-            Ok(stream) => Ok(ChatStream::new(Counted { stream, counting })),
+            Ok(stream) => Ok(stream.watched(counting)),
             Err(error) => {
                 counting.failed(&error);
                 Err(error)
@@ -165,22 +162,11 @@ impl Drop for Counting<'_> {
     }
 }
 
-/// A stream that is counted.
-struct Counted {
-    stream: ChatStream,
-    counting: Counting<'static>,
-}
-
-impl Stream for Counted {
-    type Item = Result<ChatEvent, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = Pin::new(&mut self.stream).poll_next(context);
-        match &polled {
-            Poll::Ready(Some(Ok(event))) => self.counting.event(event),
-            Poll::Ready(Some(Err(error))) => self.counting.failed(error),
-            Poll::Ready(None) | Poll::Pending => {}
+impl Watch for Counting<'static> {
+    fn look(&mut self, item: &Result<ChatEvent, Error>) {
+        match item {
+            Ok(event) => self.event(event),
+            Err(error) => self.failed(error),
         }
-        polled
     }
 }

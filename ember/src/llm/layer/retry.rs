@@ -4,12 +4,9 @@ use crate::llm::chat::{ChatRequest, ChatResponse};
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::provider::Provider;
 use crate::llm::stream::{ChatEvent, ChatStream};
-use futures_core::Stream;
 use std::collections::VecDeque;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// Asks again when a provider fails in a way that may pass.
@@ -214,7 +211,7 @@ impl<P: Provider> Shared<P> {
         request: ChatRequest,
         mut stream: ChatStream,
         mut retries: u32,
-    ) -> Result<Beginning, Error> {
+    ) -> Result<(VecDeque<ChatEvent>, ChatStream), Error> {
         let mut held = VecDeque::new();
         while let Some(item) = stream.next().await {
             match item {
@@ -273,7 +270,7 @@ impl<P: Provider> Provider for Retry<P> {
             return Ok(stream);
         }
         let begin = self.shared.clone().begin(request.clone(), stream, retries);
-        Ok(ChatStream::new(Begun::Waiting(Box::pin(begin))))
+        Ok(ChatStream::opening(begin))
     }
 }
 
@@ -283,41 +280,6 @@ impl<P: fmt::Debug> fmt::Debug for Retry<P> {
             .field("inner", &self.shared.inner)
             .field("config", &self.shared.config)
             .finish_non_exhaustive()
-    }
-}
-
-/// What was held back, and the stream that goes on from there.
-type Beginning = (VecDeque<ChatEvent>, ChatStream);
-
-/// A stream that was opened as often as it took.
-enum Begun {
-    Waiting(Pin<Box<dyn Future<Output = Result<Beginning, Error>> + Send>>),
-    Reading(VecDeque<ChatEvent>, ChatStream),
-    Over,
-}
-
-impl Stream for Begun {
-    type Item = Result<ChatEvent, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            match &mut *self {
-                Self::Waiting(begin) => match ready!(begin.as_mut().poll(context)) {
-                    Ok((held, stream)) => *self = Self::Reading(held, stream),
-                    Err(error) => {
-                        *self = Self::Over;
-                        return Poll::Ready(Some(Err(error)));
-                    }
-                },
-                Self::Reading(held, stream) => {
-                    return match held.pop_front() {
-                        Some(event) => Poll::Ready(Some(Ok(event))),
-                        None => Pin::new(stream).poll_next(context),
-                    };
-                }
-                Self::Over => return Poll::Ready(None),
-            }
-        }
     }
 }
 

@@ -1,6 +1,8 @@
 use super::wire::{WireMessage, WireUsage, finish};
 use crate::llm::adapter::json::{Later, Raw, WireText, fill, some};
-use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut, last};
+use crate::llm::adapter::{
+    CallIds, EventDecoder, Failure, Garbage, Piece, Repeat, Tell, cut, last,
+};
 use crate::llm::chat::FinishReason;
 use crate::llm::error::Error;
 use crate::llm::message::{Opaque, Part, Signature};
@@ -26,6 +28,7 @@ pub struct MessageDecoder {
     stop_reason: Option<String>,
     finished: bool,
     garbage: Garbage,
+    repeat: Repeat,
 }
 
 /// A block that is being written.
@@ -135,12 +138,30 @@ impl MessageDecoder {
             stop_reason: None,
             finished: false,
             garbage: Garbage::default(),
+            repeat: Repeat::new(&[]),
         }
     }
 
     /// Tells whether a tool was called.
     pub(super) fn has_calls(&self) -> bool {
         self.calls > 0
+    }
+
+    /// The piece of text that an event adds to a block, if there is nothing beside it.
+    fn piece<'a>(&self, event: &Event<'a>) -> Option<Piece<'a>> {
+        let (at, delta) = (event.index?, event.delta.as_ref()?);
+        let (_, block) = self.blocks.iter().find(|(known, _)| *known == at)?;
+        let (text, tell): (_, Tell) = match block {
+            Block::Text { .. } => (&delta.text, ChatEvent::Text),
+            Block::Thinking { .. } => (&delta.thinking, ChatEvent::Reasoning),
+            Block::Call { .. } | Block::Other { .. } => return None,
+        };
+        let text = text.as_ref()?.borrowed().filter(|text| !text.is_empty())?;
+        let is_alone = &*event.r#type == "content_block_delta"
+            && event.error.is_none()
+            && delta.citation.is_none()
+            && delta.signature.is_none();
+        is_alone.then_some(Piece { text, tell })
     }
 
     /// Reads an event, and the text that it stands in.
@@ -356,11 +377,13 @@ fn merge(value: &mut Map<String, Value>, delta: Map<String, Value>) {
 
 impl EventDecoder for MessageDecoder {
     fn event(&mut self, data: &str, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
-        let mut event = Event::default();
-        match self.garbage.read(&self.provider, &mut event, data)? {
-            true => self.read(event, data, out),
-            false => Ok(()),
+        if self.repeat.read(data, out) {
+            return Ok(());
         }
+        let mut event = Event::default();
+        let is_there = self.garbage.read(&self.provider, &mut event, data)?;
+        self.repeat.keep(data, self.piece(&event).filter(|_| is_there));
+        if is_there { self.read(event, data, out) } else { Ok(()) }
     }
 
     fn is_complete(&self) -> bool {
@@ -385,6 +408,7 @@ mod tests {
     use super::super::response::decode;
     use super::*;
     use crate::llm::adapter::json::tests::{agrees, agrees_on_recordings};
+    use crate::llm::adapter::repeat::tests::repeats_change_nothing;
     use crate::llm::chat::ChatResponse;
     use crate::llm::error::ErrorKind;
     use crate::llm::message::ToolCall;
@@ -545,5 +569,11 @@ mod tests {
     #[test]
     fn events_are_what_serde_json_says() {
         agrees_on_recordings("anthropic-messages", |event| agrees::<Event<'_>>(event));
+    }
+
+    #[test]
+    fn repeats_tell_what_the_whole_event_does() {
+        let decoder = || MessageDecoder::new("test", CallIds::default());
+        repeats_change_nothing("anthropic-messages", decoder, |decoder| &mut decoder.repeat);
     }
 }

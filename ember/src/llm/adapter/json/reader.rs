@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// How deep arrays and objects may stand in each other here. serde_json allows twice as much.
 const MAX_DEPTH: u8 = 64;
@@ -88,7 +89,7 @@ impl<'a> Reader<'a> {
         if self.peek() != Some(b'n') {
             return Ok(false);
         }
-        self.word("null").map(|()| true)
+        self.literal("null").map(|()| true)
     }
 
     /// Tells whether a text is next.
@@ -111,13 +112,37 @@ impl<'a> Reader<'a> {
                 (_, true) => Ok(()),
                 (text, false) => escapes(text, |_, _| {}).map(drop),
             },
-            Some(b'n') => self.word("null"),
-            Some(b't') => self.word("true"),
-            Some(b'f') => self.word("false"),
+            Some(b'n') => self.literal("null"),
+            Some(b't') => self.literal("true"),
+            Some(b'f') => self.literal("false"),
             Some(b'{') => self.object(|reader, _| reader.pass()),
             Some(b'[') => self.array(Self::pass),
             _ => self.number(),
         }
+    }
+
+    /// Passes over a value that holds no others, and tells where it stands.
+    pub(in crate::llm::adapter) fn pass_scalar(&mut self) -> Result<Range<usize>> {
+        if let Some(b'{' | b'[') = self.peek() {
+            return Err(Refused);
+        }
+        let start = self.at;
+        self.pass()?;
+        Ok(start..self.at)
+    }
+
+    /// Passes over what has to stand here as it is.
+    pub(in crate::llm::adapter) fn literal(&mut self, literal: &str) -> Result<()> {
+        if !self.rest().starts_with(literal.as_bytes()) {
+            return Err(Refused);
+        }
+        self.at += literal.len();
+        Ok(())
+    }
+
+    /// What has not been read.
+    pub(in crate::llm::adapter) fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
     /// The next byte that is no white space.
@@ -166,18 +191,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn word(&mut self, word: &str) -> Result<()> {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        if !rest.starts_with(word.as_bytes()) {
-            return Err(Refused);
-        }
-        self.at += word.len();
-        Ok(())
-    }
-
     /// Passes over a number (RFC 8259, 6).
     fn number(&mut self) -> Result<()> {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let rest = self.rest();
         let mut length = usize::from(rest.first() == Some(&b'-'));
         length += match rest.get(length) {
             Some(b'0') => 1,
@@ -279,7 +295,8 @@ fn unescaped(text: &str) -> Result<String> {
 /// Tells of each escape what stands before it and what it stands for, and returns what is behind the last.
 fn escapes(text: &str, mut tell: impl FnMut(&str, char)) -> Result<&str> {
     let mut rest = text;
-    while let Some((before, escape)) = rest.split_once('\\') {
+    while let Some(at) = rest.bytes().position(|byte| byte == b'\\') {
+        let (before, escape) = (&rest[..at], &rest[at + 1..]);
         let (character, length) = character(escape.as_bytes())?;
         tell(before, character);
         rest = escape.get(length..).ok_or(Refused)?;

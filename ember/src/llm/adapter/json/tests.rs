@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 /// A generator of numbers that look random: xorshift64 (Marsaglia, "Xorshift RNGs", 2003).
-struct Chance(u64);
+pub(in crate::llm::adapter) struct Chance(pub(in crate::llm::adapter) u64);
 
 impl Chance {
     fn next(&mut self) -> u64 {
@@ -18,7 +18,7 @@ impl Chance {
         self.0
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(in crate::llm::adapter) fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % limit as u64).unwrap()
     }
 
@@ -93,7 +93,7 @@ fn document(chance: &mut Chance, depth: usize) -> String {
 }
 
 /// The same with something wrong, mostly.
-fn mutated(document: &str, chance: &mut Chance) -> String {
+pub(in crate::llm::adapter) fn mutated(document: &str, chance: &mut Chance) -> String {
     const PIECES: [&str; 24] = [
         "\"", "\\", ",", ":", "{", "}", "[", "]", "0", "-", ".", "e", "+", "n", "null", "\u{1}",
         "\n", "\u{7f}", "é", "\\u", "\\ud800", "\\udc00", "\\x", "\u{feff}",
@@ -129,7 +129,7 @@ where
 pub(in crate::llm::adapter) fn agrees_on_recordings(folder: &str, agrees: impl Fn(&str) -> bool) {
     let (mut taken, mut events) = (0, 0);
     let mut chance = Chance(7);
-    for event in recorded(folder) {
+    for event in recorded(folder).into_iter().flatten() {
         events += 1;
         taken += usize::from(agrees(&event));
         for _ in 0..8 {
@@ -280,8 +280,8 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The events that were recorded of a provider, of those that are JSON.
-fn recorded(folder: &str) -> Vec<String> {
+/// The streams that were recorded of a provider: of each, the events that are JSON.
+pub(in crate::llm::adapter) fn recorded(folder: &str) -> Vec<Vec<String>> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = [
         here.join("../tests/fixtures").join(folder),
@@ -289,13 +289,14 @@ fn recorded(folder: &str) -> Vec<String> {
     ];
     let mut paths = Vec::new();
     folders.iter().filter(|folder| folder.exists()).for_each(|folder| files(folder, &mut paths));
-    let mut events = Vec::new();
+    let mut streams = Vec::new();
     for path in paths {
         let recording: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         let Some(body) = recording["response"]["body"].as_str() else { continue };
         let data = body.lines().filter_map(|line| line.strip_prefix("data: "));
         let is_json = |data: &&str| serde_json::from_str::<IgnoredAny>(data).is_ok();
-        events.extend(data.filter(is_json).map(str::to_owned));
+        let events: Vec<_> = data.filter(is_json).map(str::to_owned).collect();
+        streams.extend((!events.is_empty()).then_some(events));
     }
-    events
+    streams
 }

@@ -10,7 +10,15 @@ use std::ops::Deref;
 #[serde(transparent)]
 pub(in crate::llm::adapter) struct WireText<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-impl WireText<'_> {
+impl<'a> WireText<'a> {
+    /// The text as it stands in the answer, if that has it without escapes.
+    pub(in crate::llm::adapter) fn borrowed(&self) -> Option<&'a str> {
+        match self.0 {
+            Cow::Borrowed(text) => Some(text),
+            Cow::Owned(_) => None,
+        }
+    }
+
     pub(in crate::llm::adapter) fn into_owned(self) -> String {
         self.0.into_owned()
     }
@@ -19,6 +27,12 @@ impl WireText<'_> {
 impl From<String> for WireText<'_> {
     fn from(text: String) -> Self {
         Self(Cow::Owned(text))
+    }
+}
+
+impl<'a> From<Cow<'a, str>> for WireText<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self(text)
     }
 }
 

@@ -6,10 +6,11 @@ use super::reasoning::{self, Kept};
 use crate::llm::adapter::json::{
     Fill, Filled, Raw, Reader, Refused, WireText, fill, read_into, some,
 };
-use crate::llm::adapter::{CallIds, Failure};
+use crate::llm::adapter::{CallIds, Failure, Piece, Tell};
 use crate::llm::chat::{ChatResponse, Finish, FinishReason, mark_truncated};
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::message::{Message, Part, Reasoning, Role, ToolCall};
+use crate::llm::stream::ChatEvent;
 use crate::llm::usage::{Usage, sum_of};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -134,6 +135,30 @@ fill!(<'a> WireMessage<'a> {
     "tool_calls" => tool_calls,
 });
 
+impl<'a> WireMessage<'a> {
+    /// The piece of one text, if there is nothing else.
+    pub(super) fn piece(&self) -> Option<Piece<'a>> {
+        let content = match &self.content {
+            Content::Nothing => None,
+            Content::Text(text) => Some(text),
+            Content::Parts(_) => return None,
+        };
+        let texts: [(_, Tell); 4] = [
+            (content, ChatEvent::Text),
+            (self.refusal.as_ref(), ChatEvent::Refusal),
+            (self.reasoning_content.as_ref(), ChatEvent::Reasoning),
+            (self.reasoning.as_ref(), ChatEvent::Reasoning),
+        ];
+        let some = texts.into_iter().filter_map(|(text, tell)| Some((text?, tell)));
+        let mut said = some.filter(|(text, _)| !text.is_empty());
+        let (text, tell) = said.next()?;
+        let calls = self.tool_calls.as_deref().unwrap_or_default();
+        let is_alone =
+            said.next().is_none() && calls.is_empty() && self.reasoning_details.is_none();
+        Some(Piece { text: text.borrowed()?, tell }).filter(|_| is_alone)
+    }
+}
+
 impl WireMessage<'_> {
     /// DeepSeek's name for the reasoning, or vLLM's; some servers send both, with the same text.
     /// Where there is neither, details or parts of the content may tell.
@@ -158,7 +183,7 @@ impl WireMessage<'_> {
 pub(super) enum Content<'a> {
     #[default]
     Nothing,
-    Text(Cow<'a, str>),
+    Text(WireText<'a>),
     Parts(Vec<ContentPart>),
 }
 
@@ -212,7 +237,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
 impl<'a> Fill<'a> for Content<'a> {
     fn fill(&mut self, reader: &mut Reader<'a>) -> Filled<()> {
         *self = match reader.is_at_text() {
-            true => Self::Text(reader.text()?),
+            true => Self::Text(reader.text()?.into()),
             false => serde_json::from_str(reader.raw()?).map_err(|_| Refused)?,
         };
         Ok(())
@@ -229,11 +254,11 @@ impl<'de> Visitor<'de> for ContentVisitor {
     }
 
     fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Content<'de>, E> {
-        Ok(Content::Text(Cow::Borrowed(text)))
+        Ok(Content::Text(Cow::Borrowed(text).into()))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Content<'de>, E> {
-        Ok(Content::Text(Cow::Owned(text.to_owned())))
+        Ok(Content::Text(text.to_owned().into()))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Content<'de>, E> {

@@ -1,7 +1,7 @@
 use super::reasoning::Kept;
 use super::response::{WireMessage, WireUsage, finish, in_band};
 use crate::llm::adapter::json::{Raw, WireText, fill, some};
-use crate::llm::adapter::{CallIds, EventDecoder, Garbage, cut, last};
+use crate::llm::adapter::{CallIds, EventDecoder, Garbage, Piece, Repeat, cut, last};
 use crate::llm::error::Error;
 use crate::llm::message::{Part, ToolCall};
 use crate::llm::stream::ChatEvent;
@@ -35,7 +35,11 @@ pub struct ChunkDecoder {
     /// Whether a chunk had no reason at all, so that an empty one says more than that.
     no_reason: bool,
     garbage: Garbage,
+    repeat: Repeat,
 }
+
+/// What OpenAI and Mistral pad a chunk with, so that its length does not tell that of its text.
+const UNREAD: &[&str] = &["obfuscation", "p"];
 
 /// A call that is being put together.
 #[derive(Debug)]
@@ -95,6 +99,20 @@ struct Groq {
 
 fill!(<'a> Groq { "usage" => usage });
 
+impl<'a> Chunk<'a> {
+    /// The piece of text, if there is nothing beside it but what the first chunk tells.
+    fn piece(&self) -> Option<Piece<'a>> {
+        let choices = self.choices.as_deref().unwrap_or_default();
+        let [ChunkChoice { index: None | Some(0), delta: Some(delta), finish_reason: None }] =
+            choices
+        else {
+            return None;
+        };
+        let is_alone = self.usage.is_none() && self.x_groq.is_none() && self.error.is_none();
+        delta.piece().filter(|_| is_alone)
+    }
+}
+
 impl ChunkDecoder {
     pub(super) fn new(provider: &str, ids: CallIds) -> Self {
         Self {
@@ -111,6 +129,7 @@ impl ChunkDecoder {
             empty_reason: false,
             no_reason: false,
             garbage: Garbage::default(),
+            repeat: Repeat::new(UNREAD),
         }
     }
 
@@ -262,11 +281,13 @@ impl EventDecoder for ChunkDecoder {
         if data == "[DONE]" {
             return self.finish(true, out);
         }
-        let mut chunk = Chunk::default();
-        match self.garbage.read(&self.provider, &mut chunk, data)? {
-            true => self.chunk(&mut chunk, out),
-            false => Ok(()),
+        if self.repeat.read(data, out) {
+            return Ok(());
         }
+        let mut chunk = Chunk::default();
+        let is_there = self.garbage.read(&self.provider, &mut chunk, data)?;
+        self.repeat.keep(data, chunk.piece().filter(|_| is_there));
+        if is_there { self.chunk(&mut chunk, out) } else { Ok(()) }
     }
 
     fn is_complete(&self) -> bool {
@@ -287,6 +308,7 @@ mod tests {
     use super::super::response::decode;
     use super::*;
     use crate::llm::adapter::json::tests::{agrees, agrees_on_recordings};
+    use crate::llm::adapter::repeat::tests::repeats_change_nothing;
     use crate::llm::chat::{ChatResponse, Finish, FinishReason};
     use crate::llm::error::ErrorKind;
     use crate::llm::message::ToolCall;
@@ -488,5 +510,11 @@ mod tests {
     #[test]
     fn events_are_what_serde_json_says() {
         agrees_on_recordings("openai-chat", |event| agrees::<Chunk<'_>>(event));
+    }
+
+    #[test]
+    fn repeats_tell_what_the_whole_event_does() {
+        let decoder = || ChunkDecoder::new("test", CallIds::default());
+        repeats_change_nothing("openai-chat", decoder, |decoder| &mut decoder.repeat);
     }
 }

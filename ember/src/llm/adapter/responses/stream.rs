@@ -1,6 +1,6 @@
 use super::wire::WireResponse;
 use crate::llm::adapter::json::{AnyText, Later, Raw, WireText, fill};
-use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut, last};
+use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, Piece, Repeat, cut, last};
 use crate::llm::error::Error;
 use crate::llm::message::{Opaque, Part, Signature};
 use crate::llm::stream::ChatEvent;
@@ -24,7 +24,11 @@ pub struct ResponseDecoder {
     refused: bool,
     finished: bool,
     garbage: Garbage,
+    repeat: Repeat,
 }
+
+/// The number of an event, and what pads it so that its length does not tell that of its text.
+const UNREAD: &[&str] = &["sequence_number", "obfuscation"];
 
 /// What is known of an item of the output.
 #[derive(Debug, Default)]
@@ -92,6 +96,22 @@ fill!(<'a> Event<'a> {
     "message" => message,
 });
 
+impl<'a> Event<'a> {
+    /// The piece of text, if that is what it tells. Once a part has begun, there is nothing beside it.
+    fn piece(&self) -> Option<Piece<'a>> {
+        let tell = match &*self.r#type {
+            "response.output_text.delta" => ChatEvent::Text,
+            "response.refusal.delta" => ChatEvent::Refusal,
+            "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
+                ChatEvent::Reasoning
+            }
+            _ => return None,
+        };
+        let text = self.delta.as_ref()?.0.as_ref()?.borrowed()?;
+        Some(Piece { text, tell })
+    }
+}
+
 impl ResponseDecoder {
     pub(super) fn new(provider: &str, ids: CallIds) -> Self {
         Self {
@@ -103,6 +123,7 @@ impl ResponseDecoder {
             refused: false,
             finished: false,
             garbage: Garbage::default(),
+            repeat: Repeat::new(UNREAD),
         }
     }
 
@@ -413,11 +434,13 @@ impl EventDecoder for ResponseDecoder {
         if data == "[DONE]" {
             return self.end(None, out);
         }
-        let mut event = Event::default();
-        match self.garbage.read(&self.provider, &mut event, data)? {
-            true => self.read(event, out),
-            false => Ok(()),
+        if self.repeat.read(data, out) {
+            return Ok(());
         }
+        let mut event = Event::default();
+        let is_there = self.garbage.read(&self.provider, &mut event, data)?;
+        self.repeat.keep(data, event.piece().filter(|_| is_there));
+        if is_there { self.read(event, out) } else { Ok(()) }
     }
 
     fn is_complete(&self) -> bool {
@@ -441,6 +464,7 @@ mod tests {
     use super::super::response::decode;
     use super::*;
     use crate::llm::adapter::json::tests::{agrees, agrees_on_recordings};
+    use crate::llm::adapter::repeat::tests::repeats_change_nothing;
     use crate::llm::chat::{ChatResponse, FinishReason};
     use crate::llm::error::ErrorKind;
     use crate::llm::stream::Accumulator;
@@ -587,5 +611,11 @@ mod tests {
     #[test]
     fn events_are_what_serde_json_says() {
         agrees_on_recordings("openai-responses", |event| agrees::<Event<'_>>(event));
+    }
+
+    #[test]
+    fn repeats_tell_what_the_whole_event_does() {
+        let decoder = || ResponseDecoder::new("test", CallIds::default());
+        repeats_change_nothing("openai-responses", decoder, |decoder| &mut decoder.repeat);
     }
 }

@@ -5,11 +5,8 @@ use crate::llm::chat::{ChatRequest, ChatResponse};
 use crate::llm::error::Error;
 use crate::llm::layer::retry::is_preliminary;
 use crate::llm::provider::Provider;
-use crate::llm::stream::{ChatEvent, ChatStream};
-use futures_core::Stream;
+use crate::llm::stream::{ChatEvent, ChatStream, Watch};
 use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Leaves a provider alone that keeps failing, and finds out when it is back.
@@ -81,7 +78,7 @@ impl<P: Provider> Provider for CircuitBreaker<P> {
     async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
         let mut call = self.circuits.enter(self.inner.name(), request)?;
         match self.inner.stream(request).await {
-            Ok(stream) => Ok(ChatStream::new(Watched { stream, call })),
+            Ok(stream) => Ok(stream.watched(call)),
             Err(error) => {
                 call.failed(&error);
                 Err(error)
@@ -99,24 +96,15 @@ impl<P: fmt::Debug> fmt::Debug for CircuitBreaker<P> {
     }
 }
 
-/// A stream whose outcome counts.
-struct Watched {
-    stream: ChatStream,
-    call: Call,
-}
-
-impl Stream for Watched {
-    type Item = Result<ChatEvent, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = Pin::new(&mut self.stream).poll_next(context);
-        match &polled {
-            Poll::Ready(Some(Ok(ChatEvent::Finish(_)))) => self.call.succeeded(),
-            Poll::Ready(Some(Ok(event))) if !is_preliminary(event) => self.call.begun(),
-            Poll::Ready(Some(Err(error))) => self.call.failed(error),
-            _ => {}
+/// The outcome of a stream counts.
+impl Watch for Call {
+    fn look(&mut self, item: &Result<ChatEvent, Error>) {
+        match item {
+            Ok(ChatEvent::Finish(_)) => self.succeeded(),
+            Ok(event) if !is_preliminary(event) => self.begun(),
+            Ok(_) => {}
+            Err(error) => self.failed(error),
         }
-        polled
     }
 }
 
