@@ -7,11 +7,14 @@
 //! the median of the rounds. CPU time is what the kernel charged the measured process for, user and
 //! system; it is the figure that other programs on the machine disturb least.
 
+mod options;
 mod process;
+mod machine;
+mod folder;
 mod table;
+mod instructions;
 mod load;
 mod stub;
-mod options;
 mod servers;
 mod web;
 mod stream;
@@ -23,7 +26,6 @@ mod store;
 mod growth;
 mod soak;
 mod build;
-mod instructions;
 
 use options::Options;
 use std::process::ExitCode;
@@ -31,6 +33,11 @@ use std::process::ExitCode;
 /// What goes wrong here ends the run.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T = ()> = std::result::Result<T, Error>;
+
+/// Says in the measurement of whom and of what it went wrong.
+fn whose(peer: &str, what: &str, round: usize) -> impl FnOnce(Error) -> Error {
+    move |error| format!("{peer}, {what}, round {round}: {error}").into()
+}
 
 /// Something that can be measured.
 struct Command {
@@ -147,8 +154,10 @@ fn measure(name: &str, arguments: &[&str]) -> Result {
     let command = command.ok_or_else(|| format!("`{name}` cannot be measured\n\n{}", help()))?;
     let options = Options::parse(arguments, command.options)?;
     process::prepare()?;
-    table::machine()?;
-    (command.run)(&options)
+    machine::print()?;
+    let outcome = (command.run)(&options);
+    machine::print_load("after")?;
+    outcome
 }
 
 /// Runs what drives, on one thread.
