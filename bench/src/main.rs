@@ -54,14 +54,14 @@ const COUNTED: &[&str] = &["--rounds", "--scale", "--instructions"];
 const COMMANDS: &[Command] = &[
     Command {
         name: "web",
-        about: "short answers of servers: CPU time, throughput, latencies, memory",
+        about: "short answers of servers: CPU time, throughput, latencies",
         options: COUNTED,
         run: |options| block_on(web::measure(options)),
     },
     Command {
         name: "stream",
         about: "event streams of servers: 1,000 events at once, and one by one",
-        options: ROUNDS,
+        options: COUNTED,
         run: |options| block_on(stream::measure(options)),
     },
     Command {
@@ -73,7 +73,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "memory",
         about: "what connections, open streams and open chats keep of memory",
-        options: ROUNDS,
+        options: &["--rounds"],
         run: |options| block_on(memory::measure(options)),
     },
     Command {
@@ -85,7 +85,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "gateway",
         about: "the OpenAI-compatible API before an upstream: what it adds, and what it can do",
-        options: ROUNDS,
+        options: COUNTED,
         run: |options| block_on(gateway::measure(options)),
     },
     Command {
