@@ -80,7 +80,7 @@ const COMMANDS: &[Command] = &[
         name: "client",
         about: "clients of models: a streamed answer, and a unary call",
         options: COUNTED,
-        run: client::measure,
+        run: |options| block_on(client::measure(options)),
     },
     Command {
         name: "gateway",
