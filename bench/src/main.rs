@@ -98,7 +98,7 @@ const COMMANDS: &[Command] = &[
         name: "growth",
         about: "one request with more and more routes, sessions, tools, and messages before it",
         options: COUNTED,
-        run: growth::measure,
+        run: |options| block_on(growth::measure(options)),
     },
     Command {
         name: "soak",
@@ -175,7 +175,9 @@ fn child(kind: &str, arguments: &[&str]) -> Result {
         ("gateway", [peer, upstream]) => {
             process::serve(|listener| gateway::serve(peer, upstream, listener))
         }
-        ("growth", [area, case, size]) => growth::child(area, case, size.parse()?),
+        ("growth", [area, case, size, times]) => {
+            growth::child(area, case, size.parse()?, times.parse()?)
+        }
         ("soak", [upstream]) => process::serve(|listener| soak::serve(upstream, listener)),
         ("micro", []) => instructions::child(),
         _ => Err("this is no way to call a child".into()),
