@@ -7,11 +7,14 @@
 //! the median of the rounds. CPU time is what the kernel charged the measured process for, user and
 //! system; it is the figure that other programs on the machine disturb least.
 
+mod options;
 mod process;
+mod machine;
+mod folder;
 mod table;
+mod instructions;
 mod load;
 mod stub;
-mod options;
 mod servers;
 mod web;
 mod stream;
@@ -23,7 +26,6 @@ mod store;
 mod growth;
 mod soak;
 mod build;
-mod instructions;
 
 use options::Options;
 use std::process::ExitCode;
@@ -31,6 +33,11 @@ use std::process::ExitCode;
 /// What goes wrong here ends the run.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T = ()> = std::result::Result<T, Error>;
+
+/// Says in the measurement of whom and of what it went wrong.
+fn whose(peer: &str, what: &str, round: usize) -> impl FnOnce(Error) -> Error {
+    move |error| format!("{peer}, {what}, round {round}: {error}").into()
+}
 
 /// Something that can be measured.
 struct Command {
@@ -47,14 +54,14 @@ const COUNTED: &[&str] = &["--rounds", "--scale", "--instructions"];
 const COMMANDS: &[Command] = &[
     Command {
         name: "web",
-        about: "short answers of servers: CPU time, throughput, latencies, memory",
+        about: "short answers of servers: CPU time, throughput, latencies",
         options: COUNTED,
         run: |options| block_on(web::measure(options)),
     },
     Command {
         name: "stream",
         about: "event streams of servers: 1,000 events at once, and one by one",
-        options: ROUNDS,
+        options: COUNTED,
         run: |options| block_on(stream::measure(options)),
     },
     Command {
@@ -66,19 +73,19 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "memory",
         about: "what connections, open streams and open chats keep of memory",
-        options: ROUNDS,
+        options: &["--rounds"],
         run: |options| block_on(memory::measure(options)),
     },
     Command {
         name: "client",
         about: "clients of models: a streamed answer, and a unary call",
         options: COUNTED,
-        run: client::measure,
+        run: |options| block_on(client::measure(options)),
     },
     Command {
         name: "gateway",
         about: "the OpenAI-compatible API before an upstream: what it adds, and what it can do",
-        options: ROUNDS,
+        options: COUNTED,
         run: |options| block_on(gateway::measure(options)),
     },
     Command {
@@ -91,7 +98,7 @@ const COMMANDS: &[Command] = &[
         name: "growth",
         about: "one request with more and more routes, sessions, tools, and messages before it",
         options: COUNTED,
-        run: growth::measure,
+        run: |options| block_on(growth::measure(options)),
     },
     Command {
         name: "soak",
@@ -147,8 +154,10 @@ fn measure(name: &str, arguments: &[&str]) -> Result {
     let command = command.ok_or_else(|| format!("`{name}` cannot be measured\n\n{}", help()))?;
     let options = Options::parse(arguments, command.options)?;
     process::prepare()?;
-    table::machine()?;
-    (command.run)(&options)
+    machine::print()?;
+    let outcome = (command.run)(&options);
+    machine::print_load("after")?;
+    outcome
 }
 
 /// Runs what drives, on one thread.
@@ -166,7 +175,9 @@ fn child(kind: &str, arguments: &[&str]) -> Result {
         ("gateway", [peer, upstream]) => {
             process::serve(|listener| gateway::serve(peer, upstream, listener))
         }
-        ("growth", [area, case, size]) => growth::child(area, case, size.parse()?),
+        ("growth", [area, case, size, times]) => {
+            growth::child(area, case, size.parse()?, times.parse()?)
+        }
         ("soak", [upstream]) => process::serve(|listener| soak::serve(upstream, listener)),
         ("micro", []) => instructions::child(),
         _ => Err("this is no way to call a child".into()),

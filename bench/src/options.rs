@@ -44,7 +44,8 @@ impl Options {
                 "--minutes" => options.minutes = number(argument, value())?,
                 "--out" => options.out = Some(value().ok_or("`--out` needs a file")?.into()),
                 "--instructions" => options.instructions = true,
-                _ => options.bless = true,
+                "--bless" => options.bless = true,
+                other => return Err(format!("`{other}` is known, and read by nobody").into()),
             }
         }
         Ok(options)

@@ -1,19 +1,53 @@
 //! Stores: how long one get and one set of a value of 1 KiB take, one after the other.
 //!
-//! Redis and Memcached are started here, pinned to the core of what is measured, on the loopback
-//! interface and without anything on disk; where one is not installed its rows are missing, and it is
-//! said. SQLite's file is in the temporary folder, and its set is on the disk when it returns.
+//! What asks runs in this program, on the driver's core, and so do the stores that are libraries: memory
+//! and SQLite. Redis and Memcached are started here, pinned to the core of what is measured, on the
+//! loopback interface and without anything on disk; where one is not installed its rows are missing, and
+//! it is said. SQLite's file is in the temporary folder, and its set is on the disk when it returns.
 
-use crate::process::Foreign;
-use crate::table::{self, median};
-use crate::Result;
-use crate::options::Options;
+use crate::folder::Folder;
+use crate::process::{Foreign, free_address};
+use crate::table::{self, middle, percentile};
+use crate::{Options, Result, whose};
 use ember::bytes::Bytes;
 use ember::store::{BoxStore, MemcachedStore, MemoryStore, RedisStore, SqliteStore};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+pub(crate) async fn measure(options: &Options) -> Result {
+    let folder = Folder::new()?;
+    let file = folder.path().join("store.db");
+    let subject = |name, store, sets| Subject { name, store, sets, _server: None };
+    let mut subjects = vec![
+        subject("memory, in this process", BoxStore::new(MemoryStore::new()), OPERATIONS),
+        subject("SQLite, in this process", BoxStore::new(SqliteStore::new(file)), ON_DISK),
+    ];
+    subjects.extend(redis(folder.path()).await?);
+    subjects.extend(memcached().await?);
+    let mut figures: Vec<Vec<Figures>> = subjects.iter().map(|_| Vec::new()).collect();
+    for number in 1..=options.rounds {
+        for (subject, figures) in subjects.iter().zip(&mut figures) {
+            let seen = round(subject, options.scale).await;
+            figures.push(seen.map_err(whose(subject.name, "get and set", number))?);
+        }
+    }
+    let row = |(subject, rounds): (&Subject, &Vec<Figures>)| {
+        let micros = |pick: fn(&Figures) -> f64| format!("{:.1}", middle(rounds, pick));
+        vec![
+            subject.name.to_owned(),
+            micros(|figures| figures.get.median),
+            micros(|figures| figures.get.p99),
+            micros(|figures| figures.set.median),
+            micros(|figures| figures.set.p99),
+        ]
+    };
+    let rows: Vec<_> = subjects.iter().zip(&figures).map(row).collect();
+    let columns = ["store", "get median µs", "get p99 µs", "set median µs", "set p99 µs"];
+    let title = format!("Latency of a store, values of 1 KiB ({} rounds)", options.rounds);
+    table::print(&title, &columns, &rows);
+    Ok(())
+}
 
 /// How many operations are measured in a round, and of those that wait for the disk.
 const OPERATIONS: usize = 5_000;
@@ -35,52 +69,22 @@ struct Subject {
     _server: Option<Foreign>,
 }
 
-/// The durations of a round, in microseconds: the middle, and what 99 of 100 keep below.
-#[derive(Clone, Copy)]
+/// What one round has shown of a store.
 struct Figures {
+    get: Latency,
+    set: Latency,
+}
+
+/// In microseconds: the middle, and what 99 of 100 keep below.
+struct Latency {
     median: f64,
     p99: f64,
 }
 
-pub(crate) async fn measure(options: &Options) -> Result {
-    let folder = Folder::new()?;
-    let file = folder.0.join("store.db");
-    let subject = |name, store, sets| Subject { name, store, sets, _server: None };
-    let mut subjects = vec![
-        subject("memory", BoxStore::new(MemoryStore::new()), OPERATIONS),
-        subject("SQLite", BoxStore::new(SqliteStore::new(file)), ON_DISK),
-    ];
-    subjects.extend(redis(&folder.0).await?);
-    subjects.extend(memcached().await?);
-    let mut figures = vec![(Vec::new(), Vec::new()); subjects.len()];
-    for _ in 0..options.rounds {
-        for (subject, (gets, sets)) in subjects.iter().zip(&mut figures) {
-            fill(&subject.store).await?;
-            gets.push(get(&subject.store, OPERATIONS * options.scale).await?);
-            sets.push(set(&subject.store, subject.sets * options.scale).await?);
-        }
-    }
-    let rows: Vec<_> = subjects
-        .iter()
-        .zip(&figures)
-        .map(|(subject, (gets, sets))| {
-            let of = |rounds: &[Figures], pick: fn(&Figures) -> f64| {
-                let picked: Vec<_> = rounds.iter().map(pick).collect();
-                format!("{:.1}", median(&picked).unwrap_or(f64::NAN))
-            };
-            vec![
-                subject.name.to_owned(),
-                of(gets, |figures| figures.median),
-                of(gets, |figures| figures.p99),
-                of(sets, |figures| figures.median),
-                of(sets, |figures| figures.p99),
-            ]
-        })
-        .collect();
-    let columns = ["store", "get median µs", "get p99 µs", "set median µs", "set p99 µs"];
-    let title = format!("Latency of a store, values of 1 KiB ({} rounds)", options.rounds);
-    table::print(&title, &columns, &rows);
-    Ok(())
+async fn round(subject: &Subject, scale: usize) -> Result<Figures> {
+    let Subject { store, sets, .. } = subject;
+    fill(store).await?;
+    Ok(Figures { get: get(store, OPERATIONS * scale).await?, set: set(store, sets * scale).await? })
 }
 
 fn key(number: usize) -> String {
@@ -101,7 +105,7 @@ async fn fill(store: &BoxStore) -> Result {
     Ok(())
 }
 
-async fn get(store: &BoxStore, times: usize) -> Result<Figures> {
+async fn get(store: &BoxStore, times: usize) -> Result<Latency> {
     let mut durations = Vec::with_capacity(times);
     for number in 0..times {
         let key = key(number);
@@ -112,10 +116,10 @@ async fn get(store: &BoxStore, times: usize) -> Result<Figures> {
             return Err(format!("{} has lost a value", store.name()).into());
         }
     }
-    Ok(figures(durations))
+    Ok(Latency::of(durations))
 }
 
-async fn set(store: &BoxStore, times: usize) -> Result<Figures> {
+async fn set(store: &BoxStore, times: usize) -> Result<Latency> {
     let mut durations = Vec::with_capacity(times);
     for number in 0..times {
         let (key, value) = (key(number), value());
@@ -123,21 +127,22 @@ async fn set(store: &BoxStore, times: usize) -> Result<Figures> {
         store.set(&key, value, TTL).await?;
         durations.push(begun.elapsed());
     }
-    Ok(figures(durations))
+    Ok(Latency::of(durations))
 }
 
-fn figures(mut durations: Vec<Duration>) -> Figures {
-    durations.sort_unstable();
-    let at = |part: usize| {
-        let place = (durations.len() * part / 100).min(durations.len().saturating_sub(1));
-        durations.get(place).map_or(f64::NAN, |duration| duration.as_secs_f64() * 1e6)
-    };
-    Figures { median: at(50), p99: at(99) }
+impl Latency {
+    fn of(mut durations: Vec<Duration>) -> Self {
+        durations.sort_unstable();
+        let at = |percent: usize| {
+            percentile(&durations, percent).map_or(f64::NAN, |time| time.as_secs_f64() * 1e6)
+        };
+        Self { median: at(50), p99: at(99) }
+    }
 }
 
 async fn redis(folder: &Path) -> Result<Option<Subject>> {
     let Some(program) = find("redis-server") else { return Ok(None) };
-    let port = free_port()?;
+    let port = free_address()?.port();
     let mut command = Command::new(program);
     command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
     command.args(["--appendonly", "no"]).current_dir(folder);
@@ -148,7 +153,7 @@ async fn redis(folder: &Path) -> Result<Option<Subject>> {
 
 async fn memcached() -> Result<Option<Subject>> {
     let Some(program) = find("memcached") else { return Ok(None) };
-    let port = free_port()?;
+    let port = free_address()?.port();
     let mut command = Command::new(program);
     command.args(["-l", "127.0.0.1", "-p", &port.to_string(), "-U", "0", "-u", "nobody"]);
     let server = Foreign::start(command)?;
@@ -182,27 +187,4 @@ fn find(program: &str) -> Option<PathBuf> {
         println!("{program} is not installed, and not measured.");
     }
     found
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
-}
-
-/// A folder that goes away with this.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("ember-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left in a temporary folder hurts nobody.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -1,23 +1,39 @@
 //! Medians, and tables in Markdown.
 
-use crate::Result;
+use std::time::Duration;
 
-/// The middle one; the upper of two.
-pub(crate) fn median<T: PartialOrd + Copy>(values: &[T]) -> Option<T> {
+/// The middle one; the mean of the two in the middle.
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut values = values.to_vec();
-    values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-    values.get(values.len() / 2).copied()
+    values.sort_by(f64::total_cmp);
+    let (upper, lower) = (values.len() / 2, values.len().saturating_sub(1) / 2);
+    Some((values.get(lower)? + values.get(upper)?) / 2.0)
 }
 
-/// Says on what is measured.
-pub(crate) fn machine() -> Result {
-    let text = std::fs::read_to_string("/proc/cpuinfo")?;
-    let model = text.lines().find_map(|line| line.strip_prefix("model name"));
-    let model = model.map_or("unknown", |line| line.trim_start_matches([' ', '\t', ':']));
-    let cores = text.lines().filter(|line| line.starts_with("processor")).count();
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    println!("{model}, {cores} cores, Linux {}\n", kernel.trim());
-    Ok(())
+/// The median of what is picked of each round; not a number where there was none.
+pub(crate) fn middle<T>(rounds: &[T], pick: impl Fn(&T) -> f64) -> f64 {
+    median(&rounds.iter().map(pick).collect::<Vec<_>>()).unwrap_or(f64::NAN)
+}
+
+/// The median of what is picked of each round; `None` where one of them has it not, or there was none.
+pub(crate) fn middle_of_all<T>(rounds: &[T], pick: impl Fn(&T) -> Option<f64>) -> Option<f64> {
+    median(&rounds.iter().map(pick).collect::<Option<Vec<_>>>()?)
+}
+
+/// The time within which so much of a hundred are, of times in order.
+pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
+    let at = (sorted.len() * percent / 100).min(sorted.len().checked_sub(1)?);
+    sorted.get(at).copied()
+}
+
+/// A figure with so many decimals; nothing where there is none.
+pub(crate) fn figure(value: Option<f64>, decimals: usize) -> String {
+    value.map_or(String::new(), |value| format!("{value:.decimals$}"))
+}
+
+/// A ratio to a baseline.
+pub(crate) fn ratio(value: f64, baseline: f64) -> String {
+    format!("{:.2}", value / baseline)
 }
 
 /// Prints a table; the first column is text, the others are numbers.
@@ -30,9 +46,4 @@ pub(crate) fn print(title: &str, columns: &[&str], rows: &[Vec<String>]) {
         println!("| {} |", row.join(" | "));
     }
     println!();
-}
-
-/// A ratio to a baseline.
-pub(crate) fn ratio(value: f64, baseline: f64) -> String {
-    format!("{:.2}", value / baseline)
 }

@@ -2,7 +2,8 @@
 
 use super::{MODEL, Peer, QUESTION, SYSTEM};
 use crate::Result;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
 pub(super) struct Bare {
     http: reqwest::Client,
@@ -31,10 +32,9 @@ impl Peer for Bare {
     }
 
     async fn unary(&self) -> Result<(String, u64)> {
-        let answer: Value = serde_json::from_slice(&self.send(false).await?.bytes().await?)?;
-        let text = answer["choices"][0]["message"]["content"].as_str();
-        let tokens = answer["usage"]["total_tokens"].as_u64();
-        Ok((text.ok_or("no text")?.to_owned(), tokens.ok_or("no usage")?))
+        let answer: Answer = serde_json::from_slice(&self.send(false).await?.bytes().await?)?;
+        let choice = answer.choices.into_iter().next().ok_or("no choice")?;
+        Ok((choice.message.content, answer.usage.total_tokens))
     }
 
     async fn streamed(&self) -> Result<(String, usize)> {
@@ -56,6 +56,29 @@ impl Peer for Bare {
             unfinished.extend_from_slice(rest);
         }
         // The first and the last chunk, the usage and the end hold no text.
-        Ok((String::new(), lines - 4))
+        let pieces = lines.checked_sub(4).ok_or("a stream has ended early")?;
+        Ok((String::new(), pieces))
     }
+}
+
+/// What is read of a unary answer: no more than a program needs.
+#[derive(Deserialize)]
+struct Answer {
+    choices: Vec<Choice>,
+    usage: Usage,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    message: Message,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    content: String,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    total_tokens: u64,
 }

@@ -6,9 +6,35 @@ mod ember;
 mod genai;
 mod rig;
 
-use crate::process::{self, Measured, obey};
-use crate::table::{self, median, ratio};
-use crate::{Options, Result, stub};
+use crate::process::{Measured, obey};
+use crate::table::{self, middle, ratio};
+use crate::{Options, Result, instructions, stub, whose};
+use std::time::{Duration, Instant};
+
+pub(crate) async fn measure(options: &Options) -> Result {
+    let upstream = stub::start()?.to_string();
+    for task in &TASKS {
+        match options.instructions {
+            true => count_instructions(task, &upstream).await?,
+            false => measure_time(task, &upstream, options)?,
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn child(peer: &str, task: &str, address: &str) -> Result {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| "ring is installed already")?;
+    match peer {
+        "reqwest" => run::<bare::Bare>(task, address),
+        "ember" => run::<ember::Ember>(task, address),
+        "async-openai" => run::<async_openai::AsyncOpenAi>(task, address),
+        "genai" => run::<genai::GenAi>(task, address),
+        "rig-core" => run::<rig::Rig>(task, address),
+        other => Err(format!("there is no client `{other}`").into()),
+    }
+}
 
 /// Answers of a model, as a program gets them from a library.
 trait Peer: Sized {
@@ -29,100 +55,88 @@ const SYSTEM: &str = "You are a helpful assistant.";
 const QUESTION: &str = "What does the model say? Answer at length.";
 const MODEL: &str = "gpt-4o";
 
-pub(crate) fn measure(options: &Options) -> Result {
-    process::pin(process::Core::Driver)?;
-    let upstream = stub::start()?.to_string();
-    let tasks = [
-        ("streamed", "A streamed answer of 1,000 events, decoded, folded and counted", 40, 200),
-        ("unary", "A unary call", 500, 3_000),
-    ];
-    for (task, title, warm, count) in tasks {
-        if options.instructions {
-            count_instructions(task, title, &upstream)?;
-        } else {
-            measure_time(task, title, &upstream, warm, count * options.scale, options.rounds)?;
-        }
-    }
-    Ok(())
-}
-
-fn measure_time(
-    task: &str,
-    title: &str,
-    upstream: &str,
+/// What is asked of a client.
+struct Task {
+    name: &'static str,
+    title: &'static str,
+    /// How often it is asked before it counts, and while it does.
     warm: usize,
     count: usize,
-    rounds: usize,
-) -> Result {
-    let mut measured = vec![Vec::new(); PEERS.len()];
-    for _ in 0..rounds {
-        for (peer, measured) in PEERS.iter().zip(&mut measured) {
-            let mut child = Measured::start(&["client", peer, task, upstream])?;
-            let before = child.ask(&warm.to_string())?;
-            let started = std::time::Instant::now();
-            let after = child.ask(&count.to_string())?;
-            let each = |time: std::time::Duration| time.as_secs_f64() * 1e6 / count as f64;
-            measured.push((each(after.cpu - before.cpu), each(started.elapsed()), after.peak));
+}
+
+const TASKS: [Task; 2] = [
+    Task {
+        name: "streamed",
+        title: "A streamed answer of 1,000 events, decoded, folded and counted",
+        warm: 40,
+        count: 200,
+    },
+    Task { name: "unary", title: "A unary call", warm: 500, count: 3_000 },
+];
+
+/// What one round has shown of a client.
+struct Figures {
+    /// CPU time in µs for each answer.
+    cpu: f64,
+    /// µs that each answer took.
+    elapsed: f64,
+    /// The most memory that was resident, in MiB.
+    peak: f64,
+}
+
+fn measure_time(task: &Task, upstream: &str, options: &Options) -> Result {
+    let count = task.count * options.scale;
+    let mut figures: Vec<Vec<Figures>> = PEERS.iter().map(|_| Vec::new()).collect();
+    for number in 1..=options.rounds {
+        for (peer, figures) in PEERS.iter().zip(&mut figures) {
+            let seen = round(peer, task, upstream, count);
+            figures.push(seen.map_err(whose(peer, task.title, number))?);
         }
     }
-    let of = |peer: &[(f64, f64, u64)], pick: fn(&(f64, f64, u64)) -> f64| {
-        median(&peer.iter().map(pick).collect::<Vec<_>>()).unwrap_or(f64::NAN)
+    let floor = middle(&figures[0], |figures| figures.cpu);
+    let row = |(peer, rounds): (&&str, &Vec<Figures>)| {
+        let cpu = middle(rounds, |figures| figures.cpu);
+        vec![
+            (*peer).to_owned(),
+            format!("{cpu:.1}"),
+            ratio(cpu, floor),
+            format!("{:.1}", middle(rounds, |figures| figures.elapsed)),
+            format!("{:.1}", middle(rounds, |figures| figures.peak)),
+        ]
     };
-    let floor = of(&measured[0], |figures| figures.0);
-    let rows: Vec<_> = PEERS
-        .iter()
-        .zip(&measured)
-        .map(|(peer, figures)| {
-            let cpu = of(figures, |figures| figures.0);
-            vec![
-                (*peer).to_owned(),
-                format!("{cpu:.1}"),
-                ratio(cpu, floor),
-                format!("{:.1}", of(figures, |figures| figures.1)),
-                format!("{:.1}", of(figures, |figures| figures.2 as f64) / 1024.0),
-            ]
-        })
-        .collect();
+    let rows: Vec<_> = PEERS.iter().zip(&figures).map(row).collect();
     let columns = ["client", "CPU µs each", "ratio", "elapsed µs each", "peak MiB"];
-    table::print(&format!("{title} ({count} times, {rounds} rounds)"), &columns, &rows);
+    let title = format!("{} ({count} times, {} rounds)", task.title, options.rounds);
+    table::print(&title, &columns, &rows);
     Ok(())
 }
 
-/// The difference between many and few calls is what a call takes, without start and end.
-fn count_instructions(task: &str, title: &str, upstream: &str) -> Result {
-    let (few, many) = (5, 25);
+fn round(peer: &str, task: &Task, upstream: &str, count: usize) -> Result<Figures> {
+    let mut child = Measured::start(&["client", peer, task.name, upstream])?;
+    let before = child.ask(&task.warm.to_string())?;
+    let started = Instant::now();
+    let after = child.ask(&count.to_string())?;
+    let each = |time: Duration| time.as_secs_f64() * 1e6 / count as f64;
+    Ok(Figures {
+        cpu: each(after.cpu - before.cpu),
+        elapsed: each(started.elapsed()),
+        peak: after.peak as f64 / 1024.0,
+    })
+}
+
+async fn count_instructions(task: &Task, upstream: &str) -> Result {
     let mut counts = Vec::new();
     for peer in PEERS {
-        let run = |count: usize| -> Result<u64> {
-            let mut child = Measured::start_counted(&["client", peer, task, upstream])?;
+        let run = async |count: usize| {
+            let mut child = Measured::start_counted(&["client", peer, task.name, upstream])?;
             child.ask(&count.to_string())?;
             child.counted()
         };
-        counts.push((run(many)? - run(few)?) as f64 / (many - few) as f64);
+        let count = instructions::difference(5, 25, run).await;
+        counts.push(count.map_err(whose(peer, task.title, 1))?);
     }
-    let rows: Vec<_> = PEERS
-        .iter()
-        .zip(&counts)
-        .map(|(peer, count)| {
-            vec![(*peer).to_owned(), format!("{count:.0}"), ratio(*count, counts[0])]
-        })
-        .collect();
-    table::print(title, &["client", "instructions each", "ratio"], &rows);
+    instructions::print(task.title, "client", &PEERS, &counts);
     Ok(())
-}
-
-pub(crate) fn child(peer: &str, task: &str, address: &str) -> Result {
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .map_err(|_| "ring is installed already")?;
-    match peer {
-        "reqwest" => run::<bare::Bare>(task, address),
-        "ember" => run::<ember::Ember>(task, address),
-        "async-openai" => run::<async_openai::AsyncOpenAi>(task, address),
-        "genai" => run::<genai::GenAi>(task, address),
-        "rig-core" => run::<rig::Rig>(task, address),
-        other => Err(format!("there is no client `{other}`").into()),
-    }
 }
 
 fn run<P: Peer>(task: &str, address: &str) -> Result {

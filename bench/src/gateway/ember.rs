@@ -2,9 +2,13 @@
 
 use crate::Result;
 use ember::ai::{OpenAiApi, VirtualKey};
-use ember::llm::ProviderConfig;
+use ember::llm::{ProviderConfig, Timeouts};
 use ember::prelude::*;
 use std::net::TcpListener;
+use std::time::Duration;
+
+/// How long a stream may be silent, on a machine that is as busy as it can be.
+const SILENCE: Duration = Duration::from_secs(10 * 60);
 
 /// The interface of OpenAI.
 pub(super) fn serve(upstream: &str, listener: TcpListener) -> Result {
@@ -21,6 +25,8 @@ pub(super) fn serve_chat(upstream: &str, listener: TcpListener) -> Result {
 
 fn app(upstream: &str) -> Result<Ember> {
     let config = ProviderConfig::new("openai", super::MODEL).api_key("key");
+    // The chats of `memory` are silent for as long as it takes to open all of them.
+    let config = config.timeouts(Timeouts::default().gap(SILENCE));
     let client = Client::from_config(config.base_url(format!("http://{upstream}/v1")))?;
     Ok(ember::app!().workers(1).client(client))
 }

@@ -18,10 +18,18 @@ pub(super) fn serve(upstream: &str, socket: TcpListener) -> Result {
         let socket = listener(socket)?;
         loop {
             let (stream, _) = socket.accept().await?;
-            stream.set_nodelay(true)?;
-            let upstream = Upstream::open(upstream).await?;
-            let service = service_fn(move |request| upstream.clone().pass(request));
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            let upstream = upstream.to_owned();
+            tokio::spawn(async move {
+                // One connection that fails is no end of the others.
+                let upstream = match Upstream::open(&upstream).await {
+                    Ok(upstream) => upstream,
+                    Err(error) => return eprintln!("hyper reaches no upstream: {error}"),
+                };
+                let service = service_fn(move |request| upstream.clone().pass(request));
+                let connection = http1::Builder::new();
+                // A client may go away whenever it likes.
+                let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+            });
         }
     })
 }

@@ -2,15 +2,19 @@
 
 use super::{KEY, MODEL};
 use crate::load::{Connection, Exchange};
-use crate::process::Foreign;
+use crate::process::{Foreign, free_address};
 use crate::{Error, Result};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use tokio::time::timeout;
 
 /// How long it may take to start.
 const START: Duration = Duration::from_secs(120);
+
+/// How long it may take to say that it lives.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The program, if `python3 -m venv target/litellm` and `pip install 'litellm[proxy]'` were done.
 pub(super) fn installed() -> Result<Option<PathBuf>> {
@@ -24,8 +28,7 @@ pub(super) fn installed() -> Result<Option<PathBuf>> {
 pub(super) async fn start(program: PathBuf, upstream: &str) -> Result<(Foreign, SocketAddr)> {
     let config = program.with_file_name("ember-bench.yaml");
     std::fs::write(&config, self::config(upstream))?;
-    // It takes a number only; nobody else is likely to get the same one in between.
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let address = free_address()?;
     let mut command = Command::new(program);
     command.arg("--config").arg(config).args(["--host", "127.0.0.1", "--num_workers", "1"]);
     command.args(["--port", &address.port().to_string(), "--telemetry", "False"]);
@@ -37,7 +40,8 @@ pub(super) async fn start(program: PathBuf, upstream: &str) -> Result<(Foreign, 
     let deadline = Instant::now() + START;
     loop {
         let asked = async { Connection::open(address).await?.exchange(&alive).await };
-        match asked.await {
+        let late = |_| Error::from(format!("no answer after {} s", PATIENCE.as_secs()));
+        match timeout(PATIENCE, asked).await.map_err(late).flatten() {
             Ok(_) => return Ok((server, address)),
             Err(error) if server.has_ended()? || Instant::now() > deadline => {
                 return Err(Error::from(format!("LiteLLM does not start: {error}")));

@@ -5,20 +5,19 @@
 //! makes of the messages. Loading and writing are shown alone as well: the first is in proportion to
 //! the history, as a model is sent all of it; the second is to be flat.
 //!
-//! Each of sixteen conversations has so many messages at first, written turn by turn, and then
-//! sixteen turns more, so that the store has tidied up once on average.
+//! There are as many conversations as turns, so that each has one turn beyond its size and no more.
+//! `StoreSessions` tidies up with every sixteenth turn. So that this is in the figures with its share, the
+//! long conversations differ in length, by up to sixteen messages around the size.
 
+use super::counting::Counting;
 use super::silent::{ANSWER, Silent};
-use super::{Area, Work};
+use super::{Area, Case, Work, Writes};
 use crate::Result;
-use crate::process::STORED;
-use ember::bytes::Bytes;
+use crate::folder::Folder;
 use ember::llm::{
     Client, MemorySessionStore, Message, Session, SessionChange, SessionStore, StoreSessions,
 };
-use ember::store::{Capability, MemoryStore, ScanPage, SqliteStore, Store};
-use std::path::PathBuf;
-use std::sync::atomic::Ordering::Relaxed;
+use ember::store::{MemoryStore, SqliteStore, Store};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
@@ -26,73 +25,138 @@ pub(super) const AREA: Area = Area {
     name: "history",
     title: "One turn of a conversation that has so many messages",
     cases: &[
-        "MemorySessionStore: turn",
-        "MemorySessionStore: load",
-        "MemorySessionStore: write",
-        "StoreSessions in memory: turn",
-        "StoreSessions in memory: load",
-        "StoreSessions in memory: write",
-        "StoreSessions in SQLite: turn",
-        "StoreSessions in SQLite: load",
-        "StoreSessions in SQLite: write",
+        Case::new("MemorySessionStore: turn"),
+        Case::new("MemorySessionStore: load"),
+        Case::new("MemorySessionStore: write"),
+        Case::new("StoreSessions in memory: turn").writes(Writes::ToStore),
+        Case::new("StoreSessions in memory: load"),
+        Case::new("StoreSessions in memory: write").writes(Writes::ToStore),
+        Case::new("StoreSessions in SQLite: turn").writes(Writes::ToFiles),
+        Case::new("StoreSessions in SQLite: load"),
+        Case::new("StoreSessions in SQLite: write").writes(Writes::ToFiles),
     ],
     sizes: &[2, 20, 200, 2_000],
-    times: |_| (CONVERSATIONS, CONVERSATIONS * TURNS),
+    times: |_| (WARM, TURNS),
     ready,
-    writes: true,
 };
 
-const CONVERSATIONS: usize = 16;
-const TURNS: usize = 16;
+/// How many conversations have their turn before it counts, and while it does.
+const WARM: usize = 16;
+const TURNS: usize = 256;
+
+/// By how many turns the long conversations differ, and how many messages a long one has.
+const DIFFERENT: usize = 16;
+const LONG: usize = 200;
+
+/// The store in memory has to have room for all of them: bytes, and keys of each.
+const ROOM: u64 = 8 << 30;
+const PIECES: usize = 100;
 
 const QUESTION: &str = "What does the model say next, and how does it go on?";
 
-fn ready(case: &str, length: usize) -> Result<Work> {
+/// How long what is copied is kept: longer than a run.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn ready(case: &str, length: usize, conversations: usize) -> Result<Work> {
     let (store, what) = case.split_once(": ").ok_or("there is no such case")?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    match store {
-        "MemorySessionStore" => work(runtime, MemorySessionStore::new(), what, length, None),
-        "StoreSessions in memory" => {
-            let store = StoreSessions::new(Counting(MemoryStore::new()))?;
-            work(runtime, store, what, length, None)
+    let begun = Begun::new(length, conversations);
+    if store == "MemorySessionStore" {
+        let store = MemorySessionStore::new().max_sessions(conversations).max_bytes(ROOM);
+        let versions = runtime.block_on(begun.write(&store))?;
+        return Ok(work(Subject { runtime, store, begun, versions, folder: None }, what));
+    }
+    // What is in memory is copied to a file, as writing it there turn by turn takes minutes.
+    let memory = MemoryStore::new().max_entries(conversations * PIECES).max_bytes(ROOM);
+    let versions = runtime.block_on(begun.write(&StoreSessions::new(memory.clone())?))?;
+    if store == "StoreSessions in memory" {
+        let store = StoreSessions::new(Counting(memory))?;
+        return Ok(work(Subject { runtime, store, begun, versions, folder: None }, what));
+    }
+    let folder = Folder::in_memory()?;
+    let file = SqliteStore::new(folder.path().join("store.sqlite"));
+    runtime.block_on(copy(&memory, &file))?;
+    let store = StoreSessions::new(Counting(file))?;
+    Ok(work(Subject { runtime, store, begun, versions, folder: Some(folder) }, what))
+}
+
+/// Conversations as they are before they are measured.
+struct Begun {
+    ids: Vec<String>,
+    /// How many messages each has.
+    lengths: Vec<usize>,
+}
+
+impl Begun {
+    fn new(length: usize, conversations: usize) -> Self {
+        let around = |number: usize| match length < LONG {
+            true => length,
+            false => length - DIFFERENT + 2 * (number % DIFFERENT),
+        };
+        Self {
+            ids: (0..conversations).map(|number| format!("{number:032x}")).collect(),
+            lengths: (0..conversations).map(around).collect(),
         }
-        _ => {
-            let folder = Folder::new()?;
-            let file = SqliteStore::new(folder.0.join("store.sqlite"));
-            work(runtime, StoreSessions::new(Counting(file))?, what, length, Some(folder))
+    }
+
+    /// Writes them, turn by turn; returns their versions.
+    async fn write<S: SessionStore>(&self, store: &S) -> Result<Vec<u64>> {
+        let mut versions = Vec::new();
+        for (id, length) in self.ids.iter().zip(&self.lengths) {
+            let mut version = 0;
+            for _ in 0..length / 2 {
+                version = store.write(id, version, said()).await?;
+            }
+            versions.push(version);
+        }
+        Ok(versions)
+    }
+}
+
+/// Copies every key.
+async fn copy(from: &MemoryStore, to: &impl Store) -> Result {
+    let mut cursor = None::<String>;
+    loop {
+        let page = from.scan("", cursor.as_deref(), usize::MAX).await?;
+        for key in &page.keys {
+            let value = from.get(key).await?.ok_or("a conversation is gone")?;
+            to.set(key, value, DAY).await?;
+        }
+        cursor = page.cursor;
+        if cursor.is_none() {
+            return Ok(());
         }
     }
 }
 
-fn work<S: SessionStore>(
+/// Conversations in a store.
+struct Subject<S> {
     runtime: Runtime,
     store: S,
-    what: &str,
-    length: usize,
+    begun: Begun,
+    versions: Vec<u64>,
+    /// What lives as long as the store.
     folder: Option<Folder>,
-) -> Result<Work> {
-    let ids: Vec<String> = (0..CONVERSATIONS).map(|number| format!("{number:032x}")).collect();
-    let mut versions = runtime.block_on(seed(&store, &ids, length))?;
-    let mut lengths = [length; CONVERSATIONS];
-    let mut next = 0;
-    let mut turn = move || {
-        next = (next + 1) % CONVERSATIONS;
-        next
-    };
-    Ok(match what {
+}
+
+/// Each time it is the turn of the next conversation.
+fn work<S: SessionStore>(subject: Subject<S>, what: &str) -> Work {
+    let Subject { runtime, store, begun: Begun { ids, lengths }, versions, folder } = subject;
+    let mut next = 0..ids.len();
+    let mut turn = move || next.next().ok_or("every conversation has had its turn");
+    match what {
         "turn" => {
             let client = Client::new(Silent { calls: None }).sessions(store);
             let sessions: Vec<Session> = ids.iter().map(|id| client.session(id.as_str())).collect();
             Box::new(move || {
-                // The file lives as long as what is kept in it.
                 let _ = &folder;
-                let answer = runtime.block_on(sessions[turn()].ask(QUESTION))?;
+                let answer = runtime.block_on(sessions[turn()?].ask(QUESTION))?;
                 if answer == ANSWER { Ok(()) } else { Err("an answer is wrong".into()) }
             })
         }
         "load" => Box::new(move || {
             let _ = &folder;
-            let at = turn();
+            let at = turn()?;
             let history = runtime.block_on(store.load(&ids[at]))?;
             match history.messages.len() == lengths[at] {
                 true => Ok(()),
@@ -101,110 +165,14 @@ fn work<S: SessionStore>(
         }),
         _ => Box::new(move || {
             let _ = &folder;
-            let at = turn();
-            lengths[at] += 2;
-            versions[at] = runtime.block_on(store.write(&ids[at], versions[at], said()))?;
+            let at = turn()?;
+            runtime.block_on(store.write(&ids[at], versions[at], said()))?;
             Ok(())
         }),
-    })
-}
-
-/// Begins the conversations, turn by turn; returns their versions.
-async fn seed<S: SessionStore>(store: &S, ids: &[String], length: usize) -> Result<Vec<u64>> {
-    let mut versions = vec![0; ids.len()];
-    for _ in 0..length / 2 {
-        for (id, version) in ids.iter().zip(&mut versions) {
-            *version = store.write(id, *version, said()).await?;
-        }
     }
-    Ok(versions)
 }
 
 /// One turn.
 fn said() -> SessionChange {
     SessionChange::append(vec![Message::user(QUESTION), Message::assistant(ANSWER)])
-}
-
-/// A folder that is removed in the end: in memory where the machine has such, so that no disk is
-/// measured.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self> {
-        let memory = PathBuf::from("/dev/shm");
-        let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
-        let folder = parent.join(format!("ember-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed is left behind, and seen there.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-type Stored<T> = std::result::Result<T, ember::Error>;
-
-/// Counts the bytes that are handed to a store.
-struct Counting<S>(S);
-
-impl<S: Store> Store for Counting<S> {
-    fn name(&self) -> String {
-        self.0.name()
-    }
-
-    fn capabilities(&self) -> &'static [Capability] {
-        self.0.capabilities()
-    }
-
-    async fn check(&self) -> Stored<String> {
-        self.0.check().await
-    }
-
-    async fn get(&self, key: &str) -> Stored<Option<Bytes>> {
-        self.0.get(key).await
-    }
-
-    async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Stored<()> {
-        STORED.fetch_add(value.len() as u64, Relaxed);
-        self.0.set(key, value, ttl).await
-    }
-
-    async fn delete(&self, key: &str) -> Stored<bool> {
-        self.0.delete(key).await
-    }
-
-    async fn exists(&self, key: &str) -> Stored<bool> {
-        self.0.exists(key).await
-    }
-
-    async fn compare_and_set(
-        &self,
-        key: &str,
-        expected: Option<Bytes>,
-        value: Bytes,
-        ttl: Duration,
-    ) -> Stored<bool> {
-        STORED.fetch_add(value.len() as u64, Relaxed);
-        self.0.compare_and_set(key, expected, value, ttl).await
-    }
-
-    async fn scan(&self, prefix: &str, cursor: Option<&str>, limit: usize) -> Stored<ScanPage> {
-        self.0.scan(prefix, cursor, limit).await
-    }
-
-    async fn try_lock(&self, key: &str, hold: Duration) -> Stored<Option<u64>> {
-        self.0.try_lock(key, hold).await
-    }
-
-    async fn renew(&self, key: &str, token: u64, hold: Duration) -> Stored<bool> {
-        self.0.renew(key, token, hold).await
-    }
-
-    async fn unlock(&self, key: &str, token: u64) -> Stored<bool> {
-        self.0.unlock(key, token).await
-    }
 }

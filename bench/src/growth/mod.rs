@@ -9,25 +9,72 @@ mod routes;
 mod sessions;
 mod tools;
 mod history;
+mod counting;
 mod silent;
 
-use crate::process::{Core, Measured, Used, obey, pin};
-use crate::table::{self, median, ratio};
-use crate::{Options, Result};
+use crate::process::{Measured, Used, obey};
+use crate::table::{self, middle, ratio};
+use crate::{Options, Result, instructions, whose};
 use std::time::Duration;
+
+pub(crate) async fn measure(options: &Options) -> Result {
+    for area in AREAS {
+        if options.instructions {
+            count_instructions(area).await?;
+        } else {
+            measure_time(area, options)?;
+        }
+    }
+    Ok(())
+}
+
+/// The role of an application that grows, and is asked so often.
+pub(crate) fn child(name: &str, case: &str, size: usize, times: usize) -> Result {
+    let area = AREAS.into_iter().find(|area| area.name == name).ok_or("there is no such area")?;
+    let mut work = (area.ready)(case, size, times)?;
+    obey(|count| (0..count).try_for_each(|_| work()))
+}
 
 /// Something that is asked for at several sizes.
 struct Area {
     name: &'static str,
     title: &'static str,
     /// Rows of the table.
-    cases: &'static [&'static str],
+    cases: &'static [Case],
     sizes: &'static [usize],
     /// How often each is asked in a round: before it counts, and while it does.
     times: fn(usize) -> (usize, usize),
-    ready: fn(case: &str, size: usize) -> Result<Work>,
-    /// Tells of bytes that are written, beside time.
-    writes: bool,
+    /// Makes ready what is asked so often in all.
+    ready: fn(case: &str, size: usize, times: usize) -> Result<Work>,
+}
+
+/// A row of a table.
+struct Case {
+    name: &'static str,
+    writes: Writes,
+}
+
+/// Where what is measured puts its data, so that the bytes are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writes {
+    /// Nowhere but in its own memory.
+    Nothing,
+    /// In a store.
+    ToStore,
+    /// In a store that keeps it in files.
+    ToFiles,
+}
+
+impl Case {
+    /// One that writes nothing.
+    const fn new(name: &'static str) -> Self {
+        Self { name, writes: Writes::Nothing }
+    }
+
+    const fn writes(mut self, writes: Writes) -> Self {
+        self.writes = writes;
+        self
+    }
 }
 
 /// Asks once, and checks the answer.
@@ -37,62 +84,75 @@ const AREAS: [&Area; 4] = [&routes::AREA, &sessions::AREA, &tools::AREA, &histor
 
 /// What one round has shown of a case and a size: of each request, CPU time in µs, bytes handed to
 /// the store, and bytes written to files.
-#[derive(Clone, Copy)]
 struct Figures {
     cpu: f64,
     stored: f64,
     written: f64,
 }
 
-pub(crate) fn measure(options: &Options) -> Result {
-    pin(Core::Driver)?;
-    for area in AREAS {
-        if options.instructions {
-            count_instructions(area)?;
-        } else {
-            measure_time(area, options)?;
+/// By size, then round.
+type Sizes = Vec<Vec<Figures>>;
+
+fn measure_time(area: &Area, options: &Options) -> Result {
+    let sizes = || area.sizes.iter().map(|_| Vec::new()).collect();
+    let mut figures: Vec<Sizes> = area.cases.iter().map(|_| sizes()).collect();
+    for number in 1..=options.rounds {
+        for (case, figures) in area.cases.iter().zip(&mut figures) {
+            for (size, figures) in area.sizes.iter().zip(figures) {
+                let seen = round(area, case.name, *size, options.scale);
+                let what = format!("{} of {size}", case.name);
+                figures.push(seen.map_err(whose(area.name, &what, number))?);
+            }
+        }
+    }
+    for table in &TABLES {
+        let cases = area.cases.iter().zip(&figures).filter(|(case, _)| (table.has)(case.writes));
+        let rows: Vec<_> = cases.map(|(case, figures)| table.row(case.name, figures)).collect();
+        if !rows.is_empty() {
+            let title = format!("{}: {} ({} rounds)", area.title, table.what, options.rounds);
+            print(&title, area, &rows);
         }
     }
     Ok(())
 }
 
-fn measure_time(area: &Area, options: &Options) -> Result {
-    // By case, then size, then round.
-    let mut figures = vec![vec![Vec::new(); area.sizes.len()]; area.cases.len()];
-    for _ in 0..options.rounds {
-        for (case, figures) in area.cases.iter().zip(&mut figures) {
-            for (size, figures) in area.sizes.iter().zip(figures) {
-                figures.push(round(area, case, *size, options.scale)?);
-            }
-        }
+/// One figure, in a table of its own.
+struct Table {
+    what: &'static str,
+    decimals: usize,
+    pick: fn(&Figures) -> f64,
+    /// Tells whether a case is in it.
+    has: fn(Writes) -> bool,
+}
+
+// What only reads writes nothing but its answers to this program.
+const TABLES: [Table; 3] = [
+    Table { what: "CPU µs each", decimals: 2, pick: |seen| seen.cpu, has: |_| true },
+    Table {
+        what: "bytes handed to the store each",
+        decimals: 0,
+        pick: |seen| seen.stored,
+        has: |writes| writes != Writes::Nothing,
+    },
+    Table {
+        what: "bytes written to files each",
+        decimals: 0,
+        pick: |seen| seen.written,
+        has: |writes| writes == Writes::ToFiles,
+    },
+];
+
+impl Table {
+    fn row(&self, case: &str, figures: &Sizes) -> Vec<String> {
+        let figures: Vec<_> = figures.iter().map(|rounds| middle(rounds, self.pick)).collect();
+        row(case, &figures, self.decimals)
     }
-    let rounds = options.rounds;
-    let table = |what: &str, decimals: usize, pick: fn(&Figures) -> f64| {
-        let row = |(case, figures): (&&str, &Vec<Vec<Figures>>)| {
-            let middle = |rounds: &Vec<Figures>| {
-                median(&rounds.iter().map(pick).collect::<Vec<_>>()).unwrap_or(f64::NAN)
-            };
-            row(case, &figures.iter().map(middle).collect::<Vec<_>>(), decimals)
-        };
-        let mut rows: Vec<_> = area.cases.iter().zip(&figures).map(row).collect();
-        // What only reads writes nothing but its answers to this program.
-        rows.retain(|row| {
-            decimals > 0 || row[1..=area.sizes.len()].iter().any(|figure| figure.len() > 3)
-        });
-        print(&format!("{}: {what} ({rounds} rounds)", area.title), area, &rows);
-    };
-    table("CPU µs each", 2, |figures| figures.cpu);
-    if area.writes {
-        table("bytes handed to the store each", 0, |figures| figures.stored);
-        table("bytes written to files each", 0, |figures| figures.written);
-    }
-    Ok(())
 }
 
 fn round(area: &Area, case: &str, size: usize, scale: usize) -> Result<Figures> {
     let (warm, count) = (area.times)(size);
     let count = count * scale;
-    let mut child = Measured::start(&["growth", area.name, case, &size.to_string()])?;
+    let mut child = start(Measured::start, area, case, size, warm + count)?;
     let before = child.ask(&warm.to_string())?;
     let after = child.ask(&count.to_string())?;
     child.end()?;
@@ -105,23 +165,34 @@ fn round(area: &Area, case: &str, size: usize, scale: usize) -> Result<Figures> 
     })
 }
 
-/// The difference between many and few requests is what a request takes, without start and end.
-fn count_instructions(area: &Area) -> Result {
+fn start(
+    how: fn(&[&str]) -> Result<Measured>,
+    area: &Area,
+    case: &str,
+    size: usize,
+    times: usize,
+) -> Result<Measured> {
+    how(&["growth", area.name, case, &size.to_string(), &times.to_string()])
+}
+
+async fn count_instructions(area: &Area) -> Result {
     let mut rows = Vec::new();
     for case in area.cases {
         let mut counts = Vec::new();
         for size in area.sizes {
             let (warm, count) = (area.times)(*size);
             let (few, many) = (warm, warm + (count / 10).max(16));
-            let run = |times: usize| -> Result<u64> {
-                let arguments = ["growth", area.name, case, &size.to_string()];
-                let mut child = Measured::start_counted(&arguments)?;
+            let run = async |times: usize| {
+                // Both make ready the same.
+                let mut child = start(Measured::start_counted, area, case.name, *size, many)?;
                 child.ask(&times.to_string())?;
                 child.counted()
             };
-            counts.push((run(many)? as f64 - run(few)? as f64) / (many - few) as f64);
+            let count = instructions::difference(few, many, run).await;
+            let what = format!("{} of {size}", case.name);
+            counts.push(count.map_err(whose(area.name, &what, 1))?);
         }
-        rows.push(row(case, &counts, 0));
+        rows.push(row(case.name, &counts, 0));
     }
     print(&format!("{}: instructions each", area.title), area, &rows);
     Ok(())
@@ -141,11 +212,4 @@ fn print(title: &str, area: &Area, rows: &[Vec<String>]) {
     columns.extend(sizes.iter().map(String::as_str));
     columns.push("last/first");
     table::print(title, &columns, rows);
-}
-
-/// The role of an application that grows.
-pub(crate) fn child(name: &str, case: &str, size: usize) -> Result {
-    let area = AREAS.into_iter().find(|area| area.name == name).ok_or("there is no such area")?;
-    let mut work = (area.ready)(case, size)?;
-    obey(|count| (0..count).try_for_each(|_| work()))
 }

@@ -1,7 +1,7 @@
 //! Routes beside the one that is asked, with a constant path or with a parameter.
 
 use super::silent::Asked;
-use super::{Area, Work};
+use super::{Area, Case, Work};
 use crate::Result;
 use ember::http::{Request, StatusCode};
 use ember::web::Route;
@@ -11,22 +11,21 @@ pub(super) const AREA: Area = Area {
     name: "routes",
     title: "One request with so many routes",
     cases: &[
-        "static, first",
-        "static, middle",
-        "static, last",
-        "with parameters, first",
-        "with parameters, middle",
-        "with parameters, last",
-        "none of them (404)",
+        Case::new("static, first"),
+        Case::new("static, middle"),
+        Case::new("static, last"),
+        Case::new("with parameters, first"),
+        Case::new("with parameters, middle"),
+        Case::new("with parameters, last"),
+        Case::new("none of them (404)"),
     ],
     sizes: &[10, 100, 1_000, 10_000],
     times: |_| (5_000, 50_000),
     ready,
-    writes: false,
 };
 
 /// Half of the routes have parameters.
-fn ready(case: &str, size: usize) -> Result<Work> {
+fn ready(case: &str, size: usize, _: usize) -> Result<Work> {
     let half = size / 2;
     let mut app = Ember::new();
     for number in 0..half {

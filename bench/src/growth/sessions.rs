@@ -1,7 +1,7 @@
 //! Sessions of others on the same worker: conversations with a model, and visitors with a cookie.
 
 use super::silent::{ANSWER, Asked, Silent};
-use super::{Area, Work};
+use super::{Area, Case, Work};
 use crate::Result;
 use ember::http::{Request, StatusCode, header};
 use ember::llm::{Client, MemorySessionStore};
@@ -12,18 +12,17 @@ use ember::{Body, ConversationContext, Ember, Session};
 pub(super) const AREA: Area = Area {
     name: "sessions",
     title: "One request of one of so many sessions, in memory",
-    cases: &["a conversation's turn", "a visitor's request"],
+    cases: &[Case::new("a conversation's turn"), Case::new("a visitor's request")],
     sizes: &[1, 10, 100, 1_000],
     times: |size| ((2 * TURNS * size).max(2_000), 20_000),
     ready,
-    writes: false,
 };
 
 /// After so many turns another conversation takes the place, so that the histories are equally
 /// long on average, however many there are.
 const TURNS: usize = 10;
 
-fn ready(case: &str, size: usize) -> Result<Work> {
+fn ready(case: &str, size: usize, _: usize) -> Result<Work> {
     match case {
         "a visitor's request" => visits(size),
         _ => turns(size),

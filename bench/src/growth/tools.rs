@@ -2,7 +2,7 @@
 //! grows with the tools that it names, so the route names five.
 
 use super::silent::{ANSWER, Asked, Silent};
-use super::{Area, Work};
+use super::{Area, Case, Work};
 use crate::Result;
 use ember::ai::AiOptions;
 use ember::http::{Request, StatusCode};
@@ -15,19 +15,18 @@ pub(super) const AREA: Area = Area {
     name: "tools",
     title: "One request with so many tools in the registry",
     cases: &[
-        "a question with 5 tools, one of them called",
-        "a handler that takes the registry and calls a tool",
+        Case::new("a question with 5 tools, one of them called"),
+        Case::new("a handler that takes the registry and calls a tool"),
     ],
     sizes: &[10, 100, 1_000],
     times: |_| (2_000, 20_000),
     ready,
-    writes: false,
 };
 
 /// How many tools the route names.
 const NAMED: usize = 5;
 
-fn ready(case: &str, size: usize) -> Result<Work> {
+fn ready(case: &str, size: usize, _: usize) -> Result<Work> {
     let parameters = ParameterSchema::object([ParameterSchema::new("n", "integer", "A number.")]);
     let tool = |number: usize| {
         let name = format!("tool_{number}");

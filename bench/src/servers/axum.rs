@@ -8,7 +8,6 @@ use axum::extract::Path;
 use axum::response::Sse;
 use axum::response::sse::Event;
 use axum::routing::{get, post};
-use axum::serve::ListenerExt as _;
 use axum::{Json, Router};
 use futures_util::{Stream, StreamExt as _};
 use std::convert::Infallible;
@@ -29,11 +28,8 @@ pub(super) fn serve(socket: TcpListener) -> Result {
         router = router.route(&format!("/further/{number}"), get(async || HELLO));
     }
     block_on(async {
-        let listener = listener(socket)?.tap_io(|stream| {
-            // A connection that refuses is slower, not wrong.
-            let _ = stream.set_nodelay(true);
-        });
-        Ok(axum::serve(listener, router).await?)
+        // As it is it would be made ready again, with all of its routes, for each connection.
+        Ok(axum::serve(listener(socket)?, router.into_make_service()).await?)
     })
 }
 

@@ -22,7 +22,6 @@ pub(super) fn serve(socket: TcpListener) -> Result {
         let socket = listener(socket)?;
         loop {
             let (stream, _) = socket.accept().await?;
-            stream.set_nodelay(true)?;
             let connection =
                 http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer));
             tokio::spawn(connection);

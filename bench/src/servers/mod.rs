@@ -13,6 +13,7 @@
 //! | `GET /events/ticks` | one event, and then another each second, at the same time for all |
 //! | `GET /cached` | as `/hello`; by Ember from its cache |
 
+mod alike;
 mod actix_web;
 mod axum;
 mod ember;
@@ -20,12 +21,14 @@ mod hyper;
 mod poem;
 mod salvo;
 
+pub(crate) use alike::compare;
+
 use crate::Result;
 use futures_util::{Stream, StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use std::net::TcpListener;
 use std::sync::LazyLock;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 /// The first is the floor.
@@ -98,16 +101,21 @@ fn open() -> impl Stream<Item = String> + Send + 'static {
     stream::iter([token(0)]).chain(stream::pending())
 }
 
-/// A thread says each second that an event is due, and when it was, in µs since 1970.
+/// A thread says each second that an event is due: which it is, and when it was, in µs since 1970.
+///
+/// What is due is due exactly a second after the one before, however late the thread is, so that a
+/// reader knows what it has missed.
 fn ticks() -> impl Stream<Item = String> + Send + 'static {
-    static TICKS: LazyLock<watch::Receiver<u64>> = LazyLock::new(|| {
-        let (sender, receiver) = watch::channel(0);
+    static TICKS: LazyLock<watch::Receiver<(u64, u128)>> = LazyLock::new(|| {
+        let (sender, receiver) = watch::channel((0, 0));
         std::thread::spawn(move || {
-            loop {
-                std::thread::sleep(Duration::from_secs(1));
-                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-                let now = now.unwrap_or_default().as_micros();
-                if sender.send(u64::try_from(now).unwrap_or(u64::MAX)).is_err() {
+            let (mut due, mut since_1970) = (Instant::now(), SystemTime::UNIX_EPOCH.elapsed());
+            for number in 1.. {
+                due += Duration::from_secs(1);
+                since_1970 = since_1970.map(|time| time + Duration::from_secs(1));
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                let micros = since_1970.as_ref().map_or(0, Duration::as_micros);
+                if sender.send((number, micros)).is_err() {
                     return;
                 }
             }
@@ -118,8 +126,8 @@ fn ticks() -> impl Stream<Item = String> + Send + 'static {
     receiver.mark_unchanged();
     let ticks = stream::unfold(receiver, async |mut receiver| {
         receiver.changed().await.ok()?;
-        let due = *receiver.borrow_and_update();
-        Some((format!("due {due}"), receiver))
+        let (number, due) = *receiver.borrow_and_update();
+        Some((format!("due {number} {due}"), receiver))
     });
     stream::iter([token(0)]).chain(ticks)
 }

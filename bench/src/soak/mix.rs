@@ -1,7 +1,7 @@
 //! What the clients of a soak ask for.
 
-use super::server::KEY;
 use crate::Result;
+use crate::gateway::KEY;
 use crate::load::{Connection, Exchange};
 use memchr::memmem;
 use std::net::SocketAddr;

@@ -2,15 +2,13 @@
 //! memory can be flat.
 
 use crate::Result;
+use crate::gateway::KEY;
 use ember::RateLimit;
 use ember::ai::{OpenAiApi, VirtualKey};
 use ember::llm::{MemorySessionStore, ProviderConfig};
 use ember::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::net::TcpListener;
-
-/// What the OpenAI-compatible API wants to see. It opens nothing but what this program starts.
-pub(super) const KEY: &str = "sk-ember-bench-5e2d48c6b3a1907f7c1f0b9a64d20c38";
 
 /// How many conversations, visitors and cached answers are kept: few, so that they are all there
 /// soon, and what grows after that has no excuse.

@@ -4,13 +4,13 @@
 //! what else the machine does. They do depend on the compiler, the processor's features and the C
 //! library, so the file says what it was made with, and on another machine nothing is compared.
 
+use crate::folder::Folder;
 use crate::process::Measured;
 use crate::{Options, Result, table};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.toml");
@@ -21,20 +21,6 @@ const TIMES: usize = 50;
 
 /// By how much a count may differ from what is kept, as a part of it.
 const TOLERANCE: f64 = 0.03;
-
-/// What is kept.
-#[derive(Deserialize)]
-struct Kept {
-    machine: String,
-    pieces: BTreeMap<String, Count>,
-}
-
-/// What a piece takes, once.
-#[derive(Clone, Copy, Deserialize)]
-struct Count {
-    instructions: f64,
-    allocations: f64,
-}
 
 /// Counts; fails where a count is not what is kept, unless `--bless` keeps what was counted.
 pub(crate) fn measure(options: &Options) -> Result {
@@ -63,6 +49,31 @@ pub(crate) fn measure(options: &Options) -> Result {
     fs::write(FILE, text)?;
     println!("{FILE} is written");
     Ok(())
+}
+
+/// The role of what is counted: all pieces, one after another.
+pub(crate) fn child() -> Result {
+    for micro in micro::all() {
+        let mut work = (micro.ready)();
+        (0..WARM).for_each(|_| work());
+        counted_from_here(&mut work);
+        counted_until_here(micro.name);
+    }
+    Ok(())
+}
+
+/// What is kept.
+#[derive(Deserialize)]
+struct Kept {
+    machine: String,
+    pieces: BTreeMap<String, Count>,
+}
+
+/// What a piece takes, once.
+#[derive(Clone, Copy, Deserialize)]
+struct Count {
+    instructions: f64,
+    allocations: f64,
 }
 
 /// What the counts depend on.
@@ -133,15 +144,8 @@ fn is_near(now: f64, before: Option<f64>) -> bool {
 
 /// Runs all pieces in one process, of which callgrind writes a profile for each.
 fn count() -> Result<Vec<(String, Count)>> {
-    let folder = std::env::temp_dir().join(format!("ember-bench-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    let counted = profile(&folder);
-    fs::remove_dir_all(&folder)?;
-    counted
-}
-
-fn profile(folder: &Path) -> Result<Vec<(String, Count)>> {
-    let profile = folder.join("profile");
+    let folder = Folder::new()?;
+    let profile = folder.path().join("profile");
     let options = [
         format!("--callgrind-out-file={}", profile.display()),
         "--zero-before=*counted_from_here*".to_owned(),
@@ -185,17 +189,6 @@ fn sums(profile: &str) -> Option<(u64, u64)> {
         }
     }
     Some((instructions?, allocations))
-}
-
-/// The role of what is counted: all pieces, one after another.
-pub(crate) fn child() -> Result {
-    for micro in micro::all() {
-        let mut work = (micro.ready)();
-        (0..WARM).for_each(|_| work());
-        counted_from_here(&mut work);
-        counted_until_here(micro.name);
-    }
-    Ok(())
 }
 
 /// Callgrind knows it by its name, and begins to count.
