@@ -9,10 +9,11 @@ mod projects;
 mod start;
 mod report;
 
+use crate::folder::Folder;
 use crate::{Options, Result};
 use nix::sys::resource::{UsageWho, getrusage};
 use projects::Project;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -41,24 +42,25 @@ struct Figures {
 }
 
 pub(crate) fn measure(options: &Options) -> Result {
-    let folder = Folder::new()?;
-    projects::copy_ember(&folder.0)?;
+    let temporary = Folder::new()?;
+    let folder = temporary.path();
+    projects::copy_ember(folder)?;
     for project in &projects::ALL {
-        project.write(&folder.0)?;
+        project.write(folder)?;
         // Whatever is missing is downloaded here, and not while time is taken.
-        cargo(project, &folder.0, &["fetch", "--quiet", "--target", env!("EMBER_BENCH_TARGET")])?;
+        cargo(project, folder, &["fetch", "--quiet", "--target", env!("EMBER_BENCH_TARGET")])?;
     }
     let mut figures: Vec<Figures> = projects::ALL.iter().map(|_| Figures::default()).collect();
     for number in 1..=options.rounds {
         for (project, figures) in projects::ALL.iter().zip(&mut figures) {
             eprintln!("round {number} of {}: {}", options.rounds, project.name);
-            round(project, &folder.0, figures)?;
+            round(project, folder, figures)?;
             // What does not answer is not built again.
-            start::once(project, &folder.0)?;
+            start::once(project, folder)?;
         }
     }
     report::building(&figures, options.rounds);
-    start::measure(&folder.0, &mut figures)?;
+    start::measure(folder, &mut figures)?;
     report::size_and_start(&figures);
     Ok(())
 }
@@ -133,22 +135,4 @@ fn crates(project: &Project, folder: &Path) -> Result<usize> {
     let text = String::from_utf8(output.stdout)?;
     let names = text.lines().map(|line| line.trim_end_matches(" (*)"));
     Ok(names.filter(|name| !name.is_empty()).collect::<std::collections::HashSet<_>>().len())
-}
-
-/// Where projects stand; removed in the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("ember-bench-build-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed is left behind, and seen there.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -2,10 +2,10 @@
 
 use super::Figures;
 use super::projects::{self, Project};
-use crate::process::{Core, Foreign, pin};
+use crate::process::{Core, Foreign, free_address, pin};
 use crate::{Error, Result};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -38,8 +38,7 @@ pub(super) fn once(project: &Project, folder: &Path) -> Result<Duration> {
 }
 
 fn start(program: &Path) -> Result<Duration> {
-    // A port that nobody has at this moment.
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let address = free_address()?;
     let mut command = Command::new(program);
     command.env("PORT", address.port().to_string());
     // It is born where it is to run.
