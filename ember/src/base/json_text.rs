@@ -8,7 +8,7 @@ pub(crate) fn write_json_text(text: &str, json: &mut String) {
     json.reserve(text.len() + 2);
     json.push('"');
     let mut rest = text;
-    while let Some((plain, behind)) = rest.split_at_checked(plain_length(rest.as_bytes())) {
+    while let Some((plain, behind)) = rest.split_at_checked(plain_json_length(rest.as_bytes())) {
         json.push_str(plain);
         let mut special = behind.chars();
         let Some(character) = special.next() else { break };
@@ -32,10 +32,11 @@ fn write_escape(character: char, json: &mut String) {
     }
 }
 
-/// How many bytes stand before the first that must be escaped.
+/// How many bytes stand before the first that may not stand in a text of JSON as it is: a quote, a backslash,
+/// or a control character.
 ///
 /// It looks at eight bytes at a time ("Determine if a word has a zero byte", Bit Twiddling Hacks).
-fn plain_length(bytes: &[u8]) -> usize {
+pub(crate) fn plain_json_length(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES * 0x80;
     const QUOTES: u64 = ONES * b'"' as u64;

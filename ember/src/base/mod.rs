@@ -23,7 +23,7 @@ pub use config::Env;
 pub use error::{Error, ErrorKind, Problem, Result};
 pub use finding::Finding;
 pub(crate) use id::random_id;
-pub(crate) use json_text::write_json_text;
+pub(crate) use json_text::{plain_json_length, write_json_text};
 pub(crate) use nearest::nearest;
 pub use plugin::{PluginDescriptor, PluginError};
 pub(crate) use registry::is_below;

@@ -1,3 +1,4 @@
+use crate::base::plain_json_length;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -231,7 +232,7 @@ impl<'a> Reader<'a> {
         let bytes = self.text.as_bytes();
         let mut is_plain = true;
         loop {
-            self.at = special(bytes, self.at);
+            self.at += plain_json_length(bytes.get(self.at..).unwrap_or_default());
             match bytes.get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -252,32 +253,6 @@ impl<'a> Reader<'a> {
 fn digits(bytes: &[u8]) -> Result<usize> {
     let count = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if count > 0 { Ok(count) } else { Err(Refused) }
-}
-
-/// Where the first byte stands that ends a text, begins an escape, or must not be in one; the
-/// length, if there is none.
-///
-/// It looks at eight bytes at a time ("Determine if a word has a zero byte", Bit Twiddling Hacks).
-fn special(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES * 0x80;
-    const QUOTES: u64 = ONES * b'"' as u64;
-    const ESCAPES: u64 = ONES * b'\\' as u64;
-    // The high bit of the first byte below a limit is set, and of no byte before it; behind it they may err.
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
-    let mut rest = bytes.get(at..).unwrap_or_default();
-    while let Some((eight, behind)) = rest.split_first_chunk() {
-        let word = u64::from_le_bytes(*eight);
-        let found = below(word ^ QUOTES, 1) | below(word ^ ESCAPES, 1) | below(word, 0x20);
-        let found = found & HIGH;
-        if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-        rest = behind;
-    }
-    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | ..0x20);
-    at + rest.iter().position(is_special).unwrap_or(rest.len())
 }
 
 /// Takes the escapes out of a text.
