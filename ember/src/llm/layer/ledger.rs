@@ -37,11 +37,18 @@ pub struct CostConfig {
 /// Models that answer in each other's place.
 #[derive(Debug, Clone)]
 pub(in crate::llm) struct Routed {
-    pub(in crate::llm) names: Vec<String>,
+    pub(in crate::llm) models: Vec<RoutedName>,
     /// Whether a request that names one is answered by that or by none.
     pub(in crate::llm) named_only: bool,
     /// Whether the prices are those that the router has of its models.
     pub(in crate::llm) own_prices: bool,
+}
+
+/// What a model of a router is called: by the router, and by its provider.
+#[derive(Debug, Clone)]
+pub(in crate::llm) struct RoutedName {
+    pub(in crate::llm) name: String,
+    pub(in crate::llm) id: String,
 }
 
 /// Which models may answer a request, as far as it says.
@@ -57,9 +64,9 @@ pub(in crate::llm) struct Asked<'a> {
 
 impl Asked<'_> {
     /// Tells whether a router's model may answer, which is allowed by its name or by its id.
-    fn allows(&self, name: &str) -> bool {
-        let id = name.split_once('/').map_or(name, |(_, id)| id);
-        self.allowed.is_none_or(|allowed| allowed.iter().any(|one| one == name || one == id))
+    fn allows(&self, model: &RoutedName) -> bool {
+        let is_meant = |allowed: &String| *allowed == model.name || *allowed == model.id;
+        self.allowed.is_none_or(|allowed| allowed.iter().any(is_meant))
     }
 }
 
@@ -126,16 +133,18 @@ impl CostConfig {
     /// The models that may answer; `None` stands for the default.
     fn may_answer<'a>(&'a self, asked: Asked<'a>) -> Vec<Option<&'a str>> {
         let models = match &self.routed {
-            Some(routed) if !routed.named_only || asked.named.is_none() => &routed.names[..],
+            Some(routed) if !routed.named_only || asked.named.is_none() => &routed.models[..],
             _ => &[],
         };
-        let of_router = |is_meant: &dyn Fn(&str) -> bool| -> Vec<_> {
-            models.iter().map(String::as_str).filter(|name| is_meant(name)).map(Some).collect()
+        let of_router = |is_meant: &dyn Fn(&RoutedName) -> bool| -> Vec<_> {
+            let meant = models.iter().filter(|model| is_meant(model));
+            meant.map(|model| Some(model.name.as_str())).collect()
         };
-        let allowed = of_router(&|name| asked.allows(name));
+        let allowed = of_router(&|model| asked.allows(model));
         match allowed.is_empty() {
-            // Whom the router will refuse is charged for the dearest until then.
+            // Nobody answers, as the router will find: until then it costs what the dearest does.
             true if asked.named.is_none() && !models.is_empty() => of_router(&|_| true),
+            // No model of the router: one that embeds, or one that it will not find.
             true => vec![asked.named],
             false => allowed,
         }
@@ -358,10 +367,11 @@ mod tests {
     #[test]
     fn only_models_that_are_allowed_count() {
         let price = |text: &str| Price::per_million(text, text).unwrap();
-        let mut config = CostConfig::new().price("small", price("1")).price("x/large", price("9"));
+        let mut config = CostConfig::new().price("small", price("1")).price("alias", price("9"));
         config = config.price("vectors", price("2"));
-        let names = vec!["small".to_owned(), "x/large".to_owned()];
-        config.routed = Some(Routed { names, named_only: false, own_prices: true });
+        let models = [("small", "small"), ("alias", "large")];
+        let models = models.map(|(name, id)| RoutedName { name: name.into(), id: id.into() });
+        config.routed = Some(Routed { models: models.into(), named_only: false, own_prices: true });
         let allowed = |named: Option<&str>, allowed: &str| {
             let allowed = [allowed.to_owned()];
             let asked = Asked { provider: "router", named, allowed: Some(&allowed) };

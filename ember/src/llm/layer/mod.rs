@@ -20,7 +20,7 @@ mod stack;
 pub use cache::{Cache, CacheConfig};
 pub use circuit_breaker::{CircuitBreaker, CircuitBreakerConfig, CircuitState};
 pub use cost::Cost;
-pub(super) use ledger::{Asked, Routed};
+pub(super) use ledger::{Asked, Routed, RoutedName};
 pub use ledger::{CostConfig, Ledger, ModelUsage, UsageTotals};
 pub(super) use retry::{HELD, is_preliminary};
 pub use retry::{Retry, RetryConfig};

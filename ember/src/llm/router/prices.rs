@@ -1,7 +1,7 @@
 use super::ModelRouter;
 use super::model::RoutedModel;
 use crate::llm::catalog::{Catalog, Model, Price};
-use crate::llm::layer::{CostConfig, Routed};
+use crate::llm::layer::{CostConfig, Routed, RoutedName};
 use crate::llm::provider::Provider as _;
 use crate::llm::usage::Usage;
 use crate::llm::usd::Usd;
@@ -33,8 +33,10 @@ impl ModelRouter {
         }
         let mut prices = CostConfig::new().catalog(catalog);
         prices.default_model = models.last().map(|dearest| dearest.name.clone());
-        let names = self.names().map(str::to_owned).collect();
-        prices.routed = Some(Routed { names, named_only: self.named_only, own_prices: true });
+        let name =
+            |model: &RoutedModel| RoutedName { name: model.name.clone(), id: model.model.clone() };
+        let models = self.shared.models.iter().map(name).collect();
+        prices.routed = Some(Routed { models, named_only: self.named_only, own_prices: true });
         prices
     }
 }
