@@ -323,6 +323,30 @@ async fn work_that_blocks_is_not_waited_for_beyond_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_worker_that_replaces_another_keeps_its_time_limits() {
+    let limits = ServerLimits::default()
+        .keep_alive(Duration::from_millis(200))
+        .header_read(Duration::from_millis(200));
+    let handle = serve(limits, 1);
+    handle.fail_a_worker();
+    let replaced = async {
+        while handle.replaced_workers() < 1 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(LONG, replaced).await.expect("the worker is not replaced");
+    let mut idle = open(handle.address(), "/hello").await;
+    assert_eq!(timeout(LONG, read_response(&mut idle)).await.unwrap().unwrap().status, 200);
+    assert_eq!(timeout(LONG, rest(&mut idle)).await.expect("it stays open"), "");
+    let mut half = TcpStream::connect(handle.address()).await.unwrap();
+    half.write_all(b"GET /hello HTTP/1.1\r\nhost: ").await.unwrap();
+    let told = timeout(LONG, rest(&mut half)).await.expect("half a head is waited for");
+    assert!(told.is_empty() || told.starts_with("HTTP/1.1 408"), "{told}");
+    handle.stop().within(Duration::ZERO);
+    join(handle).await;
+}
+
+#[tokio::test]
 async fn work_that_blocks_does_not_keep_a_worker_from_being_replaced() {
     let handle = serve(ServerLimits::default(), 1);
     let _blocking = open(handle.address(), "/blocking").await;

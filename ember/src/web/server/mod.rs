@@ -173,7 +173,7 @@ impl Server {
             listener: Mutex::new(Some(listener)),
             phase: watched.clone(),
             room: room.clone(),
-            tick: Notify::new(),
+            tick: Arc::default(),
             fault: fault.clone(),
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),

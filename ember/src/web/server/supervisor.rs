@@ -4,18 +4,20 @@
 //! listener, which stays open in between: connections wait in the kernel's queue. Those that the
 //! worker had open are lost with it; those of other workers go on. The first replacement is made
 //! at once, and each further one waits longer, until one has lasted.
+//!
+//! The time is told by a thread that does nothing else: the limits of all workers depend on it.
 
 use super::Phase;
 use super::ticks::Ticks;
 use super::worker::Worker;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// The wait before the second replacement; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -45,10 +47,25 @@ pub(super) fn start(
         slot.start(&ends)?;
         slots.push(slot);
     }
+    let bells = slots.iter().map(|slot| Arc::downgrade(&slot.worker.tick)).collect();
+    let tick = slots.iter().map(|slot| Ticks::length_for(&slot.worker.limits)).min();
+    let tick = tick.unwrap_or(LONGEST_WAIT);
+    thread::Builder::new().name("ember-clock".into()).spawn(move || ring(bells, tick))?;
     thread::Builder::new().name("ember-supervisor".into()).spawn(move || {
         supervise(slots, &ends, &ended, &replaced);
         drop(phase);
     })
+}
+
+/// Rings as long as there are workers.
+fn ring(bells: Vec<Weak<Notify>>, tick: Duration) {
+    loop {
+        thread::sleep(tick);
+        let workers = bells.iter().filter_map(Weak::upgrade);
+        if workers.inspect(|worker| worker.notify_one()).count() == 0 {
+            return;
+        }
+    }
 }
 
 fn supervise(
@@ -57,18 +74,8 @@ fn supervise(
     ended: &Receiver<usize>,
     replaced: &AtomicU64,
 ) {
-    let tick = slots.iter().map(|slot| Ticks::length_for(&slot.worker.limits)).min();
-    let tick = tick.unwrap_or(LONGEST_WAIT);
-    let mut next_tick = Instant::now() + tick;
     while slots.iter().any(Slot::is_needed) {
-        // While a replacement is due, each tick looks whether the server has stopped.
-        let due = slots.iter().filter_map(|slot| slot.due).fold(next_tick, Instant::min);
-        let end = ended.recv_timeout(due.saturating_duration_since(Instant::now()));
-        if next_tick <= Instant::now() {
-            slots.iter().for_each(|slot| slot.worker.tick.notify_one());
-            // One that comes late moves those behind it, so that they do not follow at once.
-            next_tick = Instant::now() + tick;
-        }
+        let end = ended.recv_timeout(wait(&slots));
         match end {
             Ok(index) => slots[index].end(),
             Err(RecvTimeoutError::Timeout) => {}
@@ -86,6 +93,14 @@ fn supervise(
             }
         }
     }
+}
+
+/// How long to wait for the end of a worker. While a replacement is due, it is looked every now and then whether
+/// the server has stopped.
+fn wait(slots: &[Slot]) -> Duration {
+    let due = slots.iter().filter(|slot| !slot.worker.is_over()).filter_map(|slot| slot.due).min();
+    let due = due.map(|due| due.saturating_duration_since(Instant::now()));
+    due.map_or(LONGEST_WAIT, |due| due.min(FIRST_WAIT))
 }
 
 /// The place of one worker.

@@ -28,9 +28,9 @@ pub(super) struct Worker {
     pub(super) phase: watch::Receiver<Phase>,
     /// What is left of [`ServerLimits::max_connections`].
     pub(super) room: Arc<Semaphore>,
-    /// Wakes the reaper once a [tick](Ticks). It is rung from the thread of the supervisor: a worker
-    /// with no timer of its own need not look at a clock before and after each wait.
-    pub(super) tick: Notify,
+    /// Wakes the reaper once a [tick](Ticks). It is rung from another thread: a runtime with an armed timer
+    /// looks at the clock before and after each wait.
+    pub(super) tick: Arc<Notify>,
     /// Makes a worker fail, in tests.
     pub(super) fault: Arc<Notify>,
     #[cfg(feature = "tls")]
