@@ -36,8 +36,8 @@ pub struct StaticCache {
 
 /// By host, then by path and query: both can be looked up as they stand in the request.
 ///
-/// Clients choose the keys, and cannot know the seed of the hash; the entries are so few that even
-/// keys which collide would be found soon.
+/// Clients choose the keys, and cannot know the seed of the hash; where `max_entries` is not large, even keys
+/// which collide would be found soon.
 #[derive(Default)]
 struct Entries {
     by_host: HashMap<Box<str>, HashMap<Box<str>, CachedResponse, RandomState>, RandomState>,
@@ -65,8 +65,11 @@ impl StaticCache {
     /// Forgets the answers under a path with its query, on all hosts.
     pub fn invalidate(&self, path_and_query: &str) {
         let entries = &mut *self.by_host.write().unwrap_or_else(PoisonError::into_inner);
-        let removed = entries.by_host.values_mut().filter_map(|paths| paths.remove(path_and_query));
-        entries.count -= removed.count();
+        // Hosts come from clients, so that one without an answer is not kept.
+        entries.by_host.retain(|_, paths| {
+            entries.count -= usize::from(paths.remove(path_and_query).is_some());
+            !paths.is_empty()
+        });
     }
 
     /// The answer that is kept, written where the headers of the request stood.
@@ -124,5 +127,29 @@ impl fmt::Debug for StaticCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entries = self.by_host.read().unwrap_or_else(PoisonError::into_inner);
         f.debug_struct("StaticCache").field("entries", &entries.count).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::response::IntoResponse as _;
+
+    #[tokio::test]
+    async fn a_host_without_answers_is_not_kept() {
+        let cache = StaticCache::new();
+        for (host, path) in [("a", "/x"), ("b", "/x"), ("b", "/y")] {
+            let (kept, _) = CachedResponse::of("Hello".into_response()).await.unwrap();
+            cache.insert(host.into(), path.into(), kept);
+        }
+        let size = || {
+            let entries = cache.by_host.read().unwrap();
+            (entries.by_host.len(), entries.count)
+        };
+        assert_eq!(size(), (2, 3));
+        cache.invalidate("/x");
+        assert_eq!(size(), (1, 1));
+        cache.invalidate("/y");
+        assert_eq!(size(), (0, 0));
     }
 }
