@@ -14,7 +14,7 @@ mod finding;
 pub mod schema;
 pub mod sse;
 mod id;
-mod json_text;
+pub(crate) mod json_text;
 mod nearest;
 pub mod tokens;
 
@@ -23,7 +23,6 @@ pub use config::Env;
 pub use error::{Error, ErrorKind, Problem, Result};
 pub use finding::Finding;
 pub(crate) use id::random_id;
-pub(crate) use json_text::{plain_json_length, write_json_text};
 pub(crate) use nearest::nearest;
 pub use plugin::{PluginDescriptor, PluginError};
 pub(crate) use registry::is_below;

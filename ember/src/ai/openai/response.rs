@@ -1,6 +1,7 @@
 //! A whole answer, and what it shares with a streamed one.
 
-use crate::base::{Error, ErrorKind, random_id, write_json_text};
+use crate::base::json_text::write_json_text;
+use crate::base::{Error, ErrorKind, random_id};
 use crate::llm::{
     ChatRequest, ChatResponse, Finish, FinishReason, Message, Role, ToolCall, Usage,
     estimate_tokens,

@@ -2,9 +2,10 @@
 
 use super::error::{ErrorBody, of_model, undeliverable};
 use super::response::{Head, Hidden, WireUsage, finish_word};
+use crate::base::json_text::write_json_text;
 use crate::base::sse::Event;
 use crate::base::tokens::Estimator;
-use crate::base::{Error, ErrorKind, write_json_text};
+use crate::base::{Error, ErrorKind};
 use crate::llm::{ChatEvent, ChatRequest, ChatStream, Dropped, Finish, Part, Usage};
 use futures_core::Stream;
 use serde::Serialize;

@@ -14,7 +14,7 @@ pub(super) struct Body<'a> {
 }
 
 /// A value of a request, which is not copied where it need not be.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Lent<'a> {
     Text(Cow<'a, str>),
     Object(Vec<(&'static str, Lent<'a>)>),

@@ -89,6 +89,8 @@ impl Repeat {
             self.was_read = false;
         } else {
             self.holes.clear();
+            // It would be kept for as long as the stream is open.
+            self.event = String::new();
         }
     }
 

@@ -1,4 +1,4 @@
-use crate::base::plain_json_length;
+use crate::base::json_text::plain_json_length;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -270,8 +270,9 @@ fn unescaped(text: &str) -> Result<String> {
 /// Tells of each escape what stands before it and what it stands for, and returns what is behind the last.
 fn escapes(text: &str, mut tell: impl FnMut(&str, char)) -> Result<&str> {
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| byte == b'\\') {
-        let (before, escape) = (&rest[..at], &rest[at + 1..]);
+    // Of what may not stand in a text as it is, it has backslashes only.
+    while let Some((before, escape)) = rest.split_at_checked(plain_json_length(rest.as_bytes())) {
+        let Some(escape) = escape.strip_prefix('\\') else { break };
         let (character, length) = character(escape.as_bytes())?;
         tell(before, character);
         rest = escape.get(length..).ok_or(Refused)?;

@@ -195,7 +195,6 @@ pub(super) enum ContentPart {
 }
 
 impl Content<'_> {
-    /// The texts, each of which the caller may keep as it is.
     /// Tells whether there is anything to read.
     pub(super) fn has_text(&self) -> bool {
         match self {
@@ -207,6 +206,7 @@ impl Content<'_> {
         }
     }
 
+    /// The texts, each of which the caller may keep as it is.
     pub(super) fn into_texts(self) -> impl Iterator<Item = String> {
         let (text, parts) = match self {
             Self::Nothing => (None, Vec::new()),
