@@ -65,8 +65,10 @@ impl Origin {
 
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The headers hold the key.
-        self.address.fmt(f)
+        // The headers hold the key, and the address may hold a password.
+        let (scheme, rest) = self.address.split_once("://").unwrap_or_default();
+        let (_, place) = rest.rsplit_once('@').unwrap_or(("", rest));
+        write!(f, "{scheme}://{place}")
     }
 }
 
@@ -123,7 +125,9 @@ mod tests {
             assert!(headers[ACCEPT] == "a/b" && headers[AUTHORIZATION] == "Bearer sk-secret");
             assert!(headers[AUTHORIZATION].is_sensitive());
         }
-        assert_eq!(format!("{origin:?}"), "\"https://models.example/v1\"");
+        assert_eq!(format!("{origin:?}"), "https://models.example/v1");
+        let origin = self::origin("https://ann:secret@models.example/v1");
+        assert_eq!(format!("{origin:?}"), "https://models.example/v1");
     }
 
     #[test]
