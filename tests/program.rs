@@ -1,7 +1,11 @@
-use std::io::{BufRead as _, BufReader};
+use std::io::{self, BufRead as _, BufReader};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
+
+/// How long a program may take to start, or to answer.
+const LONG: Duration = Duration::from_secs(20);
 
 /// A program that serves, and is killed at the latest when this is dropped.
 #[derive(Debug)]
@@ -18,7 +22,7 @@ impl Program {
 
     /// As [`Program::start`], at another `EMBER_HOST`.
     pub fn start_at(host: &str, command: &mut Command) -> Self {
-        let mut child = command
+        let child = command
             .env("EMBER_HOST", host)
             .env("EMBER_PORT", "0")
             .stdin(Stdio::null())
@@ -26,12 +30,22 @@ impl Program {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut first = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
+        // From here on it is killed whatever happens.
+        let mut program = Self { child, address: String::new() };
+        let mut output = BufReader::new(program.child.stdout.take().unwrap());
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut first = String::new();
+            let read = output.read_line(&mut first);
+            let _ = tell.send(read.map(|_| first));
+            // Whatever else it prints is read, so that it never waits for that.
+            let _ = io::copy(&mut output, &mut io::sink());
+        });
+        let first = told.recv_timeout(LONG).expect("it prints where it serves in time").unwrap();
         let first = first.trim();
         let place = first.split_once("http://").or_else(|| first.rsplit_once(" on "));
-        let address = place.expect("it prints where it serves").1.to_owned();
-        Self { child, address }
+        program.address = place.expect("it prints where it serves").1.to_owned();
+        program
     }
 
     /// The host and the port, or the path of a socket.
@@ -47,7 +61,7 @@ impl Program {
     /// Connects to it. Reading takes twenty seconds at most.
     pub fn connect(&self) -> TcpStream {
         let socket = TcpStream::connect(&self.address).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_read_timeout(Some(LONG)).unwrap();
         socket
     }
 

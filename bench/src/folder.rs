@@ -2,6 +2,7 @@
 
 use crate::Result;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A folder of this process, removed in the end.
 pub(crate) struct Folder(PathBuf);
@@ -19,8 +20,11 @@ impl Folder {
     }
 
     fn within(parent: &Path) -> Result<Self> {
-        let path = parent.join(format!("ember-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = parent.join(format!("ember-bench-{}-{number}", std::process::id()));
+        // One that is there already is of somebody else.
+        std::fs::create_dir(&path)?;
         Ok(Self(path))
     }
 

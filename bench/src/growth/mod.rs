@@ -181,7 +181,8 @@ async fn count_instructions(area: &Area) -> Result {
         let mut counts = Vec::new();
         for size in area.sizes {
             let (warm, count) = (area.times)(*size);
-            let (few, many) = (warm, warm + (count / 10).max(16));
+            // Stores tidy up with every sixteenth turn, which is to be in what is counted with its share.
+            let (few, many) = (warm, warm + (count / 10).max(16).next_multiple_of(16));
             let run = async |times: usize| {
                 // Both make ready the same.
                 let mut child = start(Measured::start_counted, area, case.name, *size, many)?;
