@@ -81,8 +81,23 @@ impl Server {
         }
     }
 
+    /// Halts it. The signal is on its way when it is sent: until all threads have stopped, some may answer yet.
     pub fn pause(&self) {
         self.signal("-STOP");
+        while !self.is_halted() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Tells whether all threads are stopped, by proc_pid_stat(5).
+    fn is_halted(&self) -> bool {
+        let id = self.child.as_ref().unwrap().id();
+        let threads = std::fs::read_dir(format!("/proc/{id}/task")).unwrap();
+        threads.flatten().all(|thread| {
+            // The name of the program, in parentheses, can hold spaces.
+            let state = std::fs::read_to_string(thread.path().join("stat")).unwrap();
+            state.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
+        })
     }
 
     pub fn go_on(&self) {
