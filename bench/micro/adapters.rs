@@ -24,7 +24,13 @@ pub(crate) const ALL: Area = &[
 ];
 
 const DELTAS: usize = 100;
-const WORD: &str = " \"word\"";
+/// The texts of deltas, by turns; one of them has to be escaped.
+const WORDS: [&str; 4] = [" the", " model", " says", " \"word\""];
+
+/// The text of the whole answer.
+fn text() -> String {
+    WORDS.concat().repeat(DELTAS / WORDS.len())
+}
 
 /// Ten messages, and five tools.
 fn encode(adapter: impl Adapter) -> Work {
@@ -52,6 +58,7 @@ fn encode(adapter: impl Adapter) -> Work {
 
 fn decode(adapter: impl Adapter, events: &[Value]) -> Work {
     let events: Vec<_> = events.iter().map(Value::to_string).collect();
+    let length = text().len();
     Box::new(move || {
         let (mut decoder, mut read) = (adapter.decoder(CallIds::default()), VecDeque::new());
         let mut accumulator = Accumulator::new();
@@ -64,13 +71,13 @@ fn decode(adapter: impl Adapter, events: &[Value]) -> Work {
             read.drain(..).for_each(|event| accumulator.push(&event));
         }
         let answer = accumulator.finish().expect("the answer is complete");
-        assert_eq!(answer.text().len(), DELTAS * WORD.len());
+        assert_eq!(answer.text().len(), length);
     })
 }
 
 /// A beginning, the deltas, and an end.
-fn stream(begin: &[Value], delta: Value, end: &[Value]) -> Vec<Value> {
-    let deltas = std::iter::repeat_n(delta, DELTAS);
+fn stream(begin: &[Value], delta: impl Fn(&str) -> Value, end: &[Value]) -> Vec<Value> {
+    let deltas = WORDS.iter().cycle().take(DELTAS).map(|word| delta(word));
     begin.iter().cloned().chain(deltas).chain(end.iter().cloned()).collect()
 }
 
@@ -88,7 +95,7 @@ fn openai() -> Vec<Value> {
     let last = chunk(json!({}), "stop".into());
     let usage = json!({"id": "c", "object": "chat.completion.chunk", "choices": [], "usage":
         {"prompt_tokens": 19, "completion_tokens": 100, "total_tokens": 119}});
-    stream(&[first], chunk(json!({"content": WORD}), Value::Null), &[last, usage])
+    stream(&[first], |word| chunk(json!({"content": word}), Value::Null), &[last, usage])
 }
 
 fn responses() -> Vec<Value> {
@@ -101,16 +108,18 @@ fn responses() -> Vec<Value> {
     };
     let item = |content: Value| json!({"type": "message", "id": "msg_67c9fdcf37fc8190ba82116e33fb28c5", "role": "assistant", "content": content});
     let whole = item(json!([
-        {"type": "output_text", "text": WORD.repeat(DELTAS), "annotations": []}
+        {"type": "output_text", "text": text(), "annotations": []}
     ]));
     let begin = [
         response("response.created", "in_progress", json!([])),
         json!({"type": "response.output_item.added", "output_index": 0, "item": item(json!([]))}),
     ];
-    let delta = json!({
-        "type": "response.output_text.delta", "sequence_number": 4, "item_id": "msg_67c9fdcf37fc8190ba82116e33fb28c5",
-        "output_index": 0, "content_index": 0, "delta": WORD, "logprobs": [], "obfuscation": "q5ZfW6Yd",
-    });
+    let delta = |word: &str| {
+        json!({
+            "type": "response.output_text.delta", "sequence_number": 4, "item_id": "msg_67c9fdcf37fc8190ba82116e33fb28c5",
+            "output_index": 0, "content_index": 0, "delta": word, "logprobs": [], "obfuscation": "q5ZfW6Yd",
+        })
+    };
     let end = [
         json!({"type": "response.output_item.done", "output_index": 0, "item": whole}),
         response("response.completed", "completed", json!([whole])),
@@ -125,7 +134,7 @@ fn anthropic() -> Vec<Value> {
             "role": "assistant", "model": "claude-sonnet-4-5", "content": [], "usage": usage}}),
         json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
     ];
-    let delta = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": WORD}});
+    let delta = |word: &str| json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}});
     let end = [
         json!({"type": "content_block_stop", "index": 0}),
         json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 100}}),
@@ -144,5 +153,5 @@ fn gemini() -> Vec<Value> {
     };
     let mut last = document("");
     last["candidates"][0]["finishReason"] = "STOP".into();
-    stream(&[], document(WORD), &[last])
+    stream(&[], document, &[last])
 }
