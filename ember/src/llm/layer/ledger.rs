@@ -136,17 +136,16 @@ impl CostConfig {
             Some(routed) if !routed.named_only || asked.named.is_none() => &routed.models[..],
             _ => &[],
         };
-        let of_router = |is_meant: &dyn Fn(&RoutedName) -> bool| -> Vec<_> {
-            let meant = models.iter().filter(|model| is_meant(model));
-            meant.map(|model| Some(model.name.as_str())).collect()
-        };
-        let allowed = of_router(&|model| asked.allows(model));
-        match allowed.is_empty() {
-            // Nobody answers, as the router will find: until then it costs what the dearest does.
-            true if asked.named.is_none() && !models.is_empty() => of_router(&|_| true),
+        let name = |model: &'a RoutedName| Some(model.name.as_str());
+        let allowed: Vec<_> = models.iter().filter(|model| asked.allows(model)).map(name).collect();
+        if !allowed.is_empty() {
+            allowed
+        } else if asked.named.is_some() || models.is_empty() {
             // No model of the router: one that embeds, or one that it will not find.
-            true => vec![asked.named],
-            false => allowed,
+            vec![asked.named]
+        } else {
+            // Nobody answers, as the router will find: until then it costs what the dearest does.
+            models.iter().map(name).collect()
         }
     }
 
