@@ -89,8 +89,10 @@ impl Repeat {
             self.was_read = false;
         } else {
             self.holes.clear();
-            // It would be kept for as long as the stream is open.
-            self.event = String::new();
+            if self.in_vain >= PATIENCE {
+                // It would take its room for as long as the stream is open.
+                self.event = String::new();
+            }
         }
     }
 
