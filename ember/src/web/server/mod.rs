@@ -17,6 +17,7 @@
 
 mod limits;
 mod ticks;
+mod clock;
 mod progress;
 mod handover;
 mod activity;
@@ -57,6 +58,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use ticks::Ticks;
 use tokio::sync::{Notify, Semaphore, watch};
 use worker::Worker;
 
@@ -178,9 +180,11 @@ impl Server {
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),
         });
+        let workers: Vec<_> = workers.collect();
+        let bells = workers.iter().map(|worker| Arc::downgrade(&worker.tick)).collect();
+        clock::start(bells, Ticks::length_for(&self.limits))?;
         let replaced = Arc::default();
-        let supervisor =
-            supervisor::start(workers.collect(), phase.clone(), Arc::clone(&replaced))?;
+        let supervisor = supervisor::start(workers, phase.clone(), Arc::clone(&replaced))?;
         let stop = Stop {
             phase,
             notice: self.limits.notice,

@@ -1,23 +1,20 @@
-//! Keeps the workers alive, and tells them the time.
+//! Keeps the workers alive.
 //!
 //! A worker whose thread ends before the server does is replaced by a new thread on the same
 //! listener, which stays open in between: connections wait in the kernel's queue. Those that the
 //! worker had open are lost with it; those of other workers go on. The first replacement is made
 //! at once, and each further one waits longer, until one has lasted.
-//!
-//! The time is told by a thread that does nothing else: the limits of all workers depend on it.
 
 use super::Phase;
-use super::ticks::Ticks;
 use super::worker::Worker;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 /// The wait before the second replacement; each further one doubles it.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -47,25 +44,10 @@ pub(super) fn start(
         slot.start(&ends)?;
         slots.push(slot);
     }
-    let bells = slots.iter().map(|slot| Arc::downgrade(&slot.worker.tick)).collect();
-    let tick = slots.iter().map(|slot| Ticks::length_for(&slot.worker.limits)).min();
-    let tick = tick.unwrap_or(LONGEST_WAIT);
-    thread::Builder::new().name("ember-clock".into()).spawn(move || ring(bells, tick))?;
     thread::Builder::new().name("ember-supervisor".into()).spawn(move || {
         supervise(slots, &ends, &ended, &replaced);
         drop(phase);
     })
-}
-
-/// Rings as long as there are workers.
-fn ring(bells: Vec<Weak<Notify>>, tick: Duration) {
-    loop {
-        thread::sleep(tick);
-        let workers = bells.iter().filter_map(Weak::upgrade);
-        if workers.inspect(|worker| worker.notify_one()).count() == 0 {
-            return;
-        }
-    }
 }
 
 fn supervise(

@@ -28,8 +28,7 @@ pub(super) struct Worker {
     pub(super) phase: watch::Receiver<Phase>,
     /// What is left of [`ServerLimits::max_connections`].
     pub(super) room: Arc<Semaphore>,
-    /// Wakes the reaper once a [tick](Ticks). It is rung from another thread: a runtime with an armed timer
-    /// looks at the clock before and after each wait.
+    /// Wakes the reaper once a [tick](Ticks), rung by the [clock](super::clock).
     pub(super) tick: Arc<Notify>,
     /// Makes a worker fail, in tests.
     pub(super) fault: Arc<Notify>,
