@@ -4,7 +4,7 @@
 //! The scenarios are those of Failover Bench (S01 to S14), committed by a service on a real socket, and asked of
 //! a client both for a whole answer and for a stream. Where a scenario needs a second provider, what
 //! is asked of the client is the error that lets a fallback take over at once. What waits by the
-//! clock takes no time; limits of the connection are a hundredth of what the scenario says.
+//! clock takes no time; limits of the connection are a twentieth of what the scenario says.
 
 mod ai_route;
 mod openai_api;
@@ -151,7 +151,7 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "S07", about: "first token late; a whole answer may take its time",
-        unary: |_| answer().late(millis(100)),
+        unary: |_| answer().late(millis(500)),
         streamed: |_| stop(Reply::events().wait(secs(20))),
         outcomes: [answered(1), failed(ErrorKind::Timeout, 1)],
     },
@@ -227,9 +227,9 @@ async fn commit(fault: &Fault, streamed: bool) -> Seen {
         reply(log.len() - 1)
     })
     .await;
-    let limit = millis(300);
+    let limit = millis(1_500);
     let timeouts =
-        Timeouts::default().headers(limit).gap(limit).total(millis(600)).first_event(millis(150));
+        Timeouts::default().headers(limit).gap(limit).total(secs(3)).first_event(millis(750));
     let config = ProviderConfig::new("openai", "small").base_url(upstream.url()).timeouts(timeouts);
     let client = Client::builder()
         .provider(HttpProvider::openai(&config).unwrap())
@@ -311,8 +311,8 @@ async fn every_fault_ends_as_it_must() {
             );
             let within = |limit| seen.attempts.iter().filter(|at| **at < limit).count();
             check(within(secs(3)) <= 4 && count <= 6, "too many attempts".to_owned());
-            // Every limit here is below a second; the rest is for a slow machine.
-            check(seen.took < secs(10), format!("it took {:?}", seen.took));
+            // No limit here is above three seconds; the rest is for a slow machine.
+            check(seen.took < secs(30), format!("it took {:?}", seen.took));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));

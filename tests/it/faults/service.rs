@@ -3,7 +3,7 @@
 //!
 //! The [`Front`] is what the client talks to; each front has a test of its own. What waits by the clock (retries, the open
 //! circuit, the recovery of S15) passes by hand at its full length. Limits of connections cannot: the time-outs of 30 s
-//! are 300 ms here, a hundredth; so are the first-token limit of S07 (5 s) and the waits of the faults.
+//! are 1.5 s here, a twentieth; so are the first-token limit of S07 (5 s) and the waits of the faults.
 
 use super::{REASON, WORDS, answer, error, half, stop, stream, text, words};
 use ember::base::clock::{ManualClock, millis, secs};
@@ -126,7 +126,7 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "S07", about: "first token late", first_token: true,
-        primary: |_, streamed| whole_or(streamed, || answer().late(millis(200)), || stop((0..WORDS).fold(Reply::events().wait(millis(200)), |reply, index| reply.data(super::chunk(index))))),
+        primary: |_, streamed| whole_or(streamed, || answer().late(secs(1)), || stop((0..WORDS).fold(Reply::events().wait(secs(1)), |reply, index| reply.data(super::chunk(index))))),
         needed: both(Fallback, 1),
     },
     Fault {
@@ -215,9 +215,9 @@ impl Service {
         })
         .await;
         let second = Upstream::start(fallback).await;
-        let limit = millis(300);
+        let limit = millis(1_500);
         let timeouts =
-            Timeouts::default().headers(limit).gap(limit).first_event(limit).total(millis(600));
+            Timeouts::default().headers(limit).gap(limit).first_event(limit).total(secs(3));
         let spec = |name: &str, model: &str, upstream: &Upstream| {
             let spec =
                 ModelSpec::new(name).provider("openai").model(model).endpoint(upstream.url());
@@ -225,7 +225,7 @@ impl Service {
         };
         let mut primary = spec("primary", "small", &first).context_window(8_192);
         if first_token {
-            primary = primary.first_token(millis(50));
+            primary = primary.first_token(millis(250));
         }
         let router = ModelRouter::builder()
             .model(primary)
@@ -374,8 +374,8 @@ async fn commit(
             format!("told of {failed:?}"),
         );
     }
-    // Every limit here is below a second; the rest is for a slow machine.
-    check(took < secs(10), format!("it took {took:?}"));
+    // No limit here is above three seconds; the rest is for a slow machine.
+    check(took < secs(30), format!("it took {took:?}"));
     // Whatever has happened, the next request is served.
     *is_healthy.lock().unwrap() = true;
     let next = service.ask(streamed).await;
