@@ -52,7 +52,7 @@ enum Expect {
     /// The line end behind a chunk.
     ChunkEnd,
     Trailer,
-    /// The header section is larger than allowed, which hyper says to the client.
+    /// The header section is larger than allowed. hyper has been given all of it, and says so to the client.
     TooLarge,
     /// It is no longer HTTP/1 that passes through.
     Anything,
@@ -227,10 +227,11 @@ impl Framing {
         };
         let fine = match self.expect {
             Expect::RequestLine => {
-                // Empty lines before a request are skipped (RFC 9112 §2.2).
-                if !line.is_empty() {
-                    self.expect = Expect::Field;
-                    self.persists = true;
+                // Empty lines before a request are skipped (RFC 9112 §2.2). They are no part of its header
+                // section: hyper is not given all of them, and must not find one small that is too large here.
+                match line.is_empty() {
+                    true => self.section = 0,
+                    false => (self.expect, self.persists) = (Expect::Field, true),
                 }
                 true
             }
@@ -371,6 +372,16 @@ mod tests {
             assert_eq!(follow(text), Ok(Expect::RequestLine), "{text:?}");
         }
         assert_eq!(follow("POST / HTTP/1.1\r\ncontent-length: 3\r\n\r\na"), Ok(Expect::Body(2)));
+    }
+
+    #[test]
+    fn empty_lines_do_not_make_a_header_section_large() {
+        let empty = "\r\n".repeat(LIMIT);
+        let head = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        assert_eq!(follow(&format!("{empty}{head}{empty}{head}")), Ok(Expect::RequestLine));
+        assert!(follow(&format!("{empty}GET / HTTP/1.1\n")).is_err(), "it is still watched");
+        let large = format!("{empty}GET /{} HTTP/1.1\r\n", "x".repeat(LIMIT));
+        assert_eq!(follow(&large), Ok(Expect::TooLarge));
     }
 
     #[test]
