@@ -12,7 +12,8 @@ use hyper::ext::Protocol;
 /// - A method that is `CONNECT` (RFC 9110 §9.3.6), unless HTTP/2 extends it (RFC 8441).
 /// - A target in authority form, or `*` with another method than `OPTIONS` (RFC 9112 §3.2.3, §3.2.4).
 /// - A target whose scheme is not that of the web (RFC 9110 §7.4).
-/// - In HTTP/1.1 no `Host`, in any version several of them or one that is no host (RFC 9112 §3.2).
+/// - In HTTP/1.1 no `Host`, in any version several of them, and here or in the target one that is no host or has a
+///   user in front (RFC 9112 §3.2, RFC 9110 §4.2.4).
 /// - In HTTP/2 a `Host` that contradicts `:authority` (RFC 9113 §8.3.1).
 ///
 /// The host of a target in absolute form replaces that of the header (RFC 9112 §3.2.2).
@@ -38,6 +39,9 @@ pub(super) fn check(request: &mut Parts) -> Result<()> {
     }
     let host = host(&request.headers)?;
     let authority = request.uri.authority();
+    if authority.is_some_and(|authority| !valid(authority.as_str().as_bytes())) {
+        return Err(Error::bad_request("The target of the request does not hold a host."));
+    }
     if request.version >= Version::HTTP_2 {
         return match (host, authority) {
             (Some(host), Some(authority)) if !same(&host, authority) => {
@@ -142,6 +146,9 @@ mod tests {
             ("GET", "http://x/", v2, &[], OK),
             ("GET", "http://x/", v2, &["X"], OK),
             ("GET", "http://x/", v2, &["y"], 400),
+            ("GET", "http://a@x/", v2, &[], 400),
+            ("GET", "http://a@x/", v11, &["x"], 400),
+            ("GET", "http://x:80/", v11, &["x"], OK),
         ] {
             let mut request = request(method, target, version, hosts);
             let seen = check(&mut request).map_or_else(|error| error.status().as_u16(), |()| OK);
