@@ -63,6 +63,9 @@ pub(super) enum Protocol {
     Http2 = 1,
     /// What both sides have agreed to speak instead of HTTP; idleness is theirs to judge.
     Upgraded = 2,
+    /// The handshake of TLS, which has a limit of its own.
+    #[cfg(feature = "tls")]
+    Handshake = 3,
 }
 
 /// What is to become of a connection that has used up one of its times.
@@ -109,18 +112,16 @@ impl Activity {
         if protocol == Protocol::Http2 {
             // Its client has shown that it is one, and may keep the connection for later.
             self.reading_head.store(false, Relaxed);
-            self.renew();
         }
+        self.renew();
     }
 
     pub(super) fn is(&self, protocol: Protocol) -> bool {
         self.protocol.load(Relaxed) == protocol as u8
     }
 
-    /// The first request is awaited anew: a handshake is over.
-    #[cfg(feature = "tls")]
-    pub(super) fn restart(&self) {
-        self.renew();
+    fn speaks_http(&self) -> bool {
+        self.is(Protocol::Http1) || self.is(Protocol::Http2)
     }
 
     fn renew(&self) {
@@ -284,7 +285,7 @@ impl Activity {
         if streams == Open::Stuck {
             return Some(Overdue::Cut);
         }
-        if self.is(Protocol::Upgraded) || self.in_flight.load(Relaxed) > 0 {
+        if !self.speaks_http() || self.in_flight.load(Relaxed) > 0 {
             return None;
         }
         // Seen here, and not when the last byte is sent, which is as often that of an answer to a
@@ -299,7 +300,8 @@ impl Activity {
             return Some(Overdue::Cut);
         }
         let since = self.since.load(Relaxed);
-        if self.reading_head.load(Relaxed) {
+        // What has come of it while an answer was made has its time from the end of that.
+        if self.reading_head.load(Relaxed) || self.within_head.load(Relaxed) {
             self.ticks.passed(since, limits.header_read).then_some(Overdue::Cut)
         } else {
             self.ticks.passed(since, limits.keep_alive).then_some(Overdue::Close)
@@ -537,6 +539,35 @@ mod tests {
         assert!(activity.only_waits_for_events());
         drop(activity.reading());
         assert!(!activity.only_waits_for_events());
+    }
+
+    #[test]
+    fn half_a_header_section_that_came_early_is_not_idle() {
+        let limits = limits();
+        let ticks = Ticks::new(&limits);
+        let activity = Activity::new(ticks.clone());
+        let request = activity.begin();
+        activity.within_head(true);
+        wait(&ticks, limits.keep_alive);
+        drop(request);
+        assert_eq!(activity.overdue(&limits), None);
+        wait(&ticks, limits.header_read);
+        assert_eq!(activity.overdue(&limits), Some(Overdue::Cut));
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_handshake_has_a_limit_of_its_own() {
+        let limits = limits();
+        let ticks = Ticks::new(&limits);
+        let activity = Activity::new(ticks.clone());
+        activity.speaks(Protocol::Handshake);
+        wait(&ticks, limits.keep_alive * 5);
+        assert_eq!(activity.overdue(&limits), None);
+        activity.speaks(Protocol::Http1);
+        assert_eq!(activity.overdue(&limits), None, "the first request may still come");
+        wait(&ticks, limits.header_read);
+        assert_eq!(activity.overdue(&limits), Some(Overdue::Cut));
     }
 
     #[test]

@@ -36,13 +36,15 @@ limits! {
     max_requests_per_connection: u32 = 10_000;
     /// The size of a header section, in bytes; beyond it the answer is 431. 16 KiB.
     max_header_size: usize = 16 << 10;
-    /// The number of header fields; beyond it the answer is 431. 100.
+    /// The number of header fields in HTTP/1; beyond it the answer is 431. 100. In HTTP/2 they are bounded by
+    /// [`max_header_size`](Self::max_header_size) alone.
     max_headers: usize = 100;
     /// The size of a request body, in bytes; beyond it the answer is 413. 2 MiB.
     max_body_size: u64 = 2 << 20;
     /// How long the handshake of TLS may take. 10 s.
     tls_handshake: Duration = Duration::from_secs(10);
-    /// How long a header section may take to arrive, from its first byte. 10 s.
+    /// How long a header section may take to arrive, from its first byte; the first one, from the beginning of the
+    /// connection. 10 s.
     header_read: Duration = Duration::from_secs(10);
     /// How long a request body may pause; beyond it reading fails with 408. 30 s.
     body_read: Duration = Duration::from_secs(30);

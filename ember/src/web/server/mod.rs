@@ -17,7 +17,7 @@
 
 mod limits;
 mod ticks;
-mod clock;
+mod bell;
 mod progress;
 mod handover;
 mod activity;
@@ -182,9 +182,9 @@ impl Server {
         });
         let workers: Vec<_> = workers.collect();
         let bells = workers.iter().map(|worker| Arc::downgrade(&worker.tick)).collect();
-        clock::start(bells, Ticks::length_for(&self.limits))?;
+        bell::ring(bells, Ticks::length_for(&self.limits))?;
         let replaced = Arc::default();
-        let supervisor = supervisor::start(workers, phase.clone(), Arc::clone(&replaced))?;
+        let supervisor = supervisor::start(workers, &phase, Arc::clone(&replaced))?;
         let stop = Stop {
             phase,
             notice: self.limits.notice,
@@ -291,19 +291,19 @@ impl Stop {
         self.within(self.grace);
     }
 
-    /// As [`Stop::gracefully`], with another time to finish in. A shorter one overrules an earlier call.
+    /// As [`Stop::gracefully`], with another time to finish in. A shorter one overrules an earlier call, but for
+    /// blocking work ([`tokio::task::spawn_blocking`]) that is already waited for when the last connection has ended.
     pub fn within(&self, grace: Duration) {
         if let Some(health) = &self.health {
             health.stop();
         }
-        let now = Instant::now();
-        let latest = Clock::system().after(grace);
+        let (notice, latest) = (Clock::system().after(self.notice), Clock::system().after(grace));
         self.phase.send_modify(|phase| {
             *phase = match *phase {
                 Phase::Stopping { notice, deadline } => {
                     Phase::Stopping { notice, deadline: deadline.min(latest) }
                 }
-                Phase::Serving => Phase::Stopping { notice: now + self.notice, deadline: latest },
+                Phase::Serving => Phase::Stopping { notice, deadline: latest },
             };
         });
     }

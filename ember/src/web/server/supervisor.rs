@@ -27,27 +27,24 @@ const LASTED: Duration = Duration::from_secs(60);
 /// It keeps the phase, so that the server outlives whoever could stop it.
 pub(super) fn start(
     workers: Vec<Worker>,
-    phase: watch::Sender<Phase>,
+    phase: &watch::Sender<Phase>,
     replaced: Arc<AtomicU64>,
 ) -> io::Result<JoinHandle<()>> {
     let (ends, ended) = channel();
-    let mut slots = Vec::with_capacity(workers.len());
-    for (index, worker) in workers.into_iter().enumerate() {
-        let mut slot = Slot {
-            index,
-            worker: Arc::new(worker),
-            thread: None,
-            started: Instant::now(),
-            backoff: Backoff::default(),
-            due: None,
-        };
-        slot.start(&ends)?;
-        slots.push(slot);
+    let mut slots: Vec<_> = workers.into_iter().enumerate().map(Slot::new).collect();
+    let kept = phase.clone();
+    let started = slots.iter_mut().try_for_each(|slot| slot.start(&ends)).and_then(|()| {
+        thread::Builder::new().name("ember-supervisor".into()).spawn(move || {
+            supervise(slots, &ends, &ended, &replaced);
+            drop(kept);
+        })
+    });
+    if started.is_err() {
+        // Those that have started would serve for ever.
+        let now = Instant::now();
+        phase.send_replace(Phase::Stopping { notice: now, deadline: now });
     }
-    thread::Builder::new().name("ember-supervisor".into()).spawn(move || {
-        supervise(slots, &ends, &ended, &replaced);
-        drop(phase);
-    })
+    started
 }
 
 fn supervise(
@@ -77,8 +74,8 @@ fn supervise(
     }
 }
 
-/// How long to wait for the end of a worker. While a replacement is due, it is looked every now and then whether
-/// the server has stopped.
+/// How long to wait for the end of a worker. While a replacement is due, it checks now and then whether the server
+/// has stopped.
 fn wait(slots: &[Slot]) -> Duration {
     let due = slots.iter().filter(|slot| !slot.worker.is_over()).filter_map(|slot| slot.due).min();
     let due = due.map(|due| due.saturating_duration_since(Instant::now()));
@@ -97,6 +94,17 @@ struct Slot {
 }
 
 impl Slot {
+    fn new((index, worker): (usize, Worker)) -> Self {
+        Self {
+            index,
+            worker: Arc::new(worker),
+            thread: None,
+            started: Instant::now(),
+            backoff: Backoff::default(),
+            due: None,
+        }
+    }
+
     fn start(&mut self, ends: &Sender<usize>) -> io::Result<()> {
         let (index, worker, ends) = (self.index, self.worker.clone(), ends.clone());
         let thread = thread::Builder::new().name(format!("ember-worker-{index}"));

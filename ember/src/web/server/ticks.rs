@@ -35,8 +35,8 @@ impl Ticks {
         self.now.load(Relaxed)
     }
 
-    /// Tells whether at least `limit` has passed since a tick, but for one tick at most: a worker that was busy
-    /// may count one late, and the next one on time.
+    /// Tells whether at least `limit` has passed since a tick. It may be up to one tick early, if a busy worker counts
+    /// two ticks in quick succession.
     pub(super) fn passed(&self, since: u32, limit: Duration) -> bool {
         // The tick under way may have just begun, so it does not count.
         let elapsed = self.now().wrapping_sub(since).saturating_sub(1);

@@ -28,7 +28,7 @@ pub(super) struct Worker {
     pub(super) phase: watch::Receiver<Phase>,
     /// What is left of [`ServerLimits::max_connections`].
     pub(super) room: Arc<Semaphore>,
-    /// Wakes the reaper once a [tick](Ticks), rung by the [clock](super::clock).
+    /// Wakes the reaper once a [tick](Ticks), which [a thread rings](super::bell).
     pub(super) tick: Arc<Notify>,
     /// Makes a worker fail, in tests.
     pub(super) fault: Arc<Notify>,
@@ -81,12 +81,22 @@ struct Connections<'a> {
     protocols: Protocols,
     ticks: Ticks,
     phase: watch::Receiver<Phase>,
+    /// What is left of [`ServerLimits::max_connections_per_worker`].
+    places: Arc<Semaphore>,
+    /// Those that have ended are forgotten by the reaper.
     open: Vec<(Arc<Activity>, AbortHandle)>,
+}
+
+/// What a connection takes up until it ends: a place at its worker, but while the server stops, and one in the process.
+struct Place {
+    _here: Option<OwnedSemaphorePermit>,
+    _room: OwnedSemaphorePermit,
 }
 
 impl<'a> Connections<'a> {
     fn new(worker: &'a Worker) -> Self {
         let limits = &worker.limits;
+        let most = limits.max_connections_per_worker.clamp(1, Semaphore::MAX_PERMITS);
         let common = Common {
             // A count of its own, so that requests of different workers do not touch the same memory.
             site: Arc::new(worker.site.own_copy()),
@@ -101,21 +111,26 @@ impl<'a> Connections<'a> {
             protocols: Protocols::new(limits),
             ticks: Ticks::new(limits),
             phase: worker.phase.clone(),
+            places: Arc::new(Semaphore::new(most)),
             open: Vec::new(),
         }
     }
 
     /// Accepts until the server stops, and then sees the open connections to their end.
     async fn accept(mut self, acceptor: Acceptor) {
-        let most = self.worker.limits.max_connections_per_worker.max(1);
+        let mut here = None;
         let mut waiting: Option<Accepted> = None;
         let mut notice_over = None;
         while notice_over.is_none_or(|end| Instant::now() < end) {
+            here = here.or_else(|| self.places.clone().try_acquire_owned().ok());
             tokio::select! {
-                accepted = acceptor.accept(), if waiting.is_none() && self.open.len() < most => {
+                Ok(place) = self.places.clone().acquire_owned(), if here.is_none() => {
+                    here = Some(place);
+                }
+                accepted = acceptor.accept(), if waiting.is_none() && here.is_some() => {
                     match accepted {
                         Ok(accepted) => match self.worker.room.clone().try_acquire_owned() {
-                            Ok(room) => self.open(accepted, room),
+                            Ok(room) => self.open(accepted, Place { _here: here.take(), _room: room }),
                             Err(_) => waiting = Some(accepted),
                         },
                         Err(error) => {
@@ -127,7 +142,7 @@ impl<'a> Connections<'a> {
                 }
                 Ok(room) = self.worker.room.clone().acquire_owned(), if waiting.is_some() => {
                     if let Some(accepted) = waiting.take() {
-                        self.open(accepted, room);
+                        self.open(accepted, Place { _here: here.take(), _room: room });
                     }
                 }
                 () = self.worker.tick.notified() => self.reap(),
@@ -157,7 +172,7 @@ impl<'a> Connections<'a> {
         self.drain().await;
     }
 
-    fn open(&mut self, accepted: Accepted, room: OwnedSemaphorePermit) {
+    fn open(&mut self, accepted: Accepted, place: Place) {
         let activity = Activity::new(self.ticks.clone());
         let mut peer = Peer {
             common: self.common.clone(),
@@ -174,22 +189,24 @@ impl<'a> Connections<'a> {
                 let tls = self.worker.tls.clone();
                 let limit = self.worker.limits.tls_handshake;
                 tokio::spawn(async move {
-                    let _room = room;
+                    let _place = place;
+                    peer.activity.speaks(Protocol::Handshake);
                     if let Some(tls) = tls
                         && let Some(socket) = tls.accept(socket, &peer.activity, limit).await
                     {
-                        peer.activity.restart();
+                        // The first request is awaited from now on.
+                        peer.activity.speaks(Protocol::Http1);
                         protocols.serve(socket, peer).await;
                     }
                 })
             }
             Accepted::Tcp(socket, _) => tokio::spawn(async move {
-                let _room = room;
+                let _place = place;
                 protocols.serve(socket, peer).await;
             }),
             #[cfg(unix)]
             Accepted::Unix(socket) => tokio::spawn(async move {
-                let _room = room;
+                let _place = place;
                 protocols.serve(socket, peer).await;
             }),
         };
@@ -199,7 +216,7 @@ impl<'a> Connections<'a> {
     /// Opens a connection while the server stops, if there is room for it.
     fn open_last(&mut self, accepted: Accepted) {
         if let Ok(room) = self.worker.room.clone().try_acquire_owned() {
-            self.open(accepted, room);
+            self.open(accepted, Place { _here: None, _room: room });
         }
     }
 

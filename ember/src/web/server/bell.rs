@@ -1,4 +1,4 @@
-//! Tells the workers the time.
+//! Rings for the workers, once a tick.
 //!
 //! A runtime with an armed timer looks at the clock before and after each wait, so that a worker has none: a thread
 //! wakes the reapers of all of them. It does nothing else, as all their limits depend on it.
@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Wakes whoever waits for one of these once a tick, and ends when none of them is left.
-pub(super) fn start(bells: Vec<Weak<Notify>>, tick: Duration) -> io::Result<()> {
-    let ring = move || {
+pub(super) fn ring(bells: Vec<Weak<Notify>>, tick: Duration) -> io::Result<()> {
+    let every_tick = move || {
         loop {
             thread::sleep(tick);
             let rung = bells.iter().filter_map(Weak::upgrade).inspect(|bell| bell.notify_one());
@@ -20,6 +20,6 @@ pub(super) fn start(bells: Vec<Weak<Notify>>, tick: Duration) -> io::Result<()> 
             }
         }
     };
-    thread::Builder::new().name("ember-clock".into()).spawn(ring)?;
+    thread::Builder::new().name("ember-bell".into()).spawn(every_tick)?;
     Ok(())
 }
