@@ -1,5 +1,5 @@
 use super::calls::{FAILED, input, output};
-use crate::base::{Error, ErrorKind};
+use crate::base::{Error, ErrorKind, Schema};
 use crate::llm::{Accumulator, ChatEvent, ChatResponse, Message, Part};
 use futures_core::Stream;
 use futures_util::StreamExt as _;
@@ -30,6 +30,35 @@ pub(in crate::ai) async fn document(
         }
     }
     Ok(of_response(&accumulator.finish()?))
+}
+
+/// What an answer looks like as one document.
+pub(in crate::ai) fn document_schema() -> Schema {
+    let text_or_null = json!({"type": ["string", "null"]});
+    Schema::from(json!({
+        "type": "object",
+        "properties": {
+            "model": text_or_null,
+            "text": {"type": "string"},
+            "refusal": {"type": "string"},
+            "reasoning": {"type": "string"},
+            "tool_calls": {"type": "array", "items": {
+                "type": "object",
+                "properties": {
+                    "id": {"type": "string"},
+                    "name": {"type": "string"},
+                    "input": {},
+                    "arguments": {"type": "string"},
+                    "output": {},
+                    "error": {"type": "string"},
+                },
+                "required": ["id", "name"],
+            }},
+            "finish": {},
+            "usage": {"type": ["object", "null"]},
+        },
+        "required": ["model", "text", "tool_calls", "finish", "usage"],
+    }))
 }
 
 /// How much an event adds to what is gathered; numbers and names count as little as they are.

@@ -10,7 +10,7 @@ mod events;
 mod ui;
 mod document;
 
-pub(super) use document::document;
+pub(super) use document::{document, document_schema};
 pub(super) use ui::HEADER as UI_HEADER;
 
 use crate::base::Error;

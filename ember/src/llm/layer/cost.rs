@@ -1,4 +1,5 @@
-use super::ledger::{CostConfig, Ledger, UsageTotals};
+use super::ledger::{Ledger, UsageTotals};
+use super::prices::CostConfig;
 use crate::llm::chat::{ChatRequest, ChatResponse};
 use crate::llm::error::{Error, ErrorKind};
 use crate::llm::provider::Provider;

@@ -1,7 +1,8 @@
 use super::cache::{Cache, CacheConfig};
 use super::circuit_breaker::{CircuitBreaker, CircuitBreakerConfig};
 use super::cost::Cost;
-use super::ledger::{CostConfig, Ledger};
+use super::ledger::Ledger;
+use super::prices::CostConfig;
 use super::retry::{Retry, RetryConfig};
 use crate::base::{Clock, Env};
 use crate::llm::provider::{BoxProvider, Provider};
