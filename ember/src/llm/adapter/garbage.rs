@@ -40,6 +40,12 @@ impl Garbage {
     }
 }
 
+/// The error of an answer of which a part that must not be missed cannot be read.
+pub(super) fn unreadable(provider: &str, what: &str, error: serde_json::Error) -> Error {
+    let message = format!("{what} of the answer cannot be read");
+    Error::new(ErrorKind::Decode, message).with_source(error).with_provider(provider)
+}
+
 /// Reads the last event, which may lack its blank line; half of one is not JSON.
 pub(super) fn last<'a, T: Fill<'a> + Deserialize<'a>>(
     event: &mut T,

@@ -42,7 +42,7 @@ use body::{Body, Lent};
 pub use call_ids::CallIds;
 pub use failure::{Failure, wait_hint};
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
-use garbage::{Garbage, cut, last};
+use garbage::{Garbage, cut, last, unreadable};
 use http::HeaderMap;
 #[cfg(any(feature = "openai", feature = "anthropic"))]
 use repeat::{Piece, Repeat, Tell};

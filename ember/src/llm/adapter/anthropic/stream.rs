@@ -1,7 +1,7 @@
 use super::wire::{WireMessage, WireUsage, finish};
 use crate::llm::adapter::json::{Later, Raw, WireText, fill, some};
 use crate::llm::adapter::{
-    CallIds, EventDecoder, Failure, Garbage, Piece, Repeat, Tell, cut, last,
+    CallIds, EventDecoder, Failure, Garbage, Piece, Repeat, Tell, cut, last, unreadable,
 };
 use crate::llm::chat::FinishReason;
 use crate::llm::error::Error;
@@ -41,10 +41,11 @@ enum Block {
     Thinking {
         signature: String,
     },
-    /// With the input that came with the beginning, until a piece of another comes.
+    /// With the input that came with the beginning, until a piece of another comes. It should be an object; one
+    /// that is not goes on to whoever can say so to the model.
     Call {
         index: usize,
-        input: Option<Map<String, Value>>,
+        input: Option<Value>,
     },
     /// With the text of its input, which arrives in pieces.
     Other {
@@ -110,19 +111,19 @@ fill!(<'a> Delta<'a> {
 });
 
 /// The same of a block that we know nothing of.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Unknown {
     delta: Map<String, Value>,
 }
 
 impl Unknown {
     /// What is added that has no name here.
-    fn of(event: &str) -> Map<String, Value> {
+    fn of(event: &str) -> serde_json::Result<Map<String, Value>> {
         const NAMED: [&str; 7] =
             ["type", "text", "partial_json", "thinking", "signature", "citation", "stop_reason"];
-        let Self { mut delta } = serde_json::from_str(event).unwrap_or_default();
+        let Self { mut delta } = serde_json::from_str(event)?;
         delta.retain(|name, _| !NAMED.contains(&name.as_str()));
-        delta
+        Ok(delta)
     }
 }
 
@@ -182,12 +183,14 @@ impl MessageDecoder {
             }
             "content_block_start" => {
                 if let (Some(index), Some(block)) = (event.index, event.content_block) {
-                    self.open_block(index, block.value(), out);
+                    let block = block.read().map_err(|error| self.unreadable(error))?;
+                    self.open_block(index, block, out);
                 }
             }
             "content_block_delta" => {
                 if let (Some(index), Some(delta)) = (event.index, event.delta) {
-                    self.add(index, delta, data, out);
+                    let added = self.add(index, delta, data, out);
+                    added.map_err(|error| self.unreadable(error))?;
                 }
             }
             "content_block_stop" => {
@@ -259,10 +262,7 @@ impl MessageDecoder {
             }
             "tool_use" => {
                 let (id, name) = (self.ids.take(&text("id")), text("name"));
-                let input = match block.remove("input") {
-                    Some(Value::Object(input)) => Some(input),
-                    _ => None,
-                };
+                let input = block.remove("input").filter(|input| !input.is_null() && input != "");
                 // Who calls, if it is not the model itself, must be told again.
                 let signature = (!block.is_empty())
                     .then(|| Signature::new(&*self.provider, Value::Object(block).to_string()));
@@ -282,7 +282,17 @@ impl MessageDecoder {
         self.blocks.push((at, open));
     }
 
-    fn add(&mut self, at: u64, delta: Delta<'_>, data: &str, out: &mut VecDeque<ChatEvent>) {
+    fn unreadable(&self, error: serde_json::Error) -> Error {
+        unreadable(&self.provider, "a block", error)
+    }
+
+    fn add(
+        &mut self,
+        at: u64,
+        delta: Delta<'_>,
+        data: &str,
+        out: &mut VecDeque<ChatEvent>,
+    ) -> serde_json::Result<()> {
         let block = self.blocks.iter_mut().find(|(known, _)| *known == at);
         match block.map(|(_, block)| block) {
             Some(Block::Text { told }) => {
@@ -306,11 +316,12 @@ impl MessageDecoder {
             Some(Block::Other { value, input }) => {
                 input.push_str(delta.partial_json.as_deref().unwrap_or_default());
                 if &*delta.r#type != "input_json_delta" {
-                    merge(value, Unknown::of(data));
+                    merge(value, Unknown::of(data)?);
                 }
             }
             None => {}
         }
+        Ok(())
     }
 
     /// A block is complete.
@@ -325,7 +336,7 @@ impl MessageDecoder {
             Block::Call { index, input } => {
                 // No piece of it has come, so that it is what the beginning said: mostly nothing.
                 if let Some(input) = input {
-                    let arguments = Value::Object(input).to_string();
+                    let arguments = input.to_string();
                     out.push_back(ChatEvent::ToolCallDelta { index, arguments });
                 }
             }
@@ -564,6 +575,41 @@ mod tests {
         let events = [&[start("a"), open(0, call), close(0)][..], &end("tool_use")].concat();
         let calls: Vec<_> = read(&events).unwrap().tool_calls().cloned().collect();
         assert_eq!(calls, [ToolCall::new("call_0", "add", "{\"a\":1}")]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_never_nothing() {
+        let block = r#"{"type": "tool_use", "id": "t1", "name": "add", "input": {"a": "\ud83d"}}"#;
+        let whole = format!(r#"{{"content": [{block}], "stop_reason": "tool_use"}}"#);
+        let whole = decode("test", whole.as_bytes(), CallIds::default());
+        assert_eq!(whole.unwrap_err().kind(), ErrorKind::Decode);
+        let open =
+            format!(r#"{{"type": "content_block_start", "index": 0, "content_block": {block}}}"#);
+        let mut decoder = MessageDecoder::new("test", CallIds::default());
+        let streamed = decoder.event(&open, &mut VecDeque::new());
+        assert_eq!(streamed.unwrap_err().kind(), ErrorKind::Decode);
+        let mut decoder = MessageDecoder::new("test", CallIds::default());
+        let found = super::tests::open(0, json!({"type": "new_result"})).to_string();
+        assert!(decoder.event(&found, &mut VecDeque::new()).is_ok());
+        let piece = r#"{"type": "content_block_delta", "index": 0, "delta": {"new": "\ud83d"}}"#;
+        let streamed = decoder.event(piece, &mut VecDeque::new());
+        assert_eq!(streamed.unwrap_err().kind(), ErrorKind::Decode);
+    }
+
+    #[test]
+    fn input_of_another_shape_is_told_as_it_is() {
+        for (input, arguments) in
+            [(json!("{}"), "\"{}\""), (json!([1]), "[1]"), (json!(""), ""), (json!(null), "")]
+        {
+            let call = json!({"type": "tool_use", "id": "t1", "name": "add", "input": input});
+            let whole = json!({"content": [call], "stop_reason": "tool_use"}).to_string();
+            let whole = decode("anthropic", whole.as_bytes(), CallIds::default()).unwrap();
+            let events = [&[open(0, call), close(0)][..], &end("tool_use")].concat();
+            let streamed = read(&events).unwrap();
+            assert_eq!(streamed.message, whole.message);
+            let calls: Vec<_> = whole.tool_calls().cloned().collect();
+            assert_eq!(calls, [ToolCall::new("t1", "add", arguments)]);
+        }
     }
 
     #[test]

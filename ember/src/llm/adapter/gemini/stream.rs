@@ -1,7 +1,7 @@
 use super::partial::PartialArgs;
 use super::wire::{Candidate, Document, FunctionCall, Said, WirePart, WireUsage, finish};
 use crate::llm::adapter::json::{Raw, WireText, some};
-use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut, last};
+use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, cut, last, unreadable};
 use crate::llm::chat::{Finish, FinishReason};
 use crate::llm::error::Error;
 use crate::llm::message::{Media, Opaque, Part, Signature};
@@ -85,7 +85,7 @@ impl ContentDecoder {
         // With `candidateCount` above 1 there are several; the first is the answer.
         let candidates = document.candidates.unwrap_or_default().into_iter();
         for candidate in candidates.filter(|candidate| candidate.index.unwrap_or(0) == 0) {
-            self.candidate(candidate, out);
+            self.candidate(candidate, out)?;
         }
         if let Some(usage) = document.usage_metadata {
             self.usage.update(usage);
@@ -94,10 +94,15 @@ impl ContentDecoder {
         Ok(())
     }
 
-    fn candidate(&mut self, candidate: Candidate<'_>, out: &mut VecDeque<ChatEvent>) {
+    fn candidate(
+        &mut self,
+        candidate: Candidate<'_>,
+        out: &mut VecDeque<ChatEvent>,
+    ) -> Result<(), Error> {
         let parts = candidate.content.and_then(|content| content.parts);
         for part in parts.unwrap_or_default() {
-            self.part(part, out);
+            let told = self.part(part, out);
+            told.map_err(|error| unreadable(&self.provider, "a part", error))?;
         }
         for (name, value) in [
             ("groundingMetadata", candidate.grounding_metadata),
@@ -111,19 +116,26 @@ impl ContentDecoder {
         if let Some(reason) = some(candidate.finish_reason) {
             self.finish_reason = Some(reason);
         }
+        Ok(())
     }
 
-    fn part(&mut self, part: WirePart<'_>, out: &mut VecDeque<ChatEvent>) {
+    fn part(
+        &mut self,
+        part: WirePart<'_>,
+        out: &mut VecDeque<ChatEvent>,
+    ) -> serde_json::Result<()> {
         let Said { text, is_thought, signature } = part.said;
         let signature = signature.map(|mark| Signature::new(&*self.provider, mark.into_owned()));
         if let Some(text) = text {
             let kind = if is_thought { Kind::Thought } else { Kind::Text };
-            return self.text(kind, text.into_owned(), signature, out);
+            self.text(kind, text.into_owned(), signature, out);
+            return Ok(());
         }
-        let part: Map<String, Value> = serde_json::from_str(part.raw.0).unwrap_or_default();
-        if let Some(call) = part.get("functionCall") {
-            let call = serde_json::from_value(call.clone()).unwrap_or_default();
-            return self.call(call, signature, out);
+        let mut part: Map<String, Value> = part.raw.read()?;
+        if let Some(call) = part.remove("functionCall") {
+            let call: Option<FunctionCall> = serde_json::from_value(call)?;
+            self.call(call.unwrap_or_default(), signature, out);
+            return Ok(());
         }
         self.close(out);
         let media = part.get("inlineData").and_then(|data| {
@@ -134,6 +146,7 @@ impl ContentDecoder {
         });
         let opaque = || Part::Opaque(Opaque::new(&*self.provider, Value::Object(part.clone())));
         out.push_back(ChatEvent::Part(media.unwrap_or_else(opaque)));
+        Ok(())
     }
 
     /// Texts of one kind that follow each other belong together, unless one of them is signed:
@@ -186,7 +199,7 @@ impl ContentDecoder {
             if call.will_continue || call.partial_args.is_some() {
                 self.partial = Some((index, PartialArgs::default()));
             } else {
-                let arguments = Value::Object(call.args.unwrap_or_default()).to_string();
+                let arguments = call.args.map_or_else(|| "{}".to_owned(), |args| args.to_string());
                 out.push_back(ChatEvent::ToolCallDelta { index, arguments });
             }
         }
@@ -336,6 +349,32 @@ mod tests {
             ToolCall::new("call_2", "h", "{\"d\":4}"),
         ];
         assert_eq!(calls, expected);
+    }
+
+    #[test]
+    fn a_call_of_another_shape_is_never_nothing() {
+        let both = |part: &str| {
+            let parts = format!(r#""content": {{"parts": [{part}]}}"#);
+            let document = format!(r#"{{"candidates": [{{{parts}, "finishReason": "STOP"}}]}}"#);
+            let mut decoder = ContentDecoder::new("gemini", CallIds::default());
+            let streamed = decoder.event(&document, &mut VecDeque::new());
+            let whole = decode("gemini", document.as_bytes(), CallIds::default());
+            (streamed.map_err(|error| error.kind()), whole.map_err(|error| error.kind()))
+        };
+        for call in [r#""f""#, r#"{"name": 7}"#, r#"{"name": "f", "partialArgs": 7}"#] {
+            let (streamed, whole) = both(&format!(r#"{{"functionCall": {call}}}"#));
+            assert_eq!(streamed, Err(ErrorKind::Decode), "{call}");
+            assert_eq!(whole, Err(ErrorKind::Decode), "{call}");
+        }
+        let (streamed, whole) = both(r#"{"functionCall": {"name": "f", "args": {"a": 1e999}}}"#);
+        assert_eq!((streamed, whole), (Err(ErrorKind::Decode), Err(ErrorKind::Decode)));
+        // What it is called with is for the tool to judge.
+        for (args, arguments) in [("\"{}\"", "\"{}\""), ("[1]", "[1]"), ("null", "{}")] {
+            let (_, whole) =
+                both(&format!(r#"{{"functionCall": {{"name": "f", "args": {args}}}}}"#));
+            let calls: Vec<_> = whole.unwrap().tool_calls().cloned().collect();
+            assert_eq!(calls, [ToolCall::new("call_0", "f", arguments)]);
+        }
     }
 
     #[test]

@@ -152,7 +152,8 @@ fill!(<'a> PromptFeedback<'a> { "blockReason" => block_reason });
 pub(super) struct FunctionCall {
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
-    pub(super) args: Option<Map<String, Value>>,
+    /// An object; what is none goes on to whoever can say so to the model.
+    pub(super) args: Option<Value>,
     pub(super) partial_args: Option<Vec<PartialArg>>,
     #[serde(default)]
     pub(super) will_continue: bool,

@@ -1,5 +1,5 @@
 use super::{Fill, Filled, Reader, Refused};
-use serde::de::{self, Deserialize, Deserializer};
+use serde::de::{self, Deserialize, DeserializeOwned, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::fmt;
@@ -16,14 +16,28 @@ impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
 }
 
 impl Raw<'_> {
-    /// The text that it is, without its escapes, or none.
+    /// The text that it is, without its escapes.
+    ///
+    /// Half of a surrogate pair can be written (RFC 8259, 8.2), and stands for no character. A text with one is
+    /// given as it is written, with its quotes: whoever takes it for JSON finds out what is wrong with it.
     pub(in crate::llm::adapter) fn text(self) -> String {
-        Reader::new(self.0).text().unwrap_or_default().into_owned()
+        match Reader::new(self.0).text() {
+            Ok(text) => text.into_owned(),
+            Err(Refused) => self.0.to_owned(),
+        }
     }
 
-    /// The value, to be kept.
+    /// The value, to be kept. One that cannot be read is the text that it is written as.
     pub(in crate::llm::adapter) fn value(self) -> Value {
-        serde_json::from_str(self.0).unwrap_or_default()
+        self.read().unwrap_or_else(|_| Value::from(self.0))
+    }
+
+    /// The value, where that it is there is not enough.
+    ///
+    /// # Errors
+    /// When it holds what can be written and not be read: half of a surrogate pair, a number that is too large.
+    pub(in crate::llm::adapter) fn read<T: DeserializeOwned>(self) -> serde_json::Result<T> {
+        serde_json::from_str(self.0)
     }
 }
 
@@ -66,6 +80,20 @@ impl<'a, T: Deserialize<'a>> Fill<'a> for Later<'a, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_not_nothing() {
+        for (json, text) in [
+            (r#""a\n\ud83d\ude00""#, "a\n😀"),
+            (r#""a\ud83d""#, r#""a\ud83d""#),
+            (r#""\ude00a""#, r#""\ude00a""#),
+        ] {
+            let raw = serde_json::from_str::<Raw<'_>>(json).unwrap();
+            assert_eq!((raw.text().as_str(), raw.value()), (text, Value::from(text)));
+            assert_eq!(raw.read::<Value>().is_ok(), text != json);
+        }
+        assert_eq!(Raw("[1e999]").value(), Value::from("[1e999]"));
+    }
 
     #[test]
     fn what_is_read_later_is_right_already() {

@@ -389,6 +389,38 @@ mod tests {
     }
 
     #[test]
+    fn arguments_that_cannot_be_read_are_never_none() {
+        let call = |arguments: &str| {
+            let function = format!(r#"{{"name": "send", "arguments": {arguments}}}"#);
+            format!(r#"{{"tool_calls": [{{"index": 0, "id": "c1", "function": {function}}}]}}"#)
+        };
+        // Half of a pair, whole and between two pieces.
+        for pieces in
+            [&[r#""{\"to\":\"\ud83d\"}""#][..], &[r#""{\"to\":\"""#, r#""\ud83d""#, r#""\"}""#]]
+        {
+            let mut decoder = ChunkDecoder::new("test", CallIds::default());
+            let mut events = VecDeque::new();
+            for piece in pieces {
+                let chunk = format!(r#"{{"choices": [{{"delta": {}}}]}}"#, call(piece));
+                decoder.event(&chunk, &mut events).unwrap();
+            }
+            decoder.event(&end("tool_calls").to_string(), &mut events).unwrap();
+            decoder.end(None, &mut events).unwrap();
+            let mut accumulator = Accumulator::new();
+            events.iter().for_each(|event| accumulator.push(event));
+            let streamed = accumulator.finish().unwrap();
+            let calls: Vec<_> = streamed.tool_calls().collect();
+            assert!(calls.len() == 1 && calls[0].parse().is_err(), "{calls:?}");
+        }
+        let message = call(r#""{\"to\":\"\ud83d\"}""#);
+        let whole =
+            format!(r#"{{"choices": [{{"message": {message}, "finish_reason": "stop"}}]}}"#);
+        let whole = decode("test", whole.as_bytes(), CallIds::default()).unwrap();
+        let calls: Vec<_> = whole.tool_calls().collect();
+        assert!(calls.len() == 1 && calls[0].parse().is_err(), "{calls:?}");
+    }
+
+    #[test]
     fn an_empty_reason_in_every_chunk_is_no_end() {
         let chunk = json!({"id": "x", "choices": [{"index": 0, "delta": {"content": "a"}, "finish_reason": ""}]});
         assert_eq!(read(&[chunk.clone(), chunk.clone()]).unwrap_err().kind(), ErrorKind::Truncated);
