@@ -66,6 +66,32 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn a_call_that_lacks_a_piece_does_not_run(answer in answer()) {
+        for wire in Wire::ALL {
+            let Streamed { events, .. } = Streamed::of(wire, &answer);
+            for place in 0..events.len() {
+                let mut broken = events.clone();
+                let half = broken[place].floor_char_boundary(broken[place].len() / 2);
+                broken[place].truncate(half);
+                let Ok(response) = fold(wire, &broken, None) else { continue };
+                for run in response.tool_calls() {
+                    let is_whole = answer.pieces.iter().any(|piece| match piece {
+                        Piece::Call { id, name, arguments, .. } => {
+                            (&run.id, &run.name) == (id, name)
+                                && run.parse().ok() == Some(json!(arguments))
+                        }
+                        _ => false,
+                    });
+                    prop_assert!(is_whole, "{wire:?} without {place}: {run:?}");
+                }
+                // Where a call may be another one, the answer must not look like a complete one.
+                let has_cut_calls = response.message.tool_calls().any(|call| call.truncated);
+                prop_assert!(!(has_cut_calls && response.finish.reason.is_whole()), "{wire:?}");
+            }
+        }
+    }
 }
 
 static RUNS: AtomicUsize = AtomicUsize::new(0);
@@ -110,6 +136,30 @@ async fn calls_of_a_truncated_turn_never_run() {
                 "nothing is sent after a turn that did not end well"
             );
         }
+    }
+    assert_eq!(RUNS.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_call_that_lacks_a_piece_is_told_and_never_runs() {
+    for wire in [Wire::OpenAi, Wire::Anthropic] {
+        let arguments = [("amount".to_owned(), json!(100))].into_iter().collect();
+        let pieces = vec![
+            Piece::Text { text: "Well.".into(), source: None, mark: None },
+            Piece::Call { id: "c0".into(), name: "f".into(), arguments, mark: None },
+        ];
+        let answer = Answer { pieces, end: End::Done, step: 1, tokens: (1, 1) };
+        let mut streamed = Streamed::of(wire, &answer);
+        let zero = streamed.events.iter().position(|event| event.contains(r#":"0"}"#)).unwrap();
+        streamed.events[zero].pop();
+        let body = streamed.body("\n");
+        let upstream = Upstream::start(move |_| Reply::events().send(body.clone())).await;
+        let client = wire.client(upstream.url()).tools([counted {}]);
+        let response = client.stream("Hi").await.unwrap().collect().await.unwrap();
+        assert_eq!((&*response.text(), &response.finish.reason), ("Well.", &FinishReason::Error));
+        let call = response.message.tool_calls().next().unwrap();
+        assert_eq!((&*call.arguments, call.truncated), ("{\"amount\":10}", true), "{wire:?}");
+        assert_eq!(upstream.seen().len(), 1);
     }
     assert_eq!(RUNS.load(Ordering::SeqCst), 0);
 }

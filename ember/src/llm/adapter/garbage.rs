@@ -1,4 +1,5 @@
 use super::json::{self, Fill};
+use crate::llm::chat::{Finish, FinishReason};
 use crate::llm::error::{Error, ErrorKind};
 use serde::Deserialize;
 
@@ -7,7 +8,12 @@ const LIMIT: usize = 10;
 
 /// Counts the events of a stream that cannot be read: a few are skipped.
 #[derive(Debug, Default)]
-pub(super) struct Garbage(usize);
+pub(super) struct Garbage {
+    /// How many there were in a row.
+    row: usize,
+    /// Whether any was skipped, which may have been noise, or a piece of the answer.
+    skipped: bool,
+}
 
 impl Garbage {
     /// Reads an event into its place; tells whether it is there, and not skipped.
@@ -22,7 +28,7 @@ impl Garbage {
     ) -> Result<bool, Error> {
         match json::read_into(event, data) {
             Ok(()) => {
-                self.0 = 0;
+                self.row = 0;
                 Ok(true)
             }
             Err(error) => self.note(provider, error).map(|()| false),
@@ -30,13 +36,26 @@ impl Garbage {
     }
 
     fn note(&mut self, provider: &str, error: serde_json::Error) -> Result<(), Error> {
-        self.0 += 1;
+        self.row += 1;
+        self.skipped = true;
         tracing::warn!(provider, %error, "an unreadable event was skipped");
-        if self.0 < LIMIT {
+        if self.row < LIMIT {
             return Ok(());
         }
         let unreadable = Error::new(ErrorKind::Decode, "the stream is unreadable");
         Err(unreadable.with_source(error).with_provider(provider))
+    }
+
+    /// How the answer has ended: as the provider says, unless it has calls and something was skipped.
+    ///
+    /// A text is of use without one of its pieces. Arguments may be others without one of theirs, and a call with
+    /// such arguments must not run.
+    pub(super) fn end(&self, provider: &str, finish: Finish, has_calls: bool) -> Finish {
+        if !(self.skipped && has_calls && finish.reason.is_whole()) {
+            return finish;
+        }
+        tracing::warn!(provider, "calls of an answer that lacks an event do not run");
+        Finish { reason: FinishReason::Error, ..finish }
     }
 }
 
@@ -81,5 +100,24 @@ mod tests {
             assert_eq!(read("x").unwrap(), None);
         }
         assert_eq!(read("x").unwrap_err().kind(), ErrorKind::Decode);
+    }
+
+    #[test]
+    fn calls_of_an_answer_that_lacks_an_event_do_not_run() {
+        use FinishReason::{Error, Length, Stop, ToolCalls};
+        for (noise, has_calls, said, reason) in [
+            (false, true, ToolCalls, ToolCalls),
+            (true, false, Stop, Stop),
+            (true, true, ToolCalls, Error),
+            (true, true, Stop, Error),
+            (true, true, Length, Length),
+        ] {
+            let mut garbage = Garbage::default();
+            let data = if noise { "x" } else { "7" };
+            garbage.read("test", &mut 0_u64, data).unwrap();
+            garbage.read("test", &mut 0_u64, "7").unwrap();
+            let finish = garbage.end("test", Finish::new(said, "raw"), has_calls);
+            assert_eq!(finish, Finish::new(reason, "raw"));
+        }
     }
 }

@@ -73,7 +73,7 @@ pub enum FinishReason {
     ContentFilter,
     /// The provider made a pause: the turn is sent back to go on.
     Pause,
-    /// The provider reports a failure of the answer.
+    /// The provider reports a failure of the answer, or a part of it that calls tools did not arrive whole.
     Error,
     /// Our cap on the turns of the model was reached: its last calls did not run.
     ToolLimit,

@@ -219,6 +219,7 @@ impl MessageDecoder {
                 out.push_back(ChatEvent::Reset);
                 self.blocks.clear();
                 self.calls = 0;
+                self.garbage = Garbage::default();
                 self.stop_reason = None;
                 self.usage = WireUsage::default();
             }
@@ -359,6 +360,7 @@ impl MessageDecoder {
             return Err(cut(&self.provider));
         }
         self.finished = true;
+        let finish = self.garbage.end(&self.provider, finish, self.has_calls());
         out.push_back(ChatEvent::Finish(finish));
         Ok(())
     }

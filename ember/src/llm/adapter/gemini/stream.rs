@@ -253,6 +253,7 @@ impl EventDecoder for ContentDecoder {
         }
         let told = self.finish_reason.as_deref().map(|raw| finish(Some(raw), self.calls > 0));
         let finish = told.or(self.finish.take()).ok_or_else(|| cut(&self.provider))?;
+        let finish = self.garbage.end(&self.provider, finish, self.calls > 0);
         out.push_back(ChatEvent::Finish(finish));
         Ok(())
     }

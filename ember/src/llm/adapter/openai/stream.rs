@@ -267,7 +267,9 @@ impl ChunkDecoder {
         let call = (self.told > 0).then(|| Part::ToolCall(ToolCall::new("", "", "")));
         let refusal = self.refused.then(|| Part::Refusal(String::new()));
         let content: Vec<_> = call.into_iter().chain(refusal).collect();
-        out.push_back(ChatEvent::Finish(finish(Some(&reason), &content)));
+        let finish = finish(Some(&reason), &content);
+        let finish = self.garbage.end(&self.provider, finish, self.told > 0);
+        out.push_back(ChatEvent::Finish(finish));
         Ok(())
     }
 }

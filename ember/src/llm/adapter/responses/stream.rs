@@ -423,7 +423,11 @@ impl ResponseDecoder {
         }
         out.extend(response.usage().map(ChatEvent::Usage));
         self.finished = true;
-        out.push_back(ChatEvent::Finish(response.reason(self.calls > 0, self.refused)));
+        let finish = response.reason(self.calls > 0, self.refused);
+        // A call that is done has told all of itself at the end.
+        let has_open_calls = self.items.iter().any(|item| item.call.is_some() && !item.done);
+        let finish = self.garbage.end(&self.provider, finish, has_open_calls);
+        out.push_back(ChatEvent::Finish(finish));
         Ok(())
     }
 }
