@@ -30,10 +30,15 @@ enum Step<'a> {
     Item(usize),
 }
 
+/// How many steps a path may have: serde_json reads nothing that is deeper, and what is much deeper could neither
+/// be written nor be let go.
+const MAX_STEPS: usize = 128;
+
 impl PartialArgs {
-    /// Puts a value in its place; a text that was announced to go on grows.
-    pub(super) fn put(&mut self, arg: PartialArg) {
-        let Some(path) = arg.json_path else { return };
+    /// Puts a value in its place; a text that was announced to go on grows. Tells whether there is such a place:
+    /// arguments that lack a value are others.
+    pub(super) fn put(&mut self, arg: PartialArg) -> bool {
+        let Some(path) = arg.json_path else { return true };
         let value = match (arg.string_value, arg.number_value, arg.bool_value) {
             (Some(text), _, _) => Value::String(text),
             (None, Some(number), _) => number,
@@ -41,13 +46,15 @@ impl PartialArgs {
             (None, None, None) => Value::Null,
         };
         let goes_on = self.open.as_deref() == Some(path.as_str());
-        if let Some(place) = steps(&path).and_then(|steps| place(&mut self.value, &steps)) {
-            match (place, value) {
-                (Value::String(known), Value::String(piece)) if goes_on => known.push_str(&piece),
-                (place, value) => *place = value,
-            }
+        let Some(place) = steps(&path).and_then(|steps| place(&mut self.value, &steps)) else {
+            return false;
+        };
+        match (place, value) {
+            (Value::String(known), Value::String(piece)) if goes_on => known.push_str(&piece),
+            (place, value) => *place = value,
         }
         self.open = arg.will_continue.then_some(path);
+        true
     }
 
     /// The arguments as JSON.
@@ -61,6 +68,9 @@ fn steps(path: &str) -> Option<Vec<Step<'_>>> {
     let mut rest = path.strip_prefix('$')?;
     let mut steps = Vec::new();
     while !rest.is_empty() {
+        if steps.len() == MAX_STEPS {
+            return None;
+        }
         if let Some(member) = rest.strip_prefix('.') {
             let end = member.find(['.', '[']).unwrap_or(member.len());
             steps.push(Step::Member(&member[..end]));
@@ -129,17 +139,33 @@ mod tests {
             json!({"jsonPath": "$.a[1].name", "stringValue": "y"}),
             json!({"jsonPath": "$.ok", "boolValue": true}),
             json!({"jsonPath": "$.none", "nullValue": null}),
-            json!({"jsonPath": "$.a[99999999]", "numberValue": 1}),
-            json!({"jsonPath": "nonsense", "numberValue": 1}),
-            json!({"jsonPath": "$[0]", "numberValue": 1}),
-            json!({"jsonPath": "$", "numberValue": 1}),
+            json!({"willContinue": false}),
         ] {
-            args.put(serde_json::from_value(arg).unwrap());
+            assert!(args.put(serde_json::from_value(arg).unwrap()));
+        }
+        for path in ["$.a[99999999]", "nonsense", "$[0]", "$", "$.a[0"] {
+            let arg = json!({"jsonPath": path, "numberValue": 1});
+            assert!(!args.put(serde_json::from_value(arg).unwrap()), "{path}");
         }
         let read: Value = serde_json::from_str(&args.into_json()).unwrap();
         assert_eq!(
             read,
             json!({"a": [{"name": "apple", "p r": 0.5}, {"name": "y"}], "ok": true, "none": null})
         );
+    }
+
+    #[test]
+    fn no_path_is_too_deep_to_be_written() {
+        for step in [".a", "[0]", "['a']"] {
+            for (count, is_taken) in [(MAX_STEPS - 1, true), (MAX_STEPS, false), (1_000_000, false)]
+            {
+                let mut args = PartialArgs::default();
+                let path = format!("$.a{}", step.repeat(count));
+                let arg = json!({"jsonPath": path, "boolValue": true});
+                assert_eq!(args.put(serde_json::from_value(arg).unwrap()), is_taken, "{count}");
+                let json = args.into_json();
+                assert_eq!(json.contains("true"), is_taken, "{json}");
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::llm::error::Error;
 use crate::llm::message::{Media, Opaque, Part, Signature};
 use crate::llm::stream::ChatEvent;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde::de::Error as _;
 use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
 
@@ -134,8 +135,7 @@ impl ContentDecoder {
         let mut part: Map<String, Value> = part.raw.read()?;
         if let Some(call) = part.remove("functionCall") {
             let call: Option<FunctionCall> = serde_json::from_value(call)?;
-            self.call(call.unwrap_or_default(), signature, out);
-            return Ok(());
+            return self.call(call.unwrap_or_default(), signature, out);
         }
         self.close(out);
         let media = part.get("inlineData").and_then(|data| {
@@ -188,7 +188,7 @@ impl ContentDecoder {
         call: FunctionCall,
         signature: Option<Signature>,
         out: &mut VecDeque<ChatEvent>,
-    ) {
+    ) -> serde_json::Result<()> {
         if let Some(name) = call.name.filter(|name| !name.is_empty()) {
             self.close(out);
             self.close_partial(out);
@@ -204,11 +204,16 @@ impl ContentDecoder {
             }
         }
         if let Some((_, partial)) = &mut self.partial {
-            call.partial_args.into_iter().flatten().for_each(|arg| partial.put(arg));
+            for arg in call.partial_args.into_iter().flatten() {
+                if !partial.put(arg) {
+                    return Err(serde_json::Error::custom("a value has no place in the arguments"));
+                }
+            }
             if !call.will_continue {
                 self.close_partial(out);
             }
         }
+        Ok(())
     }
 
     fn close_partial(&mut self, out: &mut VecDeque<ChatEvent>) {
@@ -350,6 +355,18 @@ mod tests {
             ToolCall::new("call_2", "h", "{\"d\":4}"),
         ];
         assert_eq!(calls, expected);
+    }
+
+    #[test]
+    fn a_value_without_a_place_is_an_error() {
+        let value = |path: &str| {
+            let args = json!([{"jsonPath": path, "numberValue": 1}]);
+            parts(json!([{"functionCall": {"name": "f", "partialArgs": args}}]))
+        };
+        assert_eq!(read(&[value("$.a"), end("STOP")]).unwrap().tool_calls().count(), 1);
+        for path in ["a", "$.a[1]", &format!("${}", ".a".repeat(1_000_000))] {
+            assert_eq!(read(&[value(path)]).unwrap_err().kind(), ErrorKind::Decode);
+        }
     }
 
     #[test]
