@@ -43,6 +43,8 @@ pub(super) async fn complete(call: Call) -> Result<ChatResponse, Error> {
         rounds.asked |= response.cached.is_none();
         match rounds.next_step(&mut response) {
             Step::Over => {
+                // A provider that runs tools itself has steps of its own.
+                rounds.steps.append(&mut response.steps);
                 response.steps = rounds.steps;
                 // A part of the answer is none.
                 response.cached = response.cached.filter(|_| !rounds.asked);
@@ -51,6 +53,7 @@ pub(super) async fn complete(call: Call) -> Result<ChatResponse, Error> {
             Step::Run(calls) => {
                 // On the heap, as most answers call nothing, and would have room for it all the same.
                 let results = Box::pin(run(&rounds.observer, &rounds.tools, &calls)).await;
+                rounds.steps.append(&mut response.steps);
                 rounds.go_on(response.message, results);
             }
         }

@@ -3,9 +3,11 @@
 use super::watch::Watch;
 use super::whole::events_of;
 use super::{Accumulator, ChatEvent, ChatStream};
-use crate::llm::chat::{Cached, ChatResponse, FinishReason};
+use crate::llm::chat::{Cached, ChatResponse, Dropped, FinishReason};
 use crate::llm::error::{Error, ErrorKind};
-use crate::llm::message::{Message, Opaque, Part, Reasoning, Role, Signature, Text, ToolCall};
+use crate::llm::message::{
+    Message, Opaque, Part, Reasoning, Role, Signature, Text, ToolCall, ToolResult,
+};
 use crate::llm::usage::Usage;
 use futures_util::{StreamExt as _, stream};
 use std::sync::Arc;
@@ -131,7 +133,7 @@ async fn an_answer_survives_being_streamed() {
     let content = [
         Part::Reasoning(Reasoning { text: "hm".into(), signature: marked.clone() }),
         Part::text("a"),
-        Part::ToolCall(ToolCall { signature: marked, ..ToolCall::new("1", "f", "{}") }),
+        Part::ToolCall(ToolCall { signature: marked, ..ToolCall::new("3", "f", "{}") }),
         Part::Text(cited),
         Part::text("c"),
         Part::Refusal("No.".into()),
@@ -141,7 +143,24 @@ async fn an_answer_survives_being_streamed() {
         ChatResponse::new(Message::new(Role::Assistant, content), FinishReason::Stop);
     response.usage = Some(Usage::new(3, 4));
     response.cached = Some(Cached::new(0.5, None));
-    let events = events_of(response.clone()).into_iter().map(Ok);
+    response.dropped.push(Dropped::new("seed", "why"));
+    let calls = [ToolCall::new("1", "f", "{\"a\":1}"), ToolCall::new("2", "g", "")];
+    let results = [ToolResult::new(&calls[0], "7"), ToolResult::error(&calls[1], "no")];
+    let turn = [Part::text("hm")].into_iter().chain(calls.clone().map(Part::ToolCall));
+    response.steps = vec![Message::new(Role::Assistant, turn), Message::tool_results(results)];
+    let events = events_of(response.clone());
+    // The calls are counted through, and by nothing else; those of a step that have run are told once more.
+    let numbers = events.iter().filter_map(|event| match event {
+        ChatEvent::ToolCallStart { index, .. } => Some(*index),
+        _ => None,
+    });
+    assert!(numbers.eq(0..3));
+    let run = events.iter().filter_map(|event| match event {
+        ChatEvent::ToolRun(call) => Some(call),
+        _ => None,
+    });
+    assert!(run.eq(&calls));
+    let events = events.into_iter().map(Ok);
     assert_eq!(ChatStream::new(stream::iter(events)).collect().await.unwrap(), response);
 }
 

@@ -1,7 +1,7 @@
 use super::chat_stream::ChatStream;
 use super::event::ChatEvent;
 use crate::llm::chat::ChatResponse;
-use crate::llm::message::{Part, ToolCall};
+use crate::llm::message::{Message, Part, Role, ToolCall};
 use futures_util::stream;
 
 impl From<ChatResponse> for ChatStream {
@@ -20,10 +20,36 @@ impl ChatResponse {
 
 /// Turns an answer that is whole into the events that would have brought it.
 pub(super) fn events_of(response: ChatResponse) -> Vec<ChatEvent> {
-    let mut events = vec![ChatEvent::Start { id: response.id, model: response.model }];
-    events.extend(response.cached.map(ChatEvent::Cached));
-    events.extend(response.dropped.into_iter().map(ChatEvent::Dropped));
-    for (index, part) in response.message.content.iter().cloned().enumerate() {
+    let ChatResponse { id, model, message, finish, usage, steps, dropped, cached } = response;
+    let mut events = vec![ChatEvent::Start { id, model }];
+    events.extend(dropped.into_iter().map(ChatEvent::Dropped));
+    let mut calls = 0;
+    let mut steps = steps.into_iter().peekable();
+    while let Some(turn) = steps.next() {
+        // An answer is an earlier one if all of its turns are.
+        events.extend(cached.map(ChatEvent::Cached));
+        tell(&turn, &mut calls, &mut events);
+        let run = turn.tool_calls().filter(|call| !call.truncated).cloned();
+        events.extend(run.map(ChatEvent::ToolRun));
+        let results = steps.next_if(|next| next.role == Role::Tool);
+        for part in results.iter().flat_map(|results| &results.content) {
+            if let Part::ToolResult(result) = part {
+                events.push(ChatEvent::ToolResult(result.clone()));
+            }
+        }
+        events.push(ChatEvent::StepEnd);
+    }
+    events.extend(cached.map(ChatEvent::Cached));
+    tell(&message, &mut calls, &mut events);
+    events.extend(usage.map(ChatEvent::Usage));
+    events.push(ChatEvent::Finish(finish));
+    events
+}
+
+/// Tells what a message says. `calls` counts the calls of all turns.
+fn tell(message: &Message, calls: &mut usize, events: &mut Vec<ChatEvent>) {
+    // Messages share their parts, so that each is copied.
+    for part in message.content.iter().cloned() {
         match part {
             Part::Text(text) => {
                 events.push(ChatEvent::Text(text.text));
@@ -39,13 +65,12 @@ pub(super) fn events_of(response: ChatResponse) -> Vec<ChatEvent> {
                 events.push(ChatEvent::PartEnd { signature: None });
             }
             Part::ToolCall(ToolCall { id, name, arguments, signature, .. }) => {
+                let index = *calls;
+                *calls += 1;
                 events.push(ChatEvent::ToolCallStart { index, id, name, signature });
                 events.push(ChatEvent::ToolCallDelta { index, arguments });
             }
             part => events.push(ChatEvent::Part(part)),
         }
     }
-    events.extend(response.usage.map(ChatEvent::Usage));
-    events.push(ChatEvent::Finish(response.finish));
-    events
 }
