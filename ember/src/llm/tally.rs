@@ -21,6 +21,8 @@ pub(super) struct Tally<'a> {
     /// The output that has arrived.
     output: Estimator,
     reasoning: Estimator,
+    /// Whether a part has arrived of which no tokens are counted, such as an image.
+    has_parts: bool,
     state: State,
 }
 
@@ -64,6 +66,7 @@ impl<'a> Tally<'a> {
             input,
             output: Estimator::default(),
             reasoning: Estimator::default(),
+            has_parts: false,
             state: State::Open,
         }
     }
@@ -99,11 +102,11 @@ impl<'a> Tally<'a> {
             }
             // It was billed when it was given for the first time.
             ChatEvent::Cached(_) => self.state = State::Refused,
-
             ChatEvent::Text(piece) | ChatEvent::Refusal(piece) => self.output.push(piece),
             ChatEvent::Reasoning(piece) => self.reasoning.push(piece),
             ChatEvent::ToolCallStart { name, .. } => self.output.push(name),
             ChatEvent::ToolCallDelta { arguments, .. } => self.output.push(arguments),
+            ChatEvent::Part(part) => self.part(part),
             ChatEvent::Usage(usage) => self.reported.get_or_insert_default().update(usage),
             ChatEvent::Finish(_) if !self.is_refused() => self.state = State::Answered,
             _ => {}
@@ -117,7 +120,8 @@ impl<'a> Tally<'a> {
         self.reported = response.usage;
         // What is reported with the end counts, so that nothing need be estimated beside it.
         if self.reported.is_none() {
-            response.message.content.iter().for_each(|part| self.part(part));
+            let turns = response.steps.iter().chain([&response.message]);
+            turns.flat_map(|turn| &turn.content).for_each(|part| self.part(part));
         }
         // What is given again was billed when it was given for the first time.
         let is_replayed = response.cached.is_some();
@@ -126,6 +130,7 @@ impl<'a> Tally<'a> {
 
     /// Estimates a part that has arrived.
     fn part(&mut self, part: &Part) {
+        self.has_parts = true;
         match part {
             Part::Text(Text { text, .. }) | Part::Refusal(text) => self.output.push(text),
             Part::Reasoning(Reasoning { text, .. }) => self.reasoning.push(text),
@@ -139,7 +144,9 @@ impl<'a> Tally<'a> {
 
     /// Tells whether anything of an answer has arrived.
     pub(super) fn has_begun(&self) -> bool {
-        self.output.tokens() + self.reasoning.tokens() > 0 || self.reported.is_some()
+        self.output.tokens() + self.reasoning.tokens() > 0
+            || self.has_parts
+            || self.reported.is_some()
     }
 
     /// The call has failed. It costs nothing if the provider has refused it: if nothing came of an
@@ -179,5 +186,53 @@ impl<'a> Tally<'a> {
             estimated: true,
             ..reported
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::chat::FinishReason;
+    use super::super::message::{Media, ToolCall, ToolResult};
+    use super::*;
+    use crate::llm::stream::Accumulator;
+
+    #[test]
+    fn an_answer_is_estimated_alike_whole_and_streamed() {
+        let call = ToolCall::new("1", "weather_of_a_place", "{\"place\": \"Paris\"}");
+        let whole = vec![
+            ChatEvent::Part(Part::text("It will be fine in Paris.")),
+            ChatEvent::Part(Part::Reasoning(Reasoning::new("Where is that?"))),
+            ChatEvent::Part(Part::Refusal("I will not say more.".into())),
+            ChatEvent::Part(Part::ToolCall(call.clone())),
+            ChatEvent::ToolResult(ToolResult::new(&call, "What is no output of the model.")),
+            ChatEvent::StepEnd,
+            ChatEvent::Text("And in Rome as well.".into()),
+        ];
+        let (mut streamed, mut accumulator) = (tally(), Accumulator::new());
+        for event in whole.iter().chain([&ChatEvent::Finish(FinishReason::Stop.into())]) {
+            streamed.event(event);
+            accumulator.push(event);
+        }
+        let mut unary = tally();
+        unary.response(&accumulator.finish().unwrap());
+        assert_eq!(unary.usage(), streamed.usage());
+        let usage = unary.usage();
+        assert!(usage.output_tokens > Some(20) && usage.reasoning_tokens > Some(2), "{usage:?}");
+    }
+
+    #[test]
+    fn a_part_that_arrives_whole_is_a_beginning() {
+        for part in [Part::text("Paris"), Part::Media(Media::bytes("image/png", &b"abc"[..]))] {
+            let mut tally = tally();
+            assert!(!tally.has_begun());
+            tally.event(&ChatEvent::Part(part));
+            assert!(tally.has_begun());
+            tally.failed(&Error::new(ErrorKind::Overloaded, "busy"));
+            assert!(!tally.is_refused(), "what has arrived is paid for");
+        }
+    }
+
+    fn tally() -> Tally<'static> {
+        Tally::new(None, Input::Tokens(7))
     }
 }
