@@ -94,6 +94,13 @@ async fn notice_is_given_to_clients_and_load_balancers() {
 }
 
 #[tokio::test]
+async fn a_notice_without_end_is_as_long_as_the_time_to_finish() {
+    let handle = serve(ServerLimits::default().notice(Duration::MAX), 1);
+    handle.stop().within(Duration::from_millis(50));
+    join(handle).await;
+}
+
+#[tokio::test]
 async fn a_request_that_arrives_in_pieces_is_waited_for() {
     let handle = serve(ServerLimits::default().notice(Duration::from_millis(50)), 1);
     let mut socket = TcpStream::connect(handle.address()).await.unwrap();

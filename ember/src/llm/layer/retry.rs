@@ -128,9 +128,15 @@ impl RetryConfig {
 
     /// How long to wait before a retry, counted from 0, or `None` if that is longer than it is worth.
     fn wait(&self, retry: u32, hint: Option<Duration>, chance: f64) -> Option<Duration> {
-        let part = |whole: Duration| whole.mul_f64(chance.clamp(0.0, 1.0));
+        // The longest duration is no number of seconds that can be turned back into one.
+        let part = |whole: Duration| {
+            let seconds = whole.as_secs_f64() * chance.clamp(0.0, 1.0);
+            Duration::try_from_secs_f64(seconds).unwrap_or(whole)
+        };
         match hint {
-            Some(hint) => (hint <= self.max_wait).then(|| hint + part((hint / 10).min(EXTRA))),
+            Some(hint) => {
+                (hint <= self.max_wait).then(|| hint.saturating_add(part((hint / 10).min(EXTRA))))
+            }
             None => {
                 let doubled = self.base_delay.saturating_mul(1 << retry.min(16));
                 Some(part(doubled.min(self.max_delay)))
@@ -310,6 +316,19 @@ mod tests {
         assert_eq!(wait(0, Some(secs(2)), 1.0), Some(millis(2_200)));
         assert_eq!(wait(0, Some(secs(60)), 1.0), Some(secs(61)));
         assert_eq!(wait(0, Some(millis(60_001)), 0.0), None);
+    }
+
+    #[test]
+    fn no_wait_is_too_long_to_be_counted() {
+        let config = RetryConfig::new();
+        let config =
+            config.base_delay(Duration::MAX).max_delay(Duration::MAX).max_wait(Duration::MAX);
+        for chance in [1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(config.wait(0, Some(Duration::MAX), chance), Some(Duration::MAX));
+            assert_eq!(config.wait(9, None, chance), Some(Duration::MAX));
+        }
+        assert_eq!(config.wait(0, Some(Duration::MAX), 0.0), Some(Duration::MAX));
+        assert_eq!(config.wait(0, None, 0.0), Some(Duration::ZERO));
     }
 
     #[test]

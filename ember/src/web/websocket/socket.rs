@@ -287,7 +287,11 @@ impl Open {
     }
 
     fn wait(&mut self, time: std::time::Duration) {
-        self.timer.as_mut().reset(Instant::now() + time);
+        match Instant::now().checked_add(time) {
+            Some(due) => self.timer.as_mut().reset(due),
+            // No moment has a name that is so far away; to sleep so long is possible.
+            None => self.timer.set(sleep(time)),
+        }
     }
 
     /// Closes with the code that fits an error, and tells what the application is to know.
@@ -406,6 +410,24 @@ mod tests {
         let error = ended.await.unwrap().unwrap_err();
         assert_eq!(error.status(), 408);
         assert_eq!(started.elapsed().as_secs(), 210);
+        drop(client);
+        server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn limits_of_time_can_be_without_end() {
+        let limits = WebSocketLimits::new().idle(Duration::MAX).close(Duration::MAX);
+        let (mut client, server, _stop) = open(limits, async move |mut socket: WebSocket| {
+            while let Some(message) = socket.recv().await? {
+                socket.send(message).await?;
+            }
+            Ok(())
+        })
+        .await;
+        client.send(Message::text("a")).await.unwrap();
+        assert!(matches!(client.next().await, Some(Ok(Message::Text(text))) if text == "a"));
+        client.close(None).await.unwrap();
+        close_code(&mut client).await;
         drop(client);
         server.await.unwrap();
     }

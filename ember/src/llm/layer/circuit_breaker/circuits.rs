@@ -47,6 +47,8 @@ struct Circuit {
 impl Circuits {
     /// All of them are closed.
     pub(super) fn new(config: CircuitBreakerConfig, clock: Clock) -> Self {
+        // The field can be set without its setter.
+        let config = config.failures(config.failures);
         Self(Arc::new(Shared { config, clock, circuits: Mutex::default() }))
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CircuitBreakerConfig {
-    /// After how many failures in a row the circuit opens. 5.
+    /// After how many failures in a row the circuit opens; 0 is taken for 1. 5.
     pub failures: u32,
     /// How long the provider is left alone. 15 s.
     pub recovery: Duration,

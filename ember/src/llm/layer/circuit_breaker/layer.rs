@@ -207,6 +207,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_limit_of_no_failures_is_one_failure() {
+        for streamed in [false, true] {
+            let hands = ManualClock::new();
+            let mut config = CircuitBreakerConfig::new().recovery(secs(10));
+            config.failures = 0;
+            let fake = FakeProvider::new().reply(down()).reply(up()).reply(down());
+            let breaker = CircuitBreaker::new(fake, config).clock(hands.clock());
+            assert_eq!(ask(&breaker, streamed).await, Err(ErrorKind::Overloaded));
+            assert_eq!(breaker.state(None), CircuitState::Open);
+            hands.advance(secs(10));
+            assert_eq!(ask(&breaker, streamed).await, Ok(()));
+            assert_eq!(breaker.state(None), CircuitState::Closed);
+            assert_eq!(ask(&breaker, streamed).await, Err(ErrorKind::Overloaded));
+            assert_eq!(breaker.state(None), CircuitState::Open);
+        }
+    }
+
+    #[tokio::test]
     async fn a_success_between_failures_starts_the_count_again() {
         for streamed in [false, true] {
             let (breaker, _) = breaker([down(), down(), up(), down(), down(), up()]);
