@@ -4,7 +4,7 @@ use super::error::{Error, ErrorKind};
 use super::origin::{Origin, Outgoing};
 use super::provider::{Provider, ProviderConfig, Timeouts};
 use super::stream::{ChatEvent, ChatStream};
-use super::transport::{Transport, WireBody, late};
+use super::transport::{ANSWER_LIMIT, Transport, WireBody, late, too_large};
 use crate::base::sse::{Decoder, Frame};
 use futures_core::Stream;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -100,6 +100,7 @@ impl<A: Adapter> HttpProvider<A> {
         }
         Ok(ChatStream::new(EventStream {
             body: Some(body),
+            left: ANSWER_LIMIT,
             frames: Decoder::new(),
             decoder: self.adapter.decoder(ids),
             ready: dropped.into_iter().map(ChatEvent::Dropped).collect(),
@@ -145,6 +146,8 @@ fn is_json(headers: &HeaderMap) -> bool {
 struct EventStream<D> {
     /// Until the answer is complete.
     body: Option<WireBody>,
+    /// How many bytes may come yet.
+    left: usize,
     frames: Decoder,
     decoder: D,
     /// Events that one read has brought and nobody has taken yet.
@@ -193,6 +196,10 @@ impl<D: EventDecoder> Stream for EventStream<D> {
 
 impl<D: EventDecoder> EventStream<D> {
     fn read(&mut self, bytes: &[u8]) {
+        let Some(left) = self.left.checked_sub(bytes.len()) else {
+            return self.end(Err(too_large()));
+        };
+        self.left = left;
         let Self { frames, decoder, ready, failure, patience, .. } = self;
         let outcome = frames.decode(bytes, |frame| {
             let finished = matches!(ready.back(), Some(ChatEvent::Finish(_)));
@@ -303,5 +310,53 @@ impl Patience {
             true => self.total_reached(),
             false => late(limit, what),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tells the data of events as text.
+    struct Echo;
+
+    impl EventDecoder for Echo {
+        fn event(&mut self, data: &str, out: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+            out.push_back(ChatEvent::Text(data.to_owned()));
+            Ok(())
+        }
+
+        fn is_complete(&self) -> bool {
+            false
+        }
+
+        fn end(&mut self, _: Option<&str>, _: &mut VecDeque<ChatEvent>) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stream_is_no_larger_than_an_answer_may_be() {
+        let event = b"data: a\n\n";
+        let mut stream = EventStream {
+            body: None,
+            left: 2 * event.len(),
+            frames: Decoder::new(),
+            decoder: Echo,
+            ready: VecDeque::new(),
+            failure: None,
+            ended: false,
+            patience: Patience::new(Timeouts::default(), None),
+            provider: "test".to_owned(),
+        };
+        stream.read(event);
+        stream.read(event);
+        assert!(stream.failure.is_none() && !stream.ended);
+        stream.read(b":");
+        let error = stream.failure.unwrap();
+        assert_eq!(error.kind(), ErrorKind::Decode);
+        assert_eq!(error.message(), "the answer is larger than 67108864 bytes");
+        assert!(stream.ended);
+        assert_eq!(stream.ready.len(), 2, "what has come is told before");
     }
 }

@@ -38,8 +38,8 @@ const FAILURE_LIMIT: usize = 64 << 10;
 /// How long the rest of such an answer may take.
 const FAILURE_WAIT: Duration = Duration::from_secs(10);
 
-/// How much of an answer that arrives whole is read, in bytes.
-const ANSWER_LIMIT: usize = 64 << 20;
+/// How much of an answer is read, in bytes, whole or streamed.
+pub(crate) const ANSWER_LIMIT: usize = 64 << 20;
 
 impl Transport {
     pub(crate) fn new(timeouts: Timeouts) -> Result<Self, Error> {
@@ -186,10 +186,7 @@ fn remaining(deadline: Option<Instant>) -> Duration {
 async fn read_all(body: reqwest::Body) -> Result<Bytes, Error> {
     let bytes = read_some(body, ANSWER_LIMIT + 1).await?;
     match bytes.len() > ANSWER_LIMIT {
-        true => Err(Error::new(
-            ErrorKind::Decode,
-            format!("the answer is larger than {ANSWER_LIMIT} bytes"),
-        )),
+        true => Err(too_large()),
         false => Ok(bytes),
     }
 }
@@ -216,6 +213,11 @@ async fn within<T>(
         Ok(outcome) => outcome,
         Err(_) => Err(late(limit, what)),
     }
+}
+
+/// An answer is larger than any should be.
+pub(crate) fn too_large() -> Error {
+    Error::new(ErrorKind::Decode, format!("the answer is larger than {ANSWER_LIMIT} bytes"))
 }
 
 /// A time limit of ours was reached.
