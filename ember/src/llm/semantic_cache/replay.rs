@@ -3,11 +3,8 @@
 use super::Ticket;
 use crate::llm::chat::ChatResponse;
 use crate::llm::error::Error;
-use crate::llm::stream::{Accumulator, ChatEvent, ChatStream};
-use futures_core::Stream;
+use crate::llm::stream::{Accumulator, ChatEvent, ChatStream, Watch};
 use futures_util::{StreamExt as _, stream};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
 /// How long a piece of a replayed text is at least, in bytes; it ends with a word.
 const PIECE: usize = 24;
@@ -42,51 +39,47 @@ fn pieces(text: &str) -> Vec<&str> {
 
 /// A stream whose answer is kept when it is complete.
 pub(in crate::llm) fn kept_stream(stream: ChatStream, ticket: Ticket) -> ChatStream {
-    ChatStream::new(Taken { stream, taken: Some((ticket, Accumulator::new(), 0)) })
+    stream.watched(Taken(Some(Taking { ticket, accumulator: Accumulator::new(), size: 0 })))
 }
 
-struct Taken {
-    stream: ChatStream,
-    /// Until the end, or until the answer is too large; with how large it is, in bytes.
-    taken: Option<(Ticket, Accumulator, usize)>,
+/// Takes the answer of a stream down.
+struct Taken(Option<Taking>);
+
+/// Until the end, or until the answer is too large.
+struct Taking {
+    ticket: Ticket,
+    accumulator: Accumulator,
+    /// How large the answer is so far, in bytes.
+    size: usize,
 }
 
-impl Stream for Taken {
-    type Item = Result<ChatEvent, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let item = ready!(Pin::new(&mut self.stream).poll_next(context));
-        match &item {
-            Some(Ok(event)) => self.notice(event),
-            Some(Err(error)) => {
-                if let Some((ticket, ..)) = self.taken.take() {
-                    ticket.failed(error);
+impl Watch for Taken {
+    fn look(&mut self, item: &Result<ChatEvent, Error>) {
+        let Some(Taking { ticket, accumulator, size }) = &mut self.0 else { return };
+        if let Ok(event) = item {
+            if let ChatEvent::Text(text) | ChatEvent::Reasoning(text) = event {
+                *size += text.len();
+            }
+            if *size <= ticket.max_answer() {
+                accumulator.push(event);
+                if !accumulator.is_finished() {
+                    return;
                 }
             }
-            None => {}
         }
-        Poll::Ready(item)
+        if let Some(taking) = self.0.take() {
+            taking.end(item);
+        }
     }
 }
 
-impl Taken {
-    fn notice(&mut self, event: &ChatEvent) {
-        let Some((ticket, accumulator, size)) = &mut self.taken else { return };
-        accumulator.push(event);
-        if let ChatEvent::Text(text) | ChatEvent::Reasoning(text) = event {
-            *size += text.len();
-        }
-        if *size > ticket.max_answer() {
-            if let Some((ticket, ..)) = self.taken.take() {
-                ticket.gave_up();
-            }
-        } else if matches!(event, ChatEvent::Finish(_))
-            && let Some((ticket, accumulator, _)) = self.taken.take()
-        {
-            match accumulator.finish() {
-                Ok(answer) => ticket.answered(&answer),
-                Err(_) => ticket.gave_up(),
-            }
+impl Taking {
+    /// The stream has ended with this, or the answer is too large.
+    fn end(self, item: &Result<ChatEvent, Error>) {
+        match (item, self.accumulator.finish()) {
+            (Err(error), _) => self.ticket.failed(error),
+            (Ok(_), Ok(answer)) => self.ticket.answered(&answer),
+            (Ok(_), Err(_)) => self.ticket.gave_up(),
         }
     }
 }

@@ -17,9 +17,10 @@ use std::sync::Arc;
 /// a [`Budget`](crate::llm::Budget) has put on the answer makes no other request of it.
 ///
 /// Of equal requests at the same time, one is asked and the others wait for its outcome, be it an
-/// answer or an error; an answer that is too large to be kept, or failed or was cut where a budget had bounded it, is
-/// waited for by nobody any more, and each of the others is asked at once. If the one that is asked is abandoned, or keeps the others waiting for longer than
-/// [`CacheConfig::patience`], as a stream does that nobody reads, another one is asked.
+/// answer or an error. An answer that turns out to be too large to be kept is waited for no longer: each of the
+/// others is asked at once. So it is with one that a budget had bounded, if it failed or was cut. If the request
+/// that is asked is abandoned, or keeps the others waiting for longer than [`CacheConfig::patience`], as a stream
+/// does that nobody reads, another one is asked.
 ///
 /// With a [store](CacheConfig::store), answers are shared by all processes that have it, and of equal requests in
 /// all of them one is asked. A store that is away is gone without: nobody waits for it longer than a second, and no
@@ -87,7 +88,7 @@ impl<P: Provider> Provider for Cache<P> {
         match self.shelf.look(self.inner.name(), request).await? {
             Found::Answer(answer) => Ok(answer.replayed(1.0).into_stream()),
             Found::Nothing(turn) => match self.inner.stream(request).await {
-                Ok(stream) => Ok(ChatStream::new(Taken::new(stream, turn))),
+                Ok(stream) => Ok(stream.watched(Taken::new(turn))),
                 Err(error) => {
                     turn.failed(&error);
                     Err(error)

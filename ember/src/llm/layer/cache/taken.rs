@@ -1,60 +1,52 @@
 use super::shelf::Turn;
 use crate::llm::error::Error;
-use crate::llm::stream::{Accumulator, ChatEvent, ChatStream};
-use futures_core::Stream;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use crate::llm::stream::{Accumulator, ChatEvent, Watch};
 
-/// A stream whose answer is kept when it is complete.
-pub(super) struct Taken {
-    stream: ChatStream,
-    /// Until the end, or until the answer is too large; with how large it is.
-    taken: Option<(Turn, Accumulator, usize)>,
+/// Takes the answer of a stream down, which is kept when it is complete.
+pub(super) struct Taken(Option<Taking>);
+
+/// Until the end, or until the answer is too large.
+struct Taking {
+    turn: Turn,
+    accumulator: Accumulator,
+    /// How large the answer is so far, in bytes.
+    size: usize,
 }
 
 impl Taken {
-    /// The stream of whoever has this turn.
-    pub(super) fn new(stream: ChatStream, turn: Turn) -> Self {
-        Self { stream, taken: Some((turn, Accumulator::new(), 0)) }
+    /// Takes down for whoever has this turn.
+    pub(super) fn new(turn: Turn) -> Self {
+        Self(Some(Taking { turn, accumulator: Accumulator::new(), size: 0 }))
     }
 }
 
-impl Stream for Taken {
-    type Item = Result<ChatEvent, Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let item = ready!(Pin::new(&mut self.stream).poll_next(context));
-        match &item {
-            Some(Ok(event)) => {
-                let mut has_room = true;
-                if let Some((turn, accumulator, size)) = &mut self.taken {
-                    *size = size.saturating_add(size_of(event));
-                    has_room = turn.has_room_for(*size);
-                    if has_room {
-                        accumulator.push(event);
-                    }
-                }
-                if !has_room && let Some((turn, ..)) = self.taken.take() {
-                    // Whoever waits for it asks by itself, and all of them at once.
-                    turn.gave_up();
-                }
-                if matches!(event, ChatEvent::Finish(_))
-                    && let Some((turn, accumulator, _)) = self.taken.take()
-                {
-                    match accumulator.finish() {
-                        Ok(answer) => turn.answered(&answer),
-                        Err(_) => turn.gave_up(),
-                    }
+impl Watch for Taken {
+    fn look(&mut self, item: &Result<ChatEvent, Error>) {
+        let Some(Taking { turn, accumulator, size }) = &mut self.0 else { return };
+        if let Ok(event) = item {
+            *size = size.saturating_add(size_of(event));
+            if turn.has_room_for(*size) {
+                accumulator.push(event);
+                if !accumulator.is_finished() {
+                    return;
                 }
             }
-            Some(Err(error)) => {
-                if let Some((turn, ..)) = self.taken.take() {
-                    turn.failed(error);
-                }
-            }
-            None => {}
         }
-        Poll::Ready(item)
+        if let Some(taking) = self.0.take() {
+            taking.end(item);
+        }
+    }
+}
+
+impl Taking {
+    /// The stream has ended with this, or the answer is too large.
+    fn end(self, item: &Result<ChatEvent, Error>) {
+        match (item, self.accumulator.finish()) {
+            (Err(error), _) => self.turn.failed(error),
+            (Ok(_), Ok(answer)) => self.turn.answered(&answer),
+            // Whoever waits for it asks by itself, and all of them at once.
+            (Ok(_), Err(_)) => self.turn.gave_up(),
+        }
     }
 }
 
