@@ -56,7 +56,9 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
         kept.take_rest(provider)
             .map(|mark| Part::Reasoning(Reasoning { text: String::new(), signature: Some(mark) })),
     );
-    let finish = finish(finish_reason.as_deref(), &content);
+    let has_calls = content.iter().any(|part| matches!(part, Part::ToolCall(_)));
+    let has_refused = content.iter().any(|part| matches!(part, Part::Refusal(_)));
+    let finish = finish(finish_reason.as_deref(), has_calls, has_refused);
     mark_truncated(&mut content, &finish.reason);
     let mut response = ChatResponse::new(Message::new(Role::Assistant, content), finish);
     response.id = some(completion.id);
@@ -423,13 +425,12 @@ impl WireUsage {
 
 /// Our word for the reason why an answer ended. Some servers say `stop`, or an empty text, though
 /// calls were made.
-pub(super) fn finish(raw: Option<&str>, content: &[Part]) -> Finish {
-    let has = |wanted: fn(&Part) -> bool| content.iter().any(wanted);
+pub(super) fn finish(raw: Option<&str>, has_calls: bool, has_refused: bool) -> Finish {
     let reason = match raw.unwrap_or_default() {
         "tool_calls" | "function_call" => FinishReason::ToolCalls,
         _ if raw.is_none() => FinishReason::Other(String::new()),
-        "stop" | "" if has(|part| matches!(part, Part::ToolCall(_))) => FinishReason::ToolCalls,
-        "stop" | "" if has(|part| matches!(part, Part::Refusal(_))) => FinishReason::ContentFilter,
+        "stop" | "" if has_calls => FinishReason::ToolCalls,
+        "stop" | "" if has_refused => FinishReason::ContentFilter,
         "stop" | "" => FinishReason::Stop,
         "length" | "model_length" => FinishReason::Length,
         "content_filter" => FinishReason::ContentFilter,

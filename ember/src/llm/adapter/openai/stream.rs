@@ -3,7 +3,6 @@ use super::response::{WireMessage, WireUsage, finish, in_band};
 use crate::llm::adapter::json::{Raw, WireText, fill, some};
 use crate::llm::adapter::{CallIds, EventDecoder, Garbage, Piece, Repeat, cut, last};
 use crate::llm::error::Error;
-use crate::llm::message::{Part, ToolCall};
 use crate::llm::stream::ChatEvent;
 use serde::Deserialize;
 use smallvec::SmallVec;
@@ -264,11 +263,9 @@ impl ChunkDecoder {
             out.push_back(ChatEvent::Reasoning(String::new()));
             out.push_back(ChatEvent::PartEnd { signature: Some(mark) });
         }
-        let call = (self.told > 0).then(|| Part::ToolCall(ToolCall::new("", "", "")));
-        let refusal = self.refused.then(|| Part::Refusal(String::new()));
-        let content: Vec<_> = call.into_iter().chain(refusal).collect();
-        let finish = finish(Some(&reason), &content);
-        let finish = self.garbage.end(&self.provider, finish, self.told > 0);
+        let has_calls = self.told > 0;
+        let finish = finish(Some(&reason), has_calls, self.refused);
+        let finish = self.garbage.end(&self.provider, finish, has_calls);
         out.push_back(ChatEvent::Finish(finish));
         Ok(())
     }
