@@ -60,23 +60,10 @@ impl Garbage {
 }
 
 /// The error of an answer of which a part that must not be missed cannot be read.
+#[cfg(any(feature = "anthropic", feature = "gemini"))]
 pub(super) fn unreadable(provider: &str, what: &str, error: serde_json::Error) -> Error {
     let message = format!("{what} of the answer cannot be read");
     Error::new(ErrorKind::Decode, message).with_source(error).with_provider(provider)
-}
-
-/// Reads the last event, which may lack its blank line; half of one is not JSON.
-pub(super) fn last<'a, T: Fill<'a> + Deserialize<'a>>(
-    event: &mut T,
-    rest: Option<&'a str>,
-) -> bool {
-    rest.is_some_and(|rest| json::read_into(event, rest).is_ok())
-}
-
-/// The error of a stream that lacks its end.
-pub(super) fn cut(provider: &str) -> Error {
-    let message = "the stream ended before the answer was complete";
-    Error::new(ErrorKind::Truncated, message).with_provider(provider)
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ mod call_ids;
 mod json;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 mod garbage;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+mod ending;
 #[cfg(any(feature = "openai", feature = "anthropic"))]
 mod repeat;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
@@ -40,9 +42,13 @@ use crate::base::Secret;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 use body::{Body, Lent};
 pub use call_ids::CallIds;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+use ending::{cut, last};
 pub use failure::{Failure, wait_hint};
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
-use garbage::{Garbage, cut, last, unreadable};
+use garbage::Garbage;
+#[cfg(any(feature = "anthropic", feature = "gemini"))]
+use garbage::unreadable;
 use http::HeaderMap;
 #[cfg(any(feature = "openai", feature = "anthropic"))]
 use repeat::{Piece, Repeat, Tell};
