@@ -1,5 +1,5 @@
 use super::wire::{WireMessage, WireUsage, finish};
-use crate::llm::adapter::json::{Later, Raw, WireText, fill, some};
+use crate::llm::adapter::json::{Later, Raw, WireText, some, wire};
 use crate::llm::adapter::{
     CallIds, EventDecoder, Failure, Garbage, Piece, Repeat, Tell, cut, last, unreadable,
 };
@@ -54,61 +54,43 @@ enum Block {
     },
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct Event<'a> {
-    #[serde(borrow, default)]
-    r#type: WireText<'a>,
-    #[serde(borrow)]
-    message: Option<Later<'a, WireMessage>>,
-    index: Option<u64>,
-    #[serde(borrow)]
-    content_block: Option<Raw<'a>>,
-    #[serde(borrow)]
-    delta: Option<Delta<'a>>,
-    #[serde(borrow)]
-    usage: Option<Later<'a, WireUsage>>,
-    #[serde(borrow)]
-    error: Option<Raw<'a>>,
+wire! {
+    struct Event<'a> {
+        #[serde(borrow)]
+        r#type: WireText<'a> = "type",
+        #[serde(borrow)]
+        message: Option<Later<'a, WireMessage>> = "message",
+        index: Option<u64> = "index",
+        #[serde(borrow)]
+        content_block: Option<Raw<'a>> = "content_block",
+        #[serde(borrow)]
+        delta: Option<Delta<'a>> = "delta",
+        #[serde(borrow)]
+        usage: Option<Later<'a, WireUsage>> = "usage",
+        #[serde(borrow)]
+        error: Option<Raw<'a>> = "error",
+    }
 }
 
-fill!(<'a> Event<'a> {
-    "type" => r#type,
-    "message" => message,
-    "index" => index,
-    "content_block" => content_block,
-    "delta" => delta,
-    "usage" => usage,
-    "error" => error,
-});
-
-/// What is added to a block, or to the message.
-#[derive(Debug, Default, Deserialize)]
-struct Delta<'a> {
-    #[serde(borrow, default)]
-    r#type: WireText<'a>,
-    #[serde(borrow)]
-    text: Option<WireText<'a>>,
-    #[serde(borrow)]
-    partial_json: Option<WireText<'a>>,
-    #[serde(borrow)]
-    thinking: Option<WireText<'a>>,
-    #[serde(borrow)]
-    signature: Option<WireText<'a>>,
-    #[serde(borrow)]
-    citation: Option<Raw<'a>>,
-    #[serde(borrow)]
-    stop_reason: Option<WireText<'a>>,
+wire! {
+    /// What is added to a block, or to the message.
+    struct Delta<'a> {
+        #[serde(borrow)]
+        r#type: WireText<'a> = "type",
+        #[serde(borrow)]
+        text: Option<WireText<'a>> = "text",
+        #[serde(borrow)]
+        partial_json: Option<WireText<'a>> = "partial_json",
+        #[serde(borrow)]
+        thinking: Option<WireText<'a>> = "thinking",
+        #[serde(borrow)]
+        signature: Option<WireText<'a>> = "signature",
+        #[serde(borrow)]
+        citation: Option<Raw<'a>> = "citation",
+        #[serde(borrow)]
+        stop_reason: Option<WireText<'a>> = "stop_reason",
+    }
 }
-
-fill!(<'a> Delta<'a> {
-    "type" => r#type,
-    "text" => text,
-    "partial_json" => partial_json,
-    "thinking" => thinking,
-    "signature" => signature,
-    "citation" => citation,
-    "stop_reason" => stop_reason,
-});
 
 /// The same of a block that we know nothing of.
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! What stands in answers, whole or streamed. Every member is optional and every enumeration open.
 
 use super::partial::PartialArg;
-use crate::llm::adapter::json::{AnyText, Fill, Filled, Raw, Reader, WireText, fill};
+use crate::llm::adapter::json::{AnyText, Fill, Filled, Raw, Reader, WireText, wire};
 use crate::llm::chat::{Finish, FinishReason};
 use crate::llm::usage::{Usage, sum_of};
 use serde::Deserialize;
@@ -9,31 +9,22 @@ use serde::de::{self, Deserializer};
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
-/// An answer, or a piece of one.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Document<'a> {
-    #[serde(borrow)]
-    pub(super) candidates: Option<SmallVec<[Candidate<'a>; 1]>>,
-    #[serde(borrow)]
-    pub(super) prompt_feedback: Option<PromptFeedback<'a>>,
-    pub(super) usage_metadata: Option<WireUsage>,
-    #[serde(borrow)]
-    pub(super) model_version: Option<WireText<'a>>,
-    #[serde(borrow)]
-    pub(super) response_id: Option<WireText<'a>>,
-    #[serde(borrow)]
-    pub(super) error: Option<Raw<'a>>,
+wire! {
+    /// An answer, or a piece of one.
+    pub(super) struct Document<'a> {
+        #[serde(borrow)]
+        pub(super) candidates: Option<SmallVec<[Candidate<'a>; 1]>> = "candidates",
+        #[serde(borrow)]
+        pub(super) prompt_feedback: Option<PromptFeedback<'a>> = "promptFeedback",
+        pub(super) usage_metadata: Option<WireUsage> = "usageMetadata",
+        #[serde(borrow)]
+        pub(super) model_version: Option<WireText<'a>> = "modelVersion",
+        #[serde(borrow)]
+        pub(super) response_id: Option<WireText<'a>> = "responseId",
+        #[serde(borrow)]
+        pub(super) error: Option<Raw<'a>> = "error",
+    }
 }
-
-fill!(<'a> Document<'a> {
-    "candidates" => candidates,
-    "promptFeedback" => prompt_feedback,
-    "usageMetadata" => usage_metadata,
-    "modelVersion" => model_version,
-    "responseId" => response_id,
-    "error" => error,
-});
 
 impl Document<'_> {
     pub(super) fn answers(&self) -> bool {
@@ -43,38 +34,28 @@ impl Document<'_> {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Candidate<'a> {
-    pub(super) index: Option<u64>,
-    #[serde(borrow)]
-    pub(super) content: Option<Content<'a>>,
-    #[serde(borrow)]
-    pub(super) finish_reason: Option<WireText<'a>>,
-    #[serde(borrow)]
-    pub(super) grounding_metadata: Option<Raw<'a>>,
-    #[serde(borrow)]
-    pub(super) citation_metadata: Option<Raw<'a>>,
-    #[serde(borrow)]
-    pub(super) url_context_metadata: Option<Raw<'a>>,
+wire! {
+    pub(super) struct Candidate<'a> {
+        pub(super) index: Option<u64> = "index",
+        #[serde(borrow)]
+        pub(super) content: Option<Content<'a>> = "content",
+        #[serde(borrow)]
+        pub(super) finish_reason: Option<WireText<'a>> = "finishReason",
+        #[serde(borrow)]
+        pub(super) grounding_metadata: Option<Raw<'a>> = "groundingMetadata",
+        #[serde(borrow)]
+        pub(super) citation_metadata: Option<Raw<'a>> = "citationMetadata",
+        #[serde(borrow)]
+        pub(super) url_context_metadata: Option<Raw<'a>> = "urlContextMetadata",
+    }
 }
 
-fill!(<'a> Candidate<'a> {
-    "index" => index,
-    "content" => content,
-    "finishReason" => finish_reason,
-    "groundingMetadata" => grounding_metadata,
-    "citationMetadata" => citation_metadata,
-    "urlContextMetadata" => url_context_metadata,
-});
-
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Content<'a> {
-    #[serde(borrow)]
-    pub(super) parts: Option<SmallVec<[WirePart<'a>; 1]>>,
+wire! {
+    pub(super) struct Content<'a> {
+        #[serde(borrow)]
+        pub(super) parts: Option<SmallVec<[WirePart<'a>; 1]>> = "parts",
+    }
 }
-
-fill!(<'a> Content<'a> { "parts" => parts });
 
 /// A part as it comes: one of a kind that we do not know must go back unchanged.
 #[derive(Debug, Default)]
@@ -137,14 +118,12 @@ impl<'de> Deserialize<'de> for Said<'_> {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct PromptFeedback<'a> {
-    #[serde(borrow)]
-    pub(super) block_reason: Option<WireText<'a>>,
+wire! {
+    pub(super) struct PromptFeedback<'a> {
+        #[serde(borrow)]
+        pub(super) block_reason: Option<WireText<'a>> = "blockReason",
+    }
 }
-
-fill!(<'a> PromptFeedback<'a> { "blockReason" => block_reason });
 
 /// A call, or (from Vertex) a piece of one.
 #[derive(Default, Deserialize)]
@@ -159,25 +138,18 @@ pub(super) struct FunctionCall {
     pub(super) will_continue: bool,
 }
 
-/// The usage as Gemini counts it: the prompt with what was cached, without what its own tools have
-/// added; the candidates without the thoughts.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct WireUsage {
-    prompt_token_count: Option<u64>,
-    cached_content_token_count: Option<u64>,
-    tool_use_prompt_token_count: Option<u64>,
-    candidates_token_count: Option<u64>,
-    thoughts_token_count: Option<u64>,
+wire! {
+    /// The usage as Gemini counts it: the prompt with what was cached, without what its own tools have
+    /// added; the candidates without the thoughts.
+    #[derive(Clone, Copy)]
+    pub(super) struct WireUsage {
+        prompt_token_count: Option<u64> = "promptTokenCount",
+        cached_content_token_count: Option<u64> = "cachedContentTokenCount",
+        tool_use_prompt_token_count: Option<u64> = "toolUsePromptTokenCount",
+        candidates_token_count: Option<u64> = "candidatesTokenCount",
+        thoughts_token_count: Option<u64> = "thoughtsTokenCount",
+    }
 }
-
-fill!(<'a> WireUsage {
-    "promptTokenCount" => prompt_token_count,
-    "cachedContentTokenCount" => cached_content_token_count,
-    "toolUsePromptTokenCount" => tool_use_prompt_token_count,
-    "candidatesTokenCount" => candidates_token_count,
-    "thoughtsTokenCount" => thoughts_token_count,
-});
 
 impl WireUsage {
     /// Takes over a later snapshot; what that leaves out stays as it was.

@@ -62,10 +62,33 @@ impl<'a> Fill<'a> for Raw<'a> {
     }
 }
 
-/// Says which member of an object goes to which field, as the `Deserialize` of the same structure does. Other
-/// members are passed over, and one that comes twice is refused.
-macro_rules! fill {
-    (<$lifetime:lifetime> $type:ty { $($($name:literal)|+ => $field:ident),+ $(,)? }) => {
+/// Defines what an object is read into: each field with the names of its member, for serde and for [`Fill`] alike.
+///
+/// A member that is not there leaves the default in its place; others are passed over, and one that comes twice
+/// is refused.
+macro_rules! wire {
+    ($(#[$attribute:meta])* $visibility:vis struct $name:ident<$lifetime:lifetime> { $($fields:tt)* }) => {
+        wire! { @ <$lifetime> $name<$lifetime> [$(#[$attribute])* $visibility struct $name<$lifetime>] $($fields)* }
+    };
+    ($(#[$attribute:meta])* $visibility:vis struct $name:ident { $($fields:tt)* }) => {
+        wire! { @ <'a> $name [$(#[$attribute])* $visibility struct $name] $($fields)* }
+    };
+    (
+        @ <$lifetime:lifetime> $type:ty [$($head:tt)*]
+        $(
+            $(#[$attribute:meta])*
+            $visibility:vis $field:ident: $value:ty = $member:literal $(| $alias:literal)*
+        ),+ $(,)?
+    ) => {
+        #[derive(Debug, Default, serde::Deserialize)]
+        $($head)* {
+            $(
+                $(#[$attribute])*
+                #[serde(default, rename = $member $(, alias = $alias)*)]
+                $visibility $field: $value
+            ),+
+        }
+
         impl<$lifetime> $crate::llm::adapter::json::Fill<$lifetime> for $type {
             fn fill(
                 &mut self,
@@ -73,7 +96,7 @@ macro_rules! fill {
             ) -> $crate::llm::adapter::json::Filled<()> {
                 $(let mut $field = false;)+
                 reader.object(|reader, name| match name {
-                    $($($name)|+ => {
+                    $($member $(| $alias)* => {
                         if std::mem::replace(&mut $field, true) {
                             return Err($crate::llm::adapter::json::Refused);
                         }
@@ -85,4 +108,4 @@ macro_rules! fill {
         }
     };
 }
-pub(in crate::llm::adapter) use fill;
+pub(in crate::llm::adapter) use wire;

@@ -13,7 +13,7 @@ mod fill;
 mod raw;
 mod text;
 
-pub(super) use fill::{Fill, fill};
+pub(super) use fill::{Fill, wire};
 pub(super) use raw::{Later, Raw};
 pub(super) use reader::{Reader, Refused, Result as Filled};
 pub(super) use text::{AnyText, WireText, some};

@@ -139,43 +139,32 @@ pub(in crate::llm::adapter) fn agrees_on_recordings(folder: &str, agrees: impl F
     assert!(events > 0 && taken == events, "{taken} of {events}");
 }
 
-/// One of each kind of place.
-#[derive(Debug, Default, Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow)]
-    text: Option<WireText<'a>>,
-    #[serde(borrow, rename = "type", alias = "Grüße 東京")]
-    kind: Option<AnyText<'a>>,
-    #[serde(borrow)]
-    delta: Option<Raw<'a>>,
-    #[serde(default)]
-    content: u64,
-    #[serde(borrow, rename = "0123456")]
-    items: Option<SmallVec<[Option<WireText<'a>>; 1]>>,
-    #[serde(borrow, rename = "01234567")]
-    later: Option<Later<'a, Vec<Value>>>,
-    #[serde(borrow, rename = "012345678")]
-    wires: Option<SmallVec<[Inner<'a>; 1]>>,
+wire! {
+    /// One of each kind of place.
+    struct Wire<'a> {
+        #[serde(borrow)]
+        text: Option<WireText<'a>> = "text",
+        #[serde(borrow)]
+        kind: Option<AnyText<'a>> = "type" | "Grüße 東京",
+        #[serde(borrow)]
+        delta: Option<Raw<'a>> = "delta",
+        content: u64 = "content",
+        #[serde(borrow)]
+        items: Option<SmallVec<[Option<WireText<'a>>; 1]>> = "0123456",
+        #[serde(borrow)]
+        later: Option<Later<'a, Vec<Value>>> = "01234567",
+        #[serde(borrow)]
+        wires: Option<SmallVec<[Inner<'a>; 1]>> = "012345678",
+    }
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct Inner<'a> {
-    #[serde(borrow)]
-    text: Option<AnyText<'a>>,
-    delta: Option<u64>,
+wire! {
+    struct Inner<'a> {
+        #[serde(borrow)]
+        text: Option<AnyText<'a>> = "text",
+        delta: Option<u64> = "delta",
+    }
 }
-
-fill!(<'a> Wire<'a> {
-    "text" => text,
-    "type" | "Grüße 東京" => kind,
-    "delta" => delta,
-    "content" => content,
-    "0123456" => items,
-    "01234567" => later,
-    "012345678" => wires,
-});
-
-fill!(<'a> Inner<'a> { "text" => text, "delta" => delta });
 
 /// Compares by all kinds of places; tells whether it is taken as a value.
 fn compare(text: &str) -> bool {

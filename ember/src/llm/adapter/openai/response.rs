@@ -4,7 +4,7 @@
 
 use super::reasoning::{self, Kept};
 use crate::llm::adapter::json::{
-    Fill, Filled, Raw, Reader, Refused, WireText, fill, read_into, some,
+    Fill, Filled, Raw, Reader, Refused, WireText, read_into, some, wire,
 };
 use crate::llm::adapter::{CallIds, Failure, Piece, Tell};
 use crate::llm::chat::{ChatResponse, Finish, FinishReason, mark_truncated};
@@ -77,65 +77,49 @@ fn read(body: &[u8]) -> Result<Completion<'_>, serde_json::Error> {
     Ok(completion)
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct Completion<'a> {
-    #[serde(borrow)]
-    id: Option<WireText<'a>>,
-    #[serde(borrow)]
-    model: Option<WireText<'a>>,
-    #[serde(borrow)]
-    choices: Option<SmallVec<[Choice<'a>; 1]>>,
-    usage: Option<WireUsage>,
-    #[serde(borrow)]
-    error: Option<Raw<'a>>,
+wire! {
+    struct Completion<'a> {
+        #[serde(borrow)]
+        id: Option<WireText<'a>> = "id",
+        #[serde(borrow)]
+        model: Option<WireText<'a>> = "model",
+        #[serde(borrow)]
+        choices: Option<SmallVec<[Choice<'a>; 1]>> = "choices",
+        usage: Option<WireUsage> = "usage",
+        #[serde(borrow)]
+        error: Option<Raw<'a>> = "error",
+    }
 }
 
-fill!(<'a> Completion<'a> {
-    "id" => id,
-    "model" => model,
-    "choices" => choices,
-    "usage" => usage,
-    "error" => error,
-});
-
-#[derive(Debug, Default, Deserialize)]
-struct Choice<'a> {
-    index: Option<u64>,
-    #[serde(borrow)]
-    message: Option<WireMessage<'a>>,
-    #[serde(borrow)]
-    finish_reason: Option<WireText<'a>>,
+wire! {
+    struct Choice<'a> {
+        index: Option<u64> = "index",
+        #[serde(borrow)]
+        message: Option<WireMessage<'a>> = "message",
+        #[serde(borrow)]
+        finish_reason: Option<WireText<'a>> = "finish_reason",
+    }
 }
 
-fill!(<'a> Choice<'a> { "index" => index, "message" => message, "finish_reason" => finish_reason });
-
-/// The message of an answer, or what a chunk adds to it.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct WireMessage<'a> {
-    #[serde(borrow, default)]
-    pub(super) content: Content<'a>,
-    #[serde(borrow)]
-    pub(super) refusal: Option<WireText<'a>>,
-    #[serde(borrow)]
-    reasoning_content: Option<WireText<'a>>,
-    #[serde(borrow)]
-    reasoning: Option<WireText<'a>>,
-    /// OpenRouter's, in which the same text stands once more.
-    #[serde(borrow)]
-    reasoning_details: Option<Raw<'a>>,
-    /// Streamed, they come one by one.
-    #[serde(borrow)]
-    pub(super) tool_calls: Option<SmallVec<[WireCall<'a>; 1]>>,
+wire! {
+    /// The message of an answer, or what a chunk adds to it.
+    pub(super) struct WireMessage<'a> {
+        #[serde(borrow)]
+        pub(super) content: Content<'a> = "content",
+        #[serde(borrow)]
+        pub(super) refusal: Option<WireText<'a>> = "refusal",
+        #[serde(borrow)]
+        reasoning_content: Option<WireText<'a>> = "reasoning_content",
+        #[serde(borrow)]
+        reasoning: Option<WireText<'a>> = "reasoning",
+        /// OpenRouter's, in which the same text stands once more.
+        #[serde(borrow)]
+        reasoning_details: Option<Raw<'a>> = "reasoning_details",
+        /// Streamed, they come one by one.
+        #[serde(borrow)]
+        pub(super) tool_calls: Option<SmallVec<[WireCall<'a>; 1]>> = "tool_calls",
+    }
 }
-
-fill!(<'a> WireMessage<'a> {
-    "content" => content,
-    "refusal" => refusal,
-    "reasoning_content" => reasoning_content,
-    "reasoning" => reasoning,
-    "reasoning_details" => reasoning_details,
-    "tool_calls" => tool_calls,
-});
 
 impl<'a> WireMessage<'a> {
     /// The piece of one text, if there is nothing else.
@@ -285,36 +269,29 @@ impl<'de> Visitor<'de> for ContentVisitor {
     }
 }
 
-/// A call, or a piece of one.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct WireCall<'a> {
-    pub(super) index: Option<u64>,
-    #[serde(borrow)]
-    pub(super) id: Option<WireText<'a>>,
-    #[serde(borrow)]
-    function: Option<WireFunction<'a>>,
-    /// What a tool of the type `custom` is called with.
-    #[serde(borrow)]
-    custom: Option<WireFunction<'a>>,
+wire! {
+    /// A call, or a piece of one.
+    pub(super) struct WireCall<'a> {
+        pub(super) index: Option<u64> = "index",
+        #[serde(borrow)]
+        pub(super) id: Option<WireText<'a>> = "id",
+        #[serde(borrow)]
+        function: Option<WireFunction<'a>> = "function",
+        /// What a tool of the type `custom` is called with.
+        #[serde(borrow)]
+        custom: Option<WireFunction<'a>> = "custom",
+    }
 }
 
-fill!(<'a> WireCall<'a> {
-    "index" => index,
-    "id" => id,
-    "function" => function,
-    "custom" => custom,
-});
-
-#[derive(Debug, Default, Deserialize)]
-struct WireFunction<'a> {
-    #[serde(borrow)]
-    name: Option<WireText<'a>>,
-    /// A custom tool has an input, which is any text.
-    #[serde(borrow, alias = "input")]
-    arguments: Option<Raw<'a>>,
+wire! {
+    struct WireFunction<'a> {
+        #[serde(borrow)]
+        name: Option<WireText<'a>> = "name",
+        /// A custom tool has an input, which is any text.
+        #[serde(borrow)]
+        arguments: Option<Raw<'a>> = "arguments" | "input",
+    }
 }
-
-fill!(<'a> WireFunction<'a> { "name" => name, "arguments" | "input" => arguments });
 
 impl WireCall<'_> {
     fn function(&self) -> Option<&WireFunction<'_>> {
@@ -345,44 +322,34 @@ impl WireCall<'_> {
     }
 }
 
-/// The usage as chat completions count it: the prompt includes what was cached, the completion the reasoning.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-pub(super) struct WireUsage {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    total_tokens: Option<u64>,
-    prompt_tokens_details: Option<PromptDetails>,
-    completion_tokens_details: Option<CompletionDetails>,
-    /// DeepSeek's name for the cached part.
-    prompt_cache_hit_tokens: Option<u64>,
+wire! {
+    /// The usage as chat completions count it: the prompt includes what was cached, the completion the reasoning.
+    #[derive(Clone, Copy)]
+    pub(super) struct WireUsage {
+        prompt_tokens: Option<u64> = "prompt_tokens",
+        completion_tokens: Option<u64> = "completion_tokens",
+        total_tokens: Option<u64> = "total_tokens",
+        prompt_tokens_details: Option<PromptDetails> = "prompt_tokens_details",
+        completion_tokens_details: Option<CompletionDetails> = "completion_tokens_details",
+        /// DeepSeek's name for the cached part.
+        prompt_cache_hit_tokens: Option<u64> = "prompt_cache_hit_tokens",
+    }
 }
 
-fill!(<'a> WireUsage {
-    "prompt_tokens" => prompt_tokens,
-    "completion_tokens" => completion_tokens,
-    "total_tokens" => total_tokens,
-    "prompt_tokens_details" => prompt_tokens_details,
-    "completion_tokens_details" => completion_tokens_details,
-    "prompt_cache_hit_tokens" => prompt_cache_hit_tokens,
-});
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-struct PromptDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
+wire! {
+    #[derive(Clone, Copy)]
+    struct PromptDetails {
+        cached_tokens: Option<u64> = "cached_tokens",
+        cache_write_tokens: Option<u64> = "cache_write_tokens",
+    }
 }
 
-fill!(<'a> PromptDetails {
-    "cached_tokens" => cached_tokens,
-    "cache_write_tokens" => cache_write_tokens,
-});
-
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-struct CompletionDetails {
-    reasoning_tokens: Option<u64>,
+wire! {
+    #[derive(Clone, Copy)]
+    struct CompletionDetails {
+        reasoning_tokens: Option<u64> = "reasoning_tokens",
+    }
 }
-
-fill!(<'a> CompletionDetails { "reasoning_tokens" => reasoning_tokens });
 
 impl WireUsage {
     /// Takes over a later snapshot; what that leaves out stays as it was.

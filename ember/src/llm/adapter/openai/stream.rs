@@ -1,10 +1,9 @@
 use super::reasoning::Kept;
 use super::response::{WireMessage, WireUsage, finish, in_band};
-use crate::llm::adapter::json::{Raw, WireText, fill, some};
+use crate::llm::adapter::json::{Raw, WireText, some, wire};
 use crate::llm::adapter::{CallIds, EventDecoder, Garbage, Piece, Repeat, cut, last};
 use crate::llm::error::Error;
 use crate::llm::stream::ChatEvent;
-use serde::Deserialize;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 
@@ -52,51 +51,37 @@ struct OpenCall {
     place: Option<usize>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct Chunk<'a> {
-    #[serde(borrow)]
-    id: Option<WireText<'a>>,
-    #[serde(borrow)]
-    model: Option<WireText<'a>>,
-    #[serde(borrow)]
-    choices: Option<SmallVec<[ChunkChoice<'a>; 1]>>,
-    usage: Option<WireUsage>,
-    /// Groq's place for the usage.
-    x_groq: Option<Groq>,
-    #[serde(borrow)]
-    error: Option<Raw<'a>>,
+wire! {
+    struct Chunk<'a> {
+        #[serde(borrow)]
+        id: Option<WireText<'a>> = "id",
+        #[serde(borrow)]
+        model: Option<WireText<'a>> = "model",
+        #[serde(borrow)]
+        choices: Option<SmallVec<[ChunkChoice<'a>; 1]>> = "choices",
+        usage: Option<WireUsage> = "usage",
+        /// Groq's place for the usage.
+        x_groq: Option<Groq> = "x_groq",
+        #[serde(borrow)]
+        error: Option<Raw<'a>> = "error",
+    }
 }
 
-fill!(<'a> Chunk<'a> {
-    "id" => id,
-    "model" => model,
-    "choices" => choices,
-    "usage" => usage,
-    "x_groq" => x_groq,
-    "error" => error,
-});
-
-#[derive(Debug, Default, Deserialize)]
-struct ChunkChoice<'a> {
-    index: Option<u64>,
-    #[serde(borrow)]
-    delta: Option<WireMessage<'a>>,
-    #[serde(borrow)]
-    finish_reason: Option<WireText<'a>>,
+wire! {
+    struct ChunkChoice<'a> {
+        index: Option<u64> = "index",
+        #[serde(borrow)]
+        delta: Option<WireMessage<'a>> = "delta",
+        #[serde(borrow)]
+        finish_reason: Option<WireText<'a>> = "finish_reason",
+    }
 }
 
-fill!(<'a> ChunkChoice<'a> {
-    "index" => index,
-    "delta" => delta,
-    "finish_reason" => finish_reason,
-});
-
-#[derive(Debug, Default, Deserialize)]
-struct Groq {
-    usage: Option<WireUsage>,
+wire! {
+    struct Groq {
+        usage: Option<WireUsage> = "usage",
+    }
 }
-
-fill!(<'a> Groq { "usage" => usage });
 
 impl<'a> Chunk<'a> {
     /// The piece of text, if there is nothing beside it but what the first chunk tells.

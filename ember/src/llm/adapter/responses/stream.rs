@@ -1,10 +1,9 @@
 use super::wire::WireResponse;
-use crate::llm::adapter::json::{AnyText, Later, Raw, WireText, fill};
+use crate::llm::adapter::json::{AnyText, Later, Raw, WireText, wire};
 use crate::llm::adapter::{CallIds, EventDecoder, Failure, Garbage, Piece, Repeat, cut, last};
 use crate::llm::error::Error;
 use crate::llm::message::{Opaque, Part, Signature};
 use crate::llm::stream::ChatEvent;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::VecDeque;
 
@@ -59,42 +58,28 @@ enum Kind {
     Thought,
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct Event<'a> {
-    #[serde(borrow, default)]
-    r#type: WireText<'a>,
-    #[serde(borrow)]
-    response: Option<Later<'a, WireResponse>>,
-    #[serde(default)]
-    output_index: u64,
-    #[serde(alias = "summary_index")]
-    content_index: Option<u64>,
-    #[serde(borrow)]
-    item: Option<Later<'a, Map<String, Value>>>,
-    #[serde(borrow)]
-    delta: Option<AnyText<'a>>,
-    #[serde(borrow)]
-    annotation: Option<Raw<'a>>,
-    #[serde(borrow)]
-    error: Option<Raw<'a>>,
-    #[serde(borrow)]
-    code: Option<Raw<'a>>,
-    #[serde(borrow)]
-    message: Option<WireText<'a>>,
+wire! {
+    struct Event<'a> {
+        #[serde(borrow)]
+        r#type: WireText<'a> = "type",
+        #[serde(borrow)]
+        response: Option<Later<'a, WireResponse>> = "response",
+        output_index: u64 = "output_index",
+        content_index: Option<u64> = "content_index" | "summary_index",
+        #[serde(borrow)]
+        item: Option<Later<'a, Map<String, Value>>> = "item",
+        #[serde(borrow)]
+        delta: Option<AnyText<'a>> = "delta",
+        #[serde(borrow)]
+        annotation: Option<Raw<'a>> = "annotation",
+        #[serde(borrow)]
+        error: Option<Raw<'a>> = "error",
+        #[serde(borrow)]
+        code: Option<Raw<'a>> = "code",
+        #[serde(borrow)]
+        message: Option<WireText<'a>> = "message",
+    }
 }
-
-fill!(<'a> Event<'a> {
-    "type" => r#type,
-    "response" => response,
-    "output_index" => output_index,
-    "content_index" | "summary_index" => content_index,
-    "item" => item,
-    "delta" => delta,
-    "annotation" => annotation,
-    "error" => error,
-    "code" => code,
-    "message" => message,
-});
 
 impl<'a> Event<'a> {
     /// The piece of text, if that is what it tells. Once a part has begun, there is nothing beside it.
