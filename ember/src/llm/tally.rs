@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn an_answer_is_estimated_alike_whole_and_streamed() {
         let call = ToolCall::new("1", "weather_of_a_place", "{\"place\": \"Paris\"}");
-        let whole = vec![
+        let whole = [
             ChatEvent::Part(Part::text("It will be fine in Paris.")),
             ChatEvent::Part(Part::Reasoning(Reasoning::new("Where is that?"))),
             ChatEvent::Part(Part::Refusal("I will not say more.".into())),
