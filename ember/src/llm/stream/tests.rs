@@ -162,6 +162,11 @@ async fn an_answer_survives_being_streamed() {
     assert!(run.eq(&calls));
     let events = events.into_iter().map(Ok);
     assert_eq!(ChatStream::new(stream::iter(events)).collect().await.unwrap(), response);
+    // An answer that was rejected, and the reason, are nothing that a stream tells.
+    let told = response.clone();
+    let rejected = [Message::assistant("{"), Message::user("That is no JSON.")];
+    response.steps.splice(0..0, rejected);
+    assert_eq!(response.into_stream().collect().await.unwrap(), told);
 }
 
 #[test]

@@ -26,13 +26,15 @@ pub(super) fn events_of(response: ChatResponse) -> Vec<ChatEvent> {
     let mut calls = 0;
     let mut steps = steps.into_iter().peekable();
     while let Some(turn) = steps.next() {
+        // Only a turn that ended in calls is told. What else may have led to the answer, such as an answer in the
+        // wrong form and what was said to it, has no events.
+        let Some(results) = steps.next_if(|next| next.role == Role::Tool) else { continue };
         // An answer is an earlier one if all of its turns are.
         events.extend(cached.map(ChatEvent::Cached));
         tell(&turn, &mut calls, &mut events);
         let run = turn.tool_calls().filter(|call| !call.truncated).cloned();
         events.extend(run.map(ChatEvent::ToolRun));
-        let results = steps.next_if(|next| next.role == Role::Tool);
-        for part in results.iter().flat_map(|results| &results.content) {
+        for part in &results.content {
             if let Part::ToolResult(result) = part {
                 events.push(ChatEvent::ToolResult(result.clone()));
             }
