@@ -3,8 +3,9 @@
 use ember::Env;
 use ember::llm::tool::ParameterSchema;
 use ember::llm::{
-    ChatEvent, ChatRequest, ChatResponse, Client, ErrorKind, FakeProvider, FakeReply, FinishReason,
-    Message, Part, Role, Tool, ToolChoice, Usage,
+    ChatEvent, ChatRequest, ChatResponse, ChatStream, Client, Error as LlmError, ErrorKind,
+    FakeProvider, FakeReply, FinishReason, Message, Part, Provider, Role, Tool, ToolCall,
+    ToolChoice, ToolResult, Usage,
 };
 use ember::prelude::*;
 use serde_json::json;
@@ -21,6 +22,47 @@ async fn add(a: i64, b: i64) -> i64 {
 #[tool]
 async fn fail() -> Result<String, ToolError> {
     Err(ToolError::new("out of order"))
+}
+
+/// Searches by itself before it answers, and only knows whole answers.
+struct Searching(FakeProvider);
+
+impl Provider for Searching {
+    fn name(&self) -> &str {
+        "searching"
+    }
+
+    async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, LlmError> {
+        let mut response = self.0.chat(request).await?;
+        let call = ToolCall::new("s", "search", "{}");
+        let result = ToolResult::new(&call, "found");
+        response.steps.push(Message::new(Role::Assistant, [Part::ToolCall(call)]));
+        response.steps.push(Message::tool_results([result]));
+        Ok(response)
+    }
+
+    async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, LlmError> {
+        Ok(self.chat(request).await?.into_stream())
+    }
+}
+
+#[tokio::test]
+async fn the_steps_of_a_provider_are_steps_of_the_answer() {
+    let script = || {
+        let first = FakeProvider::new().reply(sum_of(1, 2));
+        Client::new(Searching(first.reply(FakeReply::new().text("3"))))
+    };
+    let request = || ChatRequest::from("1 + 2?").tool(add {});
+    let whole = script().complete(request()).await.unwrap();
+    let folded = script().stream(request()).await.unwrap().collect().await.unwrap();
+    assert_eq!(whole, folded);
+    let names = whole.steps.iter().flat_map(Message::tool_calls).map(|call| &*call.name);
+    assert!(names.eq(["search", "add", "search"]), "{:?}", whole.steps);
+    // Where no tool of ours can run, there is no loop.
+    let script = || Client::new(Searching(FakeProvider::new().text("3")));
+    let whole = script().complete("1 + 2?").await.unwrap();
+    let folded = script().stream("1 + 2?").await.unwrap().collect().await.unwrap();
+    assert_eq!((&whole, whole.steps.len()), (&folded, 2));
 }
 
 /// What the client does with a script, asked at once and streamed: it must be the same.
