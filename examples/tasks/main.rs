@@ -1,7 +1,7 @@
 //! The typical application: blueprints in modules, a database that is opened at the start, rules
 //! on what comes in, a cache, a page that describes it all.
 //!
-//! `cargo run --example tasks --features sqlite` serves it from a file, `tasks.db`, and the page
+//! `cargo run --example tasks --features tasks` serves it from a file, `tasks.db`, and the page
 //! at `/docs`.
 
 mod models;

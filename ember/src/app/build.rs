@@ -15,7 +15,7 @@ use crate::ai::AiOptions;
 use crate::ai::openai::{AiRoute, CATCHER, Surroundings};
 use crate::base::{Descriptor as _, Finding, PluginDescriptor, Registry};
 use crate::llm::tool::ToolDescriptor;
-use crate::llm::{BoxEmbedder, Client, PromptTemplate, ToolRegistry};
+use crate::llm::{BoxEmbedder, Client, PromptTemplate, ToolRegistry, setting_faults};
 use crate::web::{ComponentDescriptor, Need, Placed, Plan, RouteDescriptor, Settled, SiteBuilder};
 use std::sync::Arc;
 
@@ -119,14 +119,15 @@ impl Ember {
                 }
             }
         }
-        let notes = state.shared.map(|store| {
+        let mut notes = setting_faults(&self.env);
+        notes.extend(state.shared.into_iter().flat_map(|store| {
             let all = routes.iter().map(|placed| &placed.route);
             let client = self.components.get::<Client>();
             let client = client.map(|client| &**client);
             let notes = keep_limits(&store, all, &prices, &self.middleware, client);
             findings.extend(store.contradictions());
             notes
-        });
+        }));
         let plan = Plan::of(&factories, &self.overridden, &mut self.components, &mut findings);
         let lifecycle = Lifecycle::new(plan, gathered.hooks());
         findings.extend(check_tool_needs(&routes, &tools, &self.components));
@@ -153,7 +154,7 @@ impl Ember {
             model,
             scope: self.scope,
             lifecycle: Arc::new(lifecycle),
-            notes: notes.unwrap_or_default(),
+            notes,
             info: self.info,
             #[cfg(feature = "server")]
             settings,

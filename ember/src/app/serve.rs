@@ -234,12 +234,22 @@ impl Ready {
 
 /// Prints the log to the terminal, unless the program has set up logging itself.
 fn log_to_terminal() {
-    let level = Env::process().parse("EMBER_LOG", LevelFilter::INFO);
+    let (env, name) = (Env::process(), "EMBER_LOG");
+    let is_level = |_: &LevelFilter| true;
+    let level = match env.unusable(name, is_level) {
+        Some(_) => LevelFilter::INFO,
+        None => env.parse(name, LevelFilter::INFO),
+    };
     let log = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_target(false);
     let _ = log.try_init();
+    if let Some(text) = env.unusable(name, is_level) {
+        tracing::warn!(
+            "{name} is `{text}`, which is none of off, error, warn, info, debug and trace"
+        );
+    }
 }
 
 /// What a signal means.

@@ -56,12 +56,25 @@ impl Env {
     /// Returns a variable's value if it is set, parses, and is accepted; warns where it is set and unusable.
     pub fn parse_if<T: FromStr>(&self, name: &str, accept: impl FnOnce(&T) -> bool) -> Option<T> {
         let text = self.var(name)?;
-        let value = text.trim().parse().ok().filter(accept);
+        let value = parsed(&text, accept);
         if value.is_none() {
             tracing::warn!(variable = name, value = text, "invalid setting: the default is used");
         }
         value
     }
+
+    /// Returns the text of a variable that is set and unusable, for those who tell of it before it is used.
+    pub(crate) fn unusable<T: FromStr>(
+        &self,
+        name: &str,
+        accept: impl FnOnce(&T) -> bool,
+    ) -> Option<String> {
+        self.var(name).filter(|text| parsed(text, accept).is_none())
+    }
+}
+
+fn parsed<T: FromStr>(text: &str, accept: impl FnOnce(&T) -> bool) -> Option<T> {
+    text.trim().parse().ok().filter(accept)
 }
 
 impl fmt::Debug for Env {

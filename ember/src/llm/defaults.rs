@@ -15,6 +15,9 @@ pub(super) const MAX_TURNS: usize = 10;
 /// The names of the variable for the temperature; the first that is set counts.
 const TEMPERATURE_VARIABLES: [&str; 2] = ["EMBER_TEMPERATURE", "EMBER_DEFAULT_TEMPERATURE"];
 
+const MAX_TOKENS_VARIABLE: &str = "EMBER_MAX_TOKENS";
+const MAX_TURNS_VARIABLE: &str = "EMBER_MAX_TOOL_ITERATIONS";
+
 /// Fills in the temperature where the request names none.
 ///
 /// `model` is the one that will answer, as far as it is known.
@@ -37,20 +40,53 @@ pub(super) fn fill_temperature(
 /// Fills in the limit of tokens where the request names none.
 pub(super) fn fill_max_tokens(request: &mut ChatRequest, env: &Env) {
     if request.max_tokens.is_none() {
-        request.max_tokens = env.parse_if("EMBER_MAX_TOKENS", |tokens: &u64| *tokens > 0);
+        request.max_tokens = env.parse_if(MAX_TOKENS_VARIABLE, are_some_tokens);
     }
 }
 
 /// How many turns of the model a request may take that does not say.
 pub(super) fn max_turns(env: &Env) -> usize {
-    env.parse_if("EMBER_MAX_TOOL_ITERATIONS", |turns: &usize| *turns > 0).unwrap_or(MAX_TURNS)
+    env.parse_if(MAX_TURNS_VARIABLE, are_some_turns).unwrap_or(MAX_TURNS)
+}
+
+/// What is wrong with the variables that are read with each call, told at the start.
+pub(crate) fn faults(env: &Env) -> Vec<String> {
+    let fault = |name: &str, text: Option<String>, what: &str| {
+        text.map(|text| format!("{name} is `{text}`, which is {what}; it is as if it were not set"))
+    };
+    let temperatures = TEMPERATURE_VARIABLES
+        .map(|name| fault(name, env.unusable(name, is_temperature), "no number from 0 to 2"));
+    let bounds = [
+        fault(
+            MAX_TOKENS_VARIABLE,
+            env.unusable(MAX_TOKENS_VARIABLE, are_some_tokens),
+            "no number of tokens above 0",
+        ),
+        fault(
+            MAX_TURNS_VARIABLE,
+            env.unusable(MAX_TURNS_VARIABLE, are_some_turns),
+            "no number of turns above 0",
+        ),
+    ];
+    temperatures.into_iter().chain(bounds).flatten().collect()
+}
+
+/// Providers take 0 to 2 at most; a value beyond that would fail every request.
+fn is_temperature(value: &f64) -> bool {
+    (0.0..=2.0).contains(value)
+}
+
+fn are_some_tokens(tokens: &u64) -> bool {
+    *tokens > 0
+}
+
+fn are_some_turns(turns: &usize) -> bool {
+    *turns > 0
 }
 
 fn temperature(env: &Env) -> Option<f64> {
-    // Providers take 0 to 2 at most; a value beyond that would fail every request.
-    let accept = |value: &f64| (0.0..=2.0).contains(value);
     let set = TEMPERATURE_VARIABLES.into_iter().find(|name| env.var(name).is_some());
-    set.and_then(|name| env.parse_if(name, accept))
+    set.and_then(|name| env.parse_if(name, is_temperature))
 }
 
 /// The catalogue may know. Otherwise models that think refuse a temperature, or are told to be left
@@ -142,5 +178,24 @@ mod tests {
         assert_eq!(own.max_tokens, Some(5));
         let turns = |value| max_turns(&Env::of([("EMBER_MAX_TOOL_ITERATIONS", value)]));
         assert_eq!((turns("3"), turns("0"), turns("x"), turns("")), (3, 10, 10, 10));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_told_at_the_start() {
+        let good = [("EMBER_TEMPERATURE", "0.2"), ("EMBER_MAX_TOKENS", "9")];
+        assert_eq!(faults(&Env::of(good)), Vec::<String>::new());
+        let bad = [
+            ("EMBER_DEFAULT_TEMPERATURE", "9"),
+            ("EMBER_MAX_TOKENS", "abc"),
+            ("EMBER_MAX_TOOL_ITERATIONS", "0"),
+        ];
+        let told = faults(&Env::of(bad));
+        assert_eq!(told.len(), 3);
+        for ((name, value), told) in bad.iter().zip(told) {
+            assert!(
+                told.starts_with(&format!("{name} is `{value}`, which is no number")),
+                "{told}"
+            );
+        }
     }
 }

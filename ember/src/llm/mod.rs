@@ -59,6 +59,7 @@ pub use chat::{
     Cached, ChatRequest, ChatResponse, Dropped, Finish, FinishReason, ResponseFormat, ToolChoice,
 };
 pub use client::{Client, Prompt};
+pub(crate) use defaults::faults as setting_faults;
 pub use embed::{BoxEmbedder, Embedder, Embeddings, FakeEmbedder};
 pub use error::{Error, ErrorKind};
 pub use events::EventBus;

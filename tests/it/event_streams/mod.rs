@@ -8,7 +8,7 @@ use ember::prelude::*;
 use ember::web::server::ServerLimits;
 use ember_tests::{Server, exchange};
 use futures_util::{StreamExt as _, stream};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};

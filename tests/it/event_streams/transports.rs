@@ -41,7 +41,7 @@ async fn streams_are_encrypted_to_their_ends() {
     let certificate = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let (chain, key) = (certificate.cert.pem(), certificate.signing_key.serialize_pem());
     let gate = Gate::new();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let app = routes().component(gate.clone()).workers(1);
     let tls = Tls::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
     let running = app.tls(tls).serve(listener).unwrap();

@@ -158,6 +158,19 @@ async fn a_request_is_one_span_and_one_line() {
 }
 
 #[tokio::test]
+async fn the_cause_of_a_failure_is_within_the_span() {
+    let lines = Lines::default();
+    let _guard = lines.collect();
+    // Without the middleware that makes them, a handler that wants an id fails.
+    let app = ember::app!().middleware(AccessLog::new());
+    let response = TestClient::new(app.build().unwrap()).get("/id").send().await;
+    assert_eq!(response.status(), 500);
+    let lines = lines.take();
+    let cause = lines.iter().find(|line| line.contains("a request failed")).unwrap();
+    has(cause, &["ERROR request{method=GET path=\"/id\"", "status=500"]);
+}
+
+#[tokio::test]
 async fn every_end_is_told() {
     let lines = Lines::default();
     let _guard = lines.collect();

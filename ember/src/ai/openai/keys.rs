@@ -296,12 +296,17 @@ impl Keyring {
         self.secrets.iter().any(|(_, caller)| caller.is_bound_to_models())
     }
 
+    /// The keys that any model of a known price may be asked with, and no other.
+    pub(super) fn unbound_for_money(&self) -> Vec<String> {
+        let callers = self.secrets.iter().map(|(_, caller)| caller);
+        let unbound = callers.filter(|caller| caller.models.is_none() && caller.needs_prices());
+        unbound.map(|caller| caller.name.clone()).collect()
+    }
+
     /// The models of keys that only models of a known price may be asked with, each with the key.
     pub(super) fn models_for_money(&self) -> impl Iterator<Item = (&str, &str)> {
-        let callers =
-            self.secrets.iter().map(|(_, caller)| caller).filter(|caller| {
-                caller.spend_limit.as_ref().is_some_and(SpendLimit::refuses_unpriced)
-            });
+        let callers = self.secrets.iter().map(|(_, caller)| caller);
+        let callers = callers.filter(|caller| caller.needs_prices());
         callers.flat_map(|caller| {
             let models = caller.models.iter().flat_map(|models| &**models);
             models.map(|model| (&*caller.name, &**model))
@@ -345,6 +350,11 @@ impl Caller {
     /// Tells whether the owner of the key may ask this model.
     pub(super) fn may_ask(&self, model: &str) -> bool {
         self.models.as_ref().is_none_or(|models| models.iter().any(|known| known == model))
+    }
+
+    /// Tells whether only models of a known price may be asked.
+    fn needs_prices(&self) -> bool {
+        self.spend_limit.as_ref().is_some_and(SpendLimit::refuses_unpriced)
     }
 
     /// Tells whether only some models may be asked.

@@ -81,13 +81,16 @@
 //! of what it passes on, as nginx unless it is told to, cannot be told from a program here: behind any proxy, set keys. A request that other middleware has found a
 //! [`Principal`](crate::Principal) for is answered as well.
 //!
+//! Keys stand where bearer tokens do: a [`BearerAuth`](crate::web::middleware::BearerAuth) around the whole application
+//! would refuse them, and needs `.exclude_paths(["/v1/*"])`.
+//!
 //! # By hand
 //!
 //! What is underneath is an ordinary route; this one is enough for a client that streams text:
 //!
 //! ```
 //! use ember::prelude::*;
-//! use futures_util::{StreamExt as _, stream};
+//! use ember::futures_util::{StreamExt as _, stream};
 //! use serde_json::{Value, json};
 //! # use ember::{serde_json, futures_util};
 //!

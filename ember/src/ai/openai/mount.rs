@@ -180,6 +180,8 @@ impl OpenAiApi {
                 })
                 .map(|(key, model)| (key.to_owned(), model.to_owned()))
                 .collect(),
+            unbound_keys: if routes.is_empty() { keys.unbound_for_money() } else { Vec::new() },
+            listed: self.models.clone(),
             of_models: routes.clone(),
         };
         if keys.is_empty() && !self.is_open && !around.is_local {
@@ -343,6 +345,10 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) struct Prices {
     /// Names of keys, with models that they may ask.
     of_keys: Vec<(String, String)>,
+    /// Names of keys that may ask any model, where none is the application's own.
+    unbound_keys: Vec<String>,
+    /// The models that the API lists; those of the client, where there are none.
+    listed: Vec<String>,
     of_models: Vec<RouteModel>,
 }
 
@@ -358,7 +364,23 @@ impl Prices {
             ))
         });
         let of_models = self.of_models.iter().filter_map(|model| model.options.check_price(client));
-        of_keys.chain(of_models).collect()
+        of_keys.chain(self.useless_keys(client)).chain(of_models).collect()
+    }
+
+    /// The keys with which no model that is listed could be asked.
+    fn useless_keys(&self, client: &Client) -> Vec<Finding> {
+        let listed = if self.listed.is_empty() { client.models() } else { self.listed.clone() };
+        if listed.iter().any(|model| client.knows_price(model)) {
+            return Vec::new();
+        }
+        let useless = self.unbound_keys.iter().map(|key| {
+            Finding::new(format!(
+                "the API key `{key}` has a limit in money, and no price is known of any model at `{}` that is listed; set \
+                 one by `CostConfig::price`, or let the `SpendLimit` go `.allow_unpriced()`",
+                client.provider()
+            ))
+        });
+        useless.collect()
     }
 
     /// Keeps what the models count in the store of the application.

@@ -227,6 +227,9 @@ pub(super) fn finish_word(
         FinishReason::ToolLimit => failed("The model called tools too often."),
         FinishReason::Error => failed("The model did not finish its answer."),
         FinishReason::Pause => failed("The model made a pause, and did not finish its answer."),
+        FinishReason::Other(_) if has_calls => {
+            failed("The model ended its answer for a reason that is not known here.")
+        }
         _ if has_calls => Ok("tool_calls"),
         _ => Ok("stop"),
     }

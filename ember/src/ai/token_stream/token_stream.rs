@@ -79,7 +79,7 @@ impl TokenStream {
     /// ```
     /// use ember::prelude::*;
     /// use ember::store::GlobalTokenBucket;
-    /// use futures_util::stream;
+    /// use ember::futures_util::stream;
     ///
     /// #[get("/slowly")]
     /// async fn slowly(bucket: Component<GlobalTokenBucket>) -> TokenStream {
@@ -115,7 +115,7 @@ impl From<ChatStream> for TokenStream {
 ///
 /// ```
 /// use ember::prelude::*;
-/// use futures_util::stream;
+/// use ember::futures_util::stream;
 ///
 /// #[get("/hello")]
 /// async fn hello() -> TokenStream {

@@ -36,13 +36,16 @@ pub struct StaticCache {
     max_bytes: u64,
 }
 
+/// By path and query.
+type ByTarget = HashMap<Box<str>, CachedResponse, RandomState>;
+
 /// By host, then by path and query: both can be looked up as they stand in the request.
 ///
 /// Clients choose the keys, and cannot know the seed of the hash; where `max_entries` is not large, even keys
 /// which collide would be found soon.
 #[derive(Default)]
 struct Entries {
-    by_host: HashMap<Box<str>, HashMap<Box<str>, CachedResponse, RandomState>, RandomState>,
+    by_host: HashMap<Box<str>, ByTarget, RandomState>,
     count: usize,
     bytes: u64,
     /// How often something was forgotten: an answer that was begun before that is not kept.
@@ -83,15 +86,27 @@ impl StaticCache {
         *entries = Entries { forgotten, ..Entries::default() };
     }
 
-    /// Forgets the answers under a path with its query, on all hosts. Answers that were begun before are not kept.
+    /// Forgets the answers under a path with exactly this query, on all hosts: `/items` is another than
+    /// `/items?page=2`. Answers that were begun before are not kept.
     pub fn invalidate(&self, path_and_query: &str) {
+        self.forget(|paths| paths.remove_entry(path_and_query).into_iter().collect());
+    }
+
+    /// Forgets the answers under all paths with their queries that begin like this, on all hosts. Answers that were
+    /// begun before are not kept.
+    pub fn invalidate_prefix(&self, prefix: &str) {
+        self.forget(|paths| paths.extract_if(|path, _| path.starts_with(prefix)).collect());
+    }
+
+    /// Forgets what is taken from the answers of each host.
+    fn forget(&self, take: impl Fn(&mut ByTarget) -> Vec<(Box<str>, CachedResponse)>) {
         let entries = &mut *self.entries.write().unwrap_or_else(PoisonError::into_inner);
         entries.forgotten += 1;
         // Hosts come from clients, so that one without an answer is not kept.
         entries.by_host.retain(|_, paths| {
-            if let Some(kept) = paths.remove(path_and_query) {
+            for (path, kept) in take(paths) {
                 entries.count -= 1;
-                entries.bytes -= weight(path_and_query, &kept);
+                entries.bytes -= weight(&path, &kept);
             }
             !paths.is_empty()
         });
@@ -196,11 +211,17 @@ mod tests {
         for (host, path) in [("a", "/x"), ("b", "/x"), ("b", "/y"), ("b", "/y")] {
             insert(&cache, host, path, 0).await;
         }
+        cache.invalidate("/nothing");
         assert_eq!(size(&cache), (2, 3));
         cache.invalidate("/x");
         assert_eq!(size(&cache), (1, 1));
         cache.invalidate("/y");
         assert_eq!(size(&cache), (0, 0));
+        for path in ["/x", "/x?page=2", "/y"] {
+            insert(&cache, "a", path, 3).await;
+        }
+        cache.invalidate_prefix("/x");
+        assert_eq!(size(&cache), (1, 1));
     }
 
     #[tokio::test]

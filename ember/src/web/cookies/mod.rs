@@ -1,7 +1,7 @@
 //! Cookies: what a client has sent back, and what it is to keep.
 //!
 //! [`Cookies`] reads and sets plain ones. With the feature `cookies` there are two more kinds,
-//! both under a [`CookieKey`]: a client can read `SignedCookies` and not change them, and can
+//! both under a `CookieKey`: a client can read `SignedCookies` and not change them, and can
 //! neither read nor change `PrivateCookies`. All extractors of a request share what is set, so
 //! that none loses the cookies of another.
 //!

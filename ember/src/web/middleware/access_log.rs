@@ -4,7 +4,7 @@ use crate::base::error::BoxError;
 use crate::base::{Clock, ErrorKind};
 use crate::web::body::Body;
 use crate::web::request::{Request, RequestParts};
-use crate::web::response::Response;
+use crate::web::response::{ErrorSpan, Response, ResponseError};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
@@ -15,7 +15,7 @@ use std::time::Instant;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 
-/// Writes each request to the log, in a span that all it logs itself is within.
+/// Writes each request to the log, in a span that all it logs itself is within, and the cause of a failure as well.
 ///
 /// The span is named `request` and has the fields `method`, `path`, `route` (the pattern of the
 /// route), `remote` and `request_id` (see [`RequestIds`](super::RequestIds)). At the end of the
@@ -97,7 +97,10 @@ impl Middleware for AccessLog {
             bytes: 0,
             written: false,
         };
-        let response = next.run(request).instrument(span).await;
+        let mut response = next.run(request).instrument(span.clone()).await;
+        if response.extensions().get::<ResponseError>().is_some() {
+            response.extensions_mut().insert(ErrorSpan(span));
+        }
         entry.status = response.status();
         // The body of an answer to HEAD is not sent, and one without bytes not polled.
         if is_head || response.body().is_end_stream() {

@@ -42,6 +42,9 @@ type VerifyLater = dyn Fn(String) -> Verdict + Send + Sync;
 /// `insufficient_scope` where the closure says [`Error::forbidden`]. Each has a challenge with the
 /// realm. `Cors`, if any, goes outside of this, because browsers send no
 /// token with a preflight request.
+///
+/// It guards, and describes nothing: in the OpenAPI document, and on the page that shows it, a route needs a token
+/// where the route or its blueprint says `security`.
 #[doc(alias = "BearerAuthMiddleware")]
 #[derive(Clone)]
 pub struct BearerAuth {

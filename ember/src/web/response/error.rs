@@ -13,6 +13,10 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct ResponseError(Arc<Error>);
 
+/// Where in the log the error behind a response belongs, left in its extensions by whoever has a span for the request.
+#[derive(Debug, Clone)]
+pub(crate) struct ErrorSpan(pub(crate) tracing::Span);
+
 impl Deref for ResponseError {
     type Target = Error;
 

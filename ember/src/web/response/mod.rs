@@ -11,6 +11,7 @@ mod redirect;
 mod sse;
 mod error;
 
+pub(crate) use error::ErrorSpan;
 pub use error::ResponseError;
 pub use html::Html;
 pub use into_response::{IntoResponse, IntoResponseParts};

@@ -26,13 +26,12 @@ use tokio::time::{Instant, Sleep, sleep};
 ///
 /// ```
 /// use ember::prelude::*;
-/// use futures_util::stream;
+/// use ember::futures_util::{StreamExt as _, stream};
 ///
 /// #[get("/count")]
 /// async fn count() -> Sse {
 ///     Sse::new(stream::iter(0..3).map(|n| Event::data(n.to_string())))
 /// }
-/// # use futures_util::StreamExt as _;
 /// ```
 #[doc(alias = "SSEResponse")]
 pub struct Sse {

@@ -3,6 +3,14 @@ use std::time::Duration;
 macro_rules! limits {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $default:expr;)*) => {
         /// The bounds of a server. Every one holds from the start; none is "unlimited" by default.
+        ///
+        /// ```
+        /// use ember::prelude::*;
+        /// use ember::web::server::ServerLimits;
+        ///
+        /// let app = ember::app!().limits(ServerLimits::new().max_connections(1_000).shutdown(secs(10)));
+        /// # app.build().unwrap();
+        /// ```
         #[derive(Debug, Clone, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct ServerLimits {
@@ -16,6 +24,11 @@ macro_rules! limits {
         }
 
         impl ServerLimits {
+            /// The limits as they stand unless somebody says otherwise.
+            pub fn new() -> Self {
+                Self::default()
+            }
+
             $($(#[$doc])* #[must_use] pub fn $name(mut self, $name: $type) -> Self {
                 self.$name = $name;
                 self

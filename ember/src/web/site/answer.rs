@@ -2,7 +2,7 @@ use crate::base::Error;
 use crate::web::body::Body;
 use crate::web::handler::HandlerFuture;
 use crate::web::panics::poll_caught;
-use crate::web::response::{IntoResponse as _, Response, ResponseError};
+use crate::web::response::{ErrorSpan, IntoResponse as _, Response, ResponseError};
 use crate::web::state::AppState;
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
@@ -55,6 +55,8 @@ impl Future for Answer {
         };
         self.work = Work::Over;
         if let Some(error) = response.extensions().get::<ResponseError>() {
+            let span = response.extensions().get::<ErrorSpan>();
+            let _within = span.map(|ErrorSpan(span)| span.enter());
             self.report(error);
         }
         if self.is_head {
