@@ -106,9 +106,8 @@ impl Ember {
             self.components.insert(client);
         }
         if let Some(model) = &model {
-            let needs_client = |placed: &&Placed| {
-                placed.operation.all_needs().any(|need| need == Need::of::<Client>())
-            };
+            let needs_client =
+                |placed: &&Placed| placed.needs().any(|need| need == Need::of::<Client>());
             let asking = routes.iter().filter(needs_client).map(|placed| &placed.route);
             let price =
                 |options: &AiOptions| options.check_price(&model.client).into_iter().collect();

@@ -80,7 +80,6 @@ impl Gathered {
             (Some(bound), Some(module)) => crate::base::is_below(module, bound),
             (Some(_), None) => false,
         };
-        let mut operation = route.operation.clone();
         let mut within: Vec<_> = self
             .middleware
             .iter()
@@ -93,25 +92,25 @@ impl Gathered {
         within.sort_by_key(|(depth, _)| *depth);
         route.options.middleware.splice(0..0, within.into_iter().map(|(_, middleware)| middleware));
         for middleware in of_app.iter().chain(&route.options.middleware) {
-            middleware.describe(&mut operation);
+            middleware.describe(&mut route.operation);
         }
         // Middleware of a route is mostly there to refuse.
         if !route.options.middleware.is_empty() {
-            operation.problems();
+            route.operation.problems();
         }
         let mut hooks = EndpointHooks::default();
         for hook in self.hooks.iter().filter(|hook| reaches(self.bound(hook.reach, hook.location)))
         {
             if hooks.push(hook) {
-                hook.describe(&mut operation);
+                hook.describe(&mut route.operation);
             }
         }
         let catchers = self.catchers.iter().filter(|catcher| reaches(catcher.module)).cloned();
         let own = route.options.catchers.iter().map(|catcher| Catcher::by_hand(catcher, ""));
         let catchers = Catchers(own.chain(catchers).collect());
-        hooks.prepare(&operation);
-        catchers.describe(&mut operation);
-        Placed { route, hooks, catchers, operation }
+        hooks.prepare(&route.operation);
+        catchers.describe(&mut route.operation);
+        Placed { route, hooks, catchers }
     }
 
     /// The hooks, those of the server among them.

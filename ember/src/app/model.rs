@@ -27,9 +27,7 @@ impl Model {
         findings: &mut Vec<Finding>,
     ) -> Option<Self> {
         let asks = [Need::of::<Client>(), Need::of::<ModelRouter>()];
-        let asking = routes
-            .iter()
-            .filter(|placed| placed.operation.all_needs().any(|need| asks.contains(&need)));
+        let asking = routes.iter().filter(|placed| placed.needs().any(|need| asks.contains(&need)));
         let asking: Vec<_> = asking.map(|placed| &placed.route).collect();
         let is_asked = !asking.is_empty() || others.iter().any(|need| asks.contains(need));
         if is_asked && components.get::<ModelRouter>().is_none() {

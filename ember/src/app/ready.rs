@@ -94,7 +94,8 @@ impl Ready {
             self.site = Arc::new(self.site.with_components(components));
         }
         self.site.caches().start().await;
-        if let Some(store) = self.components().get::<BoxStore>().cloned() {
+        let store = self.components().get::<BoxStore>().filter(|store| !store.is_memory());
+        if let Some(store) = store.cloned() {
             // Nobody waits for it: while it is away, what needs it says so to whoever asks.
             tokio::spawn(async move {
                 if let Err(error) = store.check().await {

@@ -2,7 +2,7 @@
 
 use crate::base::{Env, Finding};
 use crate::llm::{MemorySessionStore, Sessions, StoreSessions};
-use crate::store::{BoxStore, MemoryStore, Store as _};
+use crate::store::{BoxStore, MemoryStore};
 use crate::web::session::{MemorySession, SessionConfig, StoreSession};
 use crate::web::{Components, Need, Placed};
 
@@ -26,7 +26,7 @@ pub(super) fn provide_state(
     if components.get::<BoxStore>().is_none() && !is_made(Need::of::<BoxStore>()) {
         match BoxStore::from_env(env) {
             Some(Ok(store)) => {
-                is_memory = store.name() == MemoryStore::new().name();
+                is_memory = store.is_memory();
                 components.insert(store);
             }
             Some(Err(error)) => wrong = Some(Finding::new(error.message().to_owned())),
@@ -62,8 +62,7 @@ pub(super) fn provide_state(
     };
     // Nothing is written as bytes that nobody else reads.
     components.insert(Sessions::new(MemorySessionStore::new()));
-    let asking =
-        |placed: &&Placed| placed.operation.all_needs().any(|need| need == Need::of::<Sessions>());
+    let asking = |placed: &&Placed| placed.needs().any(|need| need == Need::of::<Sessions>());
     let mut asking = routes.iter().filter(asking).peekable();
     if let Some(refused) = refused
         && asking.peek().is_some()

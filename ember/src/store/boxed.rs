@@ -74,6 +74,11 @@ impl BoxStore {
         self.store.name()
     }
 
+    /// Tells whether it is the memory of this process, which nobody else has and which is never away.
+    pub(crate) fn is_memory(&self) -> bool {
+        self.name() == super::MemoryStore::NAME
+    }
+
     /// What tells this store from others of the process.
     pub(crate) fn identity(&self) -> usize {
         Arc::as_ptr(&self.background).addr()
@@ -115,7 +120,7 @@ impl BoxStore {
     /// Why the store may forget what it was given to keep, if it is one of those.
     pub(crate) fn forgets(&self) -> Option<&'static str> {
         match self.name() {
-            name if name == super::MemoryStore::NAME => {
+            _ if self.is_memory() => {
                 Some("which ends with the process and is shared with no other")
             }
             name if name.starts_with("memcached:") => {

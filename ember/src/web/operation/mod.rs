@@ -154,7 +154,11 @@ impl Operation {
     pub fn outcome(&mut self, outcome: Outcome) -> &mut Self {
         match self.outcomes.iter_mut().find(|known| known.status == outcome.status) {
             Some(known) => known.merge(outcome),
-            None => self.outcomes.push(outcome),
+            None => {
+                // They are kept as long as the application runs.
+                self.outcomes.reserve_exact(1);
+                self.outcomes.push(outcome);
+            }
         }
         self
     }

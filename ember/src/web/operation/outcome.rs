@@ -71,7 +71,11 @@ impl Outcome {
             // What is known goes before what is not; of two that are known the first stays.
             Some(known) if known.shape == Shape::Unknown => *known = content,
             Some(_) => {}
-            None => self.contents.push(content),
+            None => {
+                // Most have one, and every route keeps its own.
+                self.contents.reserve_exact(1);
+                self.contents.push(content);
+            }
         }
     }
 

@@ -141,6 +141,8 @@ impl Leaf {
         match self.route(method) {
             Some(earlier) => Err(earlier),
             None => {
+                // Most paths have one method.
+                self.routes.reserve_exact(1);
                 self.routes.push((method.clone(), route));
                 Ok(())
             }

@@ -8,7 +8,6 @@ use crate::web::components::{Components, Need};
 use crate::web::hook::EndpointHooks;
 use crate::web::limits::RouteLimits;
 use crate::web::middleware::BoxMiddleware;
-use crate::web::operation::Operation;
 use crate::web::router::{Hosts, Settled, TrailingSlash};
 use crate::web::state::{AppState, RouteEntry};
 use http::Method;
@@ -32,8 +31,42 @@ pub(crate) struct Placed {
     pub(crate) route: Settled,
     pub(crate) hooks: EndpointHooks,
     pub(crate) catchers: Catchers,
-    /// What the route needs, and all that stands around it.
-    pub(crate) operation: Operation,
+}
+
+impl Placed {
+    /// The components that the route needs, and all that stands around it.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = Need> {
+        self.route.operation.all_needs()
+    }
+
+    /// What is known of the route, and what answers there.
+    fn split(self, of_app: &[BoxMiddleware]) -> (RouteEntry, SiteRoute) {
+        let Self { route, hooks, catchers } = self;
+        let path = route.parsed_path();
+        let options = route.options;
+        let endpoint = SiteRoute {
+            endpoint: route.endpoint,
+            cache: options.cache,
+            limits: options.extensions.get::<RouteLimits>().copied().unwrap_or_default(),
+            middleware: of_app.iter().cloned().chain(options.middleware).collect(),
+            hooks,
+            catchers,
+            touches_response: route.operation.response_is_touched(),
+        };
+        let entry = RouteEntry {
+            parameters: path.iter().flat_map(|path| path.parameters()).map(str::to_owned).collect(),
+            methods: route.methods,
+            path: route.path,
+            hosts: options.hosts,
+            name: route.name,
+            location: route.location,
+            docs: route.docs,
+            operation: route.operation,
+            notes: options.notes,
+            extensions: options.extensions,
+        };
+        (entry, endpoint)
+    }
 }
 
 impl SiteBuilder {
@@ -46,22 +79,16 @@ impl SiteBuilder {
         self.check_caches(findings);
         let caches = SharedCaches::of(self.routes());
         findings.extend(caches.check());
-        let entries = self.routes.iter().map(entry).collect();
-        let endpoints = self.routes.into_iter().map(|placed| {
-            let options = placed.route.options;
-            SiteRoute {
-                endpoint: placed.route.endpoint,
-                cache: options.cache,
-                limits: options.extensions.get::<RouteLimits>().copied().unwrap_or_default(),
-                middleware: self.middleware.iter().cloned().chain(options.middleware).collect(),
-                hooks: placed.hooks,
-                catchers: placed.catchers,
-                touches_response: placed.operation.response_is_touched(),
-            }
+        let mut endpoints = Vec::with_capacity(self.routes.len());
+        let entries = self.routes.into_iter().map(|placed| {
+            let (entry, endpoint) = placed.split(&self.middleware);
+            endpoints.push(endpoint);
+            entry
         });
+        let routes = entries.collect();
         let table = Table {
             hosts,
-            endpoints: endpoints.collect(),
+            endpoints,
             caches,
             middleware: self.middleware,
             catchers: self.catchers,
@@ -70,7 +97,7 @@ impl SiteBuilder {
         };
         Site {
             table: Arc::new(table),
-            state: Arc::new(AppState { components: self.components, routes: entries }),
+            state: Arc::new(AppState { components: self.components, routes }),
         }
     }
 
@@ -136,7 +163,7 @@ impl SiteBuilder {
 
     fn check_needs(&self, findings: &mut Vec<Finding>) {
         let mut missing: Vec<Need> = Vec::new();
-        for need in self.routes.iter().flat_map(|placed| placed.operation.all_needs()) {
+        for need in self.routes.iter().flat_map(Placed::needs) {
             if !self.components.meets(need) && !missing.contains(&need) {
                 missing.push(need);
             }
@@ -147,10 +174,8 @@ impl SiteBuilder {
                  or a `#[component]` function that makes one",
                 need.type_name()
             );
-            let needing = self
-                .routes
-                .iter()
-                .filter(|placed| placed.operation.all_needs().any(|other| other == need));
+            let needing =
+                self.routes.iter().filter(|placed| placed.needs().any(|other| other == need));
             findings.push(
                 needing.fold(Finding::new(message), |finding, placed| finding.at(&placed.route)),
             );
@@ -196,21 +221,4 @@ impl SiteBuilder {
 
 fn with_path(route: &Settled) -> String {
     format!("{route} with `{}`", route.path)
-}
-
-fn entry(placed: &Placed) -> RouteEntry {
-    let route = &placed.route;
-    let path = route.parsed_path();
-    RouteEntry {
-        methods: route.methods.clone(),
-        path: route.path.clone(),
-        hosts: route.options.hosts.clone(),
-        parameters: path.iter().flat_map(|path| path.parameters()).map(str::to_owned).collect(),
-        name: route.name.clone(),
-        location: route.location,
-        docs: route.docs.clone(),
-        operation: placed.operation.clone(),
-        notes: route.options.notes.clone(),
-        extensions: route.options.extensions.clone(),
-    }
 }
