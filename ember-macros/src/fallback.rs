@@ -13,9 +13,7 @@ pub(crate) fn route(ember: &Path, function: &Function, errors: TokenStream) -> T
     let implementation = quote! {
         impl __ember::RouteItem for #name {
             const ROUTE: __ember::RouteDescriptor = __ember::RouteDescriptor::new::<Self>("", &[], "/", "", #location);
-            fn handle(_: __ember::Request) -> __ember::HandlerFuture {
-                ::core::unimplemented!()
-            }
+            const HANDLE: __ember::HandlerFn = __ember::HandlerFn::OfNothing(|| ::core::unimplemented!());
             fn describe(_: &mut __ember::Operation) {}
         }
     };

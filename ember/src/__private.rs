@@ -16,9 +16,9 @@ pub use crate::web::extract::FromRequestParts;
 pub use crate::web::middleware::{BoxMiddleware, MiddlewareDescriptor};
 pub use crate::web::{
     BlueprintDescriptor, BuildFuture, CatchFuture, CatcherDescriptor, Catches, ComponentDescriptor,
-    Components, FromComponents, HandlerFuture, HookDescriptor, HookEvent, HookFuture, HookRun,
-    Need, Operation, Reach, Request, RequestParts, Response, RouteDescriptor, RouteItem,
-    RouteOptions, TeardownFuture,
+    Components, FromComponents, HandlerFn, HookDescriptor, HookEvent, HookFuture, HookRun, Need,
+    Operation, Reach, Request, RequestParts, Response, RouteDescriptor, RouteItem, RouteOptions,
+    TeardownFuture,
 };
 pub use describe::{Input, Known, Output};
 pub use inventory;

@@ -24,13 +24,13 @@ const _: () = {
                 line: ::core::line!(),
             },
         );
-        fn handle(mut request: __ember::Request) -> __ember::HandlerFuture {
+        const HANDLE: __ember::HandlerFn = __ember::HandlerFn::OfRequest(|mut request| {
             __ember::Box::pin(async move {
                 let arg0 = __ember::head::<ConversationContext, _>(&mut request).await?;
                 let arg1 = __ember::last::<Json<ChatBody>, _>(request).await?;
                 __ember::answer::<Result<TokenStream>>(chat(arg0, arg1).await)
             })
-        }
+        });
         fn describe(operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
             use __ember::describe::{

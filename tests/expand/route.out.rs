@@ -21,13 +21,13 @@ const _: () = {
                 line: ::core::line!(),
             },
         );
-        fn handle(request: __ember::Request) -> __ember::HandlerFuture {
+        const HANDLE: __ember::HandlerFn = __ember::HandlerFn::OfRequest(|request| {
             __ember::Box::pin(async move {
                 let arg0 = __ember::path::<u64>(&request, "id")?;
                 let arg1 = __ember::last::<Component<Db>, _>(request).await?;
                 __ember::answer::<Result<Json<Task>>>(task(arg0, arg1).await)
             })
-        }
+        });
         fn describe(operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
             use __ember::describe::{
@@ -72,11 +72,11 @@ const _: () = {
                 line: ::core::line!(),
             },
         );
-        fn handle(_: __ember::Request) -> __ember::HandlerFuture {
+        const HANDLE: __ember::HandlerFn = __ember::HandlerFn::OfNothing(|| {
             __ember::Box::pin(async move {
                 __ember::answer::<&'static str>(hello().await)
             })
-        }
+        });
         fn describe(operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
             use __ember::describe::{
@@ -113,14 +113,14 @@ const _: () = {
                 line: ::core::line!(),
             },
         );
-        fn handle(mut request: __ember::Request) -> __ember::HandlerFuture {
+        const HANDLE: __ember::HandlerFn = __ember::HandlerFn::OfRequest(|mut request| {
             __ember::Box::pin(async move {
                 let arg0 = __ember::head::<Json<Change>, _>(&mut request).await?;
                 let arg1 = __ember::path::<u64>(&request, "id")?;
                 let arg2 = __ember::last::<User, _>(request).await?;
                 __ember::answer(change(arg0, arg1, arg2).await)
             })
-        }
+        });
         fn describe(operation: &mut __ember::Operation) {
             #[allow(unused_imports)]
             use __ember::describe::{

@@ -60,10 +60,10 @@ fn handle(route: &Checked, function: &Function) -> TokenStream {
         _ => None,
     });
     let needs_head = route.inputs.iter().any(|input| matches!(input, Input::Head(_)));
-    let request = match (needs_head, route.inputs.is_empty()) {
-        (true, _) => quote!(mut #variable),
-        (false, true) => quote!(_),
-        (false, false) => quote!(#variable),
+    let (kind, request) = match (needs_head, route.inputs.is_empty()) {
+        (true, _) => (quote!(OfRequest), quote!(mut #variable)),
+        (false, true) => (quote!(OfNothing), quote!()),
+        (false, false) => (quote!(OfRequest), quote!(#variable)),
     };
     let function_name = function.name();
     let call = quote_spanned!(function_name.span()=> #function_name(#(#names),*).await);
@@ -71,15 +71,15 @@ fn handle(route: &Checked, function: &Function) -> TokenStream {
         Some(ty) => quote_spanned!(ty.span()=> __ember::answer::<#ty>(#call)),
         None => quote_spanned!(function.output().span()=> __ember::answer(#call)),
     };
-    // What is not `Send` in the function is shown at its name.
+    // For what takes nothing no request is put together. What is not `Send` is shown at the name.
     quote_spanned! {function_name.span()=>
-        fn handle(#request: __ember::Request) -> __ember::HandlerFuture {
+        const HANDLE: __ember::HandlerFn = __ember::HandlerFn::#kind(|#request| {
             __ember::Box::pin(async move {
                 #(#takes)*
                 #last
                 #answer
             })
-        }
+        });
     }
 }
 

@@ -12,7 +12,13 @@ use std::sync::Arc;
 pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>;
 
 /// A handler as the macros make it: a plain function.
-pub type HandlerFn = fn(Request) -> HandlerFuture;
+#[derive(Debug, Clone, Copy)]
+pub enum HandlerFn {
+    /// It takes something of the request.
+    OfRequest(fn(Request) -> HandlerFuture),
+    /// It takes nothing, so that where nothing else stands around it no request is put together.
+    OfNothing(fn() -> HandlerFuture),
+}
 
 /// An async function whose arguments are extractors and whose result is a response.
 ///
@@ -86,7 +92,7 @@ handlers!(T1 T2 T3 T4 T5 T6 T7; T8);
 /// A handler whose type is forgotten, so that a table can hold many.
 #[derive(Clone)]
 pub(crate) enum Endpoint {
-    /// One that a macro made: calling it needs nothing but the request.
+    /// One that a macro made.
     Plain(HandlerFn),
     /// One that was given as a value.
     Shared(Arc<dyn Fn(Request) -> HandlerFuture + Send + Sync>),
@@ -99,8 +105,17 @@ impl Endpoint {
 
     pub(crate) fn call(&self, request: Request) -> HandlerFuture {
         match self {
-            Self::Plain(function) => function(request),
+            Self::Plain(HandlerFn::OfRequest(function)) => function(request),
+            Self::Plain(HandlerFn::OfNothing(function)) => function(),
             Self::Shared(function) => function(request),
+        }
+    }
+
+    /// The handler, if it takes nothing of a request.
+    pub(crate) fn takes_nothing(&self) -> Option<fn() -> HandlerFuture> {
+        match self {
+            Self::Plain(HandlerFn::OfNothing(function)) => Some(*function),
+            Self::Plain(HandlerFn::OfRequest(_)) | Self::Shared(_) => None,
         }
     }
 }

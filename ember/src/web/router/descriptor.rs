@@ -33,8 +33,8 @@ pub trait RouteItem {
     /// The route as data.
     const ROUTE: RouteDescriptor;
 
-    /// Answers a request.
-    fn handle(request: crate::web::Request) -> crate::web::HandlerFuture;
+    /// What answers a request.
+    const HANDLE: HandlerFn;
 
     /// Tells what the function needs and answers.
     fn describe(operation: &mut Operation);
@@ -61,7 +61,7 @@ impl RouteDescriptor {
             path,
             docs,
             location,
-            handle: R::handle,
+            handle: R::HANDLE,
             describe: R::describe,
             options: R::options,
         }

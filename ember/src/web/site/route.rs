@@ -2,7 +2,7 @@ use super::guard::Guard;
 use crate::base::{Clock, Error};
 use crate::web::cache::Cache;
 use crate::web::catcher::Catchers;
-use crate::web::handler::Endpoint;
+use crate::web::handler::{Endpoint, HandlerFuture};
 use crate::web::hook::EndpointHooks;
 use crate::web::limits::RouteLimits;
 use crate::web::middleware::BoxMiddleware;
@@ -34,8 +34,15 @@ impl SiteRoute {
     }
 
     /// An answer that is there before anything runs.
+    #[inline]
     pub(super) fn kept(&self, head: &mut http::request::Parts) -> Option<Response> {
         self.cache.as_ref()?.fixed()?.hit(head)
+    }
+
+    /// Calls a handler that takes nothing of a request, if nothing else is involved.
+    #[inline]
+    pub(super) fn call_without_request(&self) -> Option<HandlerFuture> {
+        self.endpoint.takes_nothing().filter(|_| self.is_plain()).map(|handler| handler())
     }
 
     /// All that is within the middleware, in the time that the route has.

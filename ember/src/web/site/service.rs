@@ -74,11 +74,17 @@ impl Site {
     ) -> Answer {
         let is_head = head.method == Method::HEAD;
         let (target, matched) = self.table.find(&head.method, &head.uri, &head.headers);
-        let route = matched.route;
-        if let Target::Route(index) = target
-            && let Some(kept) = self.table.endpoints[index as usize].kept(&mut head)
-        {
-            return Answer { work: Work::Done(kept), is_head, route, state: self.state.clone() };
+        let (route, state) = (matched.route, self.state.clone());
+        let answer = |work| Answer { work, is_head, route, state };
+        if let Target::Route(index) = target {
+            // Each is returned from where it is made, as an answer is large and a copy of it takes its time.
+            let found = &self.table.endpoints[index as usize];
+            if let Some(kept) = found.kept(&mut head) {
+                return answer(Work::Done(kept));
+            }
+            if let Some(handler) = found.call_without_request() {
+                return answer(Work::Handler(handler));
+            }
         }
         let body = body.limit(self.table.max_body_size(&target));
         let parts = RequestParts::new(head, self.state.clone(), matched, remote);
@@ -93,7 +99,7 @@ impl Site {
             }
             _ => self.layered(request, target),
         };
-        Answer { work, is_head, route, state: self.state.clone() }
+        answer(work)
     }
 
     /// Answers a request that nobody should look at.
