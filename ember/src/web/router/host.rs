@@ -96,6 +96,7 @@ fn is_host(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Parameters;
     use super::*;
     use http::{HeaderValue, Method};
 
@@ -116,7 +117,9 @@ mod tests {
         let found = |host: &'static str| {
             let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
             let uri = Uri::from_static("/");
-            hosts.search(&uri, &headers, |tree| tree.find("/")?.0.route(&Method::GET))
+            hosts.search(&uri, &headers, |tree| {
+                tree.find("/", &mut Parameters::new())?.route(&Method::GET)
+            })
         };
         assert_eq!(found("A.example.com:8000"), Some(1));
         assert_eq!(found("x.example.com"), Some(2));

@@ -25,4 +25,4 @@ pub use path::{RoutePath, RoutePathError};
 pub use route::Route;
 pub(crate) use settled::Settled;
 pub use tree::TrailingSlash;
-pub(crate) use tree::{Leaf, Tree};
+pub(crate) use tree::{Leaf, Parameters, Tree};

@@ -47,8 +47,8 @@ pub(crate) struct Leaf {
     mount: Option<u32>,
 }
 
-/// Where each parameter stands in a path.
-type Parameters = SmallVec<[(u16, u16); 4]>;
+/// Where each parameter stands in a path: its start and its end.
+pub(crate) type Parameters = SmallVec<[(u16, u16); 4]>;
 
 impl Tree {
     /// Puts a route in. What was there for the same method is returned and stays.
@@ -83,16 +83,15 @@ impl Tree {
         node.leaf.get_or_insert_default()
     }
 
-    /// Finds the routes of a path, and where its parameters stand in it.
+    /// Finds the routes of a path, and where its parameters stand in it; nothing else is left among them.
     #[inline]
-    pub(crate) fn find(&self, path: &str) -> Option<(&Leaf, Parameters)> {
-        let mut parameters = Parameters::new();
+    pub(crate) fn find(&self, path: &str, parameters: &mut Parameters) -> Option<&Leaf> {
+        parameters.clear();
         // `*` and an authority are no paths.
         if !path.starts_with('/') {
             return None;
         }
-        let leaf = self.root.find(path, 1, &mut parameters)?;
-        Some((leaf, parameters))
+        self.root.find(path, 1, parameters)
     }
 }
 
@@ -187,9 +186,9 @@ mod tests {
 
     #[track_caller]
     fn check(tree: &Tree, path: &str, route: Option<u32>, parameters: &[&str]) {
-        let found = tree.find(path);
-        assert_eq!(found.as_ref().and_then(|(leaf, _)| leaf.route(&Method::GET)), route, "{path}");
-        let ranges = found.map(|(_, parameters)| parameters).unwrap_or_default();
+        let mut ranges = Parameters::from_slice(&[(7, 7)]);
+        let leaf = tree.find(path, &mut ranges);
+        assert_eq!(leaf.and_then(|leaf| leaf.route(&Method::GET)), route, "{path}");
         let texts: Vec<_> = ranges
             .iter()
             .map(|(start, end)| &path[usize::from(*start)..usize::from(*end)])
@@ -251,7 +250,7 @@ mod tests {
         let path = "/a/{y}".parse().unwrap();
         assert_eq!(tree.insert(&path, &Method::GET, 7), Err(0));
         assert_eq!(tree.insert(&path, &Method::POST, 7), Ok(()));
-        let (leaf, _) = tree.find("/a/1").unwrap();
+        let leaf = tree.find("/a/1", &mut Parameters::new()).unwrap();
         assert_eq!(leaf.allowed(), ["GET", "HEAD", "OPTIONS", "POST"]);
     }
 }

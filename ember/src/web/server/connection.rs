@@ -146,7 +146,7 @@ impl Service<Request<Incoming>> for Peer {
         let (mut head, incoming) = request.into_parts();
         let (in_flight, number) = self.activity.begin();
         let version = head.version;
-        let mut last = number >= self.common.max_requests;
+        let last = number >= self.common.max_requests;
         if last && version >= Version::HTTP_2 {
             self.activity.close();
         }
@@ -159,17 +159,14 @@ impl Service<Request<Incoming>> for Peer {
             let takeover = self.activity.takeover().clone();
             head.extensions.insert(takeover);
         }
-        let answer = match refuse::check(&mut head) {
-            Ok(()) => {
-                let body = from_hyper(incoming, self.common.patience, || self.activity.reading());
-                self.common.site.answer_parts(head, body, self.remote)
-            }
-            Err(error) => {
-                last = true;
-                self.common.site.refuse(error)
-            }
-        };
-        Serving { answer, in_flight: Some(in_flight), common: self.common.clone(), version, last }
+        let (in_flight, common) = (Some(in_flight), self.common.clone());
+        if let Err(error) = refuse::check(&mut head) {
+            let answer = self.common.site.refuse(error);
+            return Serving { answer, in_flight, common, version, last: true };
+        }
+        let body = from_hyper(incoming, self.common.patience, || self.activity.reading());
+        let answer = self.common.site.answer_parts(head, body, self.remote);
+        Serving { answer, in_flight, common, version, last }
     }
 }
 
@@ -186,23 +183,25 @@ impl Future for Serving {
     type Output = Result<Response<Sent>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut response = ready!(Pin::new(&mut self.answer).poll(context));
+        // Its parts are moved as they are; a whole response would be copied at each step.
+        let (mut head, mut body) = ready!(Pin::new(&mut self.answer).poll(context)).into_parts();
         let in_flight = self.in_flight.take();
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
             if let Some(in_flight) = &in_flight {
                 in_flight.activity().speaks(Protocol::Upgraded);
             }
         } else if self.version < Version::HTTP_2
             && (self.last || self.common.stopping.load(Relaxed))
         {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if self.version < Version::HTTP_2
-            && let Some(bytes) = response.body_mut().take_whole()
+            && let Some(bytes) = body.take_whole()
         {
-            let body = Whole::new(bytes, in_flight);
-            return Poll::Ready(Ok(response.map(|_| Sent::Whole(body))));
+            let whole = Sent::Whole(Whole::new(bytes, in_flight));
+            return Poll::Ready(Ok(Response::from_parts(head, whole)));
         }
+        let response = Response::from_parts(head, body);
         Poll::Ready(Ok(self.watched(response, in_flight)))
     }
 }

@@ -4,7 +4,7 @@ use super::target::{Target, allow};
 use crate::web::catcher::Catchers;
 use crate::web::middleware::BoxMiddleware;
 use crate::web::request::Match;
-use crate::web::router::{Hosts, TrailingSlash};
+use crate::web::router::{Hosts, Parameters, TrailingSlash};
 use http::header::HeaderMap;
 use http::{Method, Uri};
 
@@ -37,17 +37,17 @@ impl Table {
         if method == Method::OPTIONS && path == "*" {
             return (Target::Options(None), Match::default());
         }
-        let mut leaf_of_others = None;
+        let (mut leaf_of_others, mut parameters) = (None, Parameters::new());
         let found = self.hosts.search(uri, headers, |tree| {
-            let (leaf, parameters) = tree.find(path)?;
+            let leaf = tree.find(path, &mut parameters)?;
             let route = leaf.route(method).or_else(|| match *method {
                 Method::HEAD => leaf.route(&Method::GET),
                 _ => None,
             });
             leaf_of_others.get_or_insert(leaf);
-            route.or(leaf.mount()).map(|route| (route, parameters))
+            route.or(leaf.mount())
         });
-        if let Some((route, parameters)) = found {
+        if let Some(route) = found {
             return (Target::Route(route), Match { route: Some(route), parameters });
         }
         let target = match leaf_of_others {
@@ -70,7 +70,8 @@ impl Table {
             Some(without) => without.to_owned(),
             None => format!("{path}/"),
         };
-        match self.hosts.search(uri, headers, |tree| tree.find(&twin)) {
+        let mut parameters = Parameters::new();
+        match self.hosts.search(uri, headers, |tree| tree.find(&twin, &mut parameters)) {
             Some(_) => Target::Redirect(
                 uri.query().map_or(twin.clone(), |query| format!("{twin}?{query}")),
             ),
