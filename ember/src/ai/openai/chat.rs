@@ -23,10 +23,9 @@ pub(super) async fn chat_completions(request: Request) -> Result<Response, Error
     let (mut parts, body) = request.into_parts();
     check_json(&parts)?;
     let api = Api::of(&parts)?;
-    let body = document::read(&body.collect().await?, &|name| Asked::looks_at(name, &api.forward))?;
-    let Asked { model, mut request, stream, include_usage } = Asked::read(&body, &api.forward)?;
-    // Images of many megabytes need not stay while a model thinks.
-    drop(body);
+    // Of the body nothing is left: images of many megabytes need not stay while a model thinks.
+    let Asked { model, mut request, stream, include_usage } =
+        read(&body.collect().await?, &api.forward)?;
     let chosen = api.choose(&mut parts, model.clone(), &mut request)?;
     check_tool_choice(&request)?;
     let head = Head::new(chosen.name)?;
@@ -54,6 +53,12 @@ pub(super) async fn chat_completions(request: Request) -> Result<Response, Error
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.extend(dropped.map(|value| (DROPPED, value)));
     Ok(response)
+}
+
+/// Reads the body of a request.
+fn read(body: &[u8], forward: &[String]) -> Result<Asked, Error> {
+    let document = document::read(body, &|name| Asked::looks_at(name, forward))?;
+    Asked::read(&document, forward)
 }
 
 /// The header that names what was dropped, if anything was.

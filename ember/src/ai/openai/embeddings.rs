@@ -1,5 +1,5 @@
 use super::api::Api;
-use super::document;
+use super::document::{self, Node};
 use super::error::{no_such_model, of_model};
 use super::keys::Caller;
 use super::reader::At;
@@ -10,7 +10,6 @@ use crate::web::extract::check_json;
 use crate::web::{Json, Request};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Serialize;
-use serde_json::Value;
 use std::sync::Arc;
 
 /// How many texts a request may have (OpenAI's API reference).
@@ -29,13 +28,13 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(body: &Value) -> Result<Self, Error> {
+    fn read(body: &Node<'_>) -> Result<Self, Error> {
         let root = At::root(body);
         root.object()?;
         let input = root.need("input")?;
         let texts = match input.value {
-            Value::String(text) => vec![text.clone()],
-            Value::Array(_) => {
+            Node::Text(text) => vec![text.to_string()],
+            Node::Array(_) => {
                 input.items()?.map(|text| read_text(&text)).collect::<Result<_, _>>()?
             }
             _ => return Err(input.wrong("a string or an array of strings")),
@@ -62,11 +61,16 @@ impl Asked {
 }
 
 fn read_text(at: &At<'_>) -> Result<String, Error> {
-    if at.value.is_number() || at.value.is_array() {
+    if let Node::Number(_) | Node::Array(_) = at.value {
         let wrong = "is a token or a list of tokens, which only one model's vocabulary explains; send texts";
         return Err(at.error("unsupported_value", wrong));
     }
     Ok(at.text()?.to_owned())
+}
+
+/// Reads the body of a request.
+fn read(body: &[u8]) -> Result<Asked, Error> {
+    Asked::read(&document::read(body, &|name| READ.contains(&name))?)
 }
 
 /// Turns texts into vectors. What they use counts as what a conversation does.
@@ -76,9 +80,7 @@ pub(super) async fn create_embedding(request: Request) -> Result<Json<EmbeddingL
     let api = Api::of(&parts)?;
     let embedder: BoxEmbedder = component(&parts)?;
     let caller = parts.extensions().get::<Arc<Caller>>().cloned();
-    let body = document::read(&body.collect().await?, &|name| READ.contains(&name))?;
-    let asked = Asked::read(&body)?;
-    drop(body);
+    let asked = read(&body.collect().await?)?;
     let is_served = api.embedding_model.as_ref().is_none_or(|model| *model == asked.model);
     if !is_served || caller.as_ref().is_some_and(|caller| !caller.may_ask(&asked.model)) {
         return Err(no_such_model(&asked.model));

@@ -1,3 +1,4 @@
+use super::document::Node;
 use super::reader::At;
 use crate::base::Error;
 use crate::llm::{Media, Message, Part, Reasoning, Role, ToolCall, ToolResult};
@@ -62,7 +63,7 @@ fn content(content: &At<'_>, read: ReadPart) -> Result<Vec<Part>, Error> {
     if let Some(text) = content.value.as_str() {
         return Ok(vec![Part::text(text)]);
     }
-    if !content.value.is_array() {
+    if !matches!(content.value, Node::Array(_)) {
         return Err(content.wrong("a string or an array of parts"));
     }
     content.items()?.map(|part| read(&part)).collect()
@@ -207,6 +208,7 @@ mod tests {
 
     fn read_all(messages: Value) -> Result<Vec<Message>, Error> {
         let document = json!({"messages": messages});
+        let document = Node::from(&document);
         read(&At::root(&document).get("messages").unwrap())
     }
 

@@ -1,5 +1,6 @@
+use super::document::Node;
 use crate::base::Error;
-use serde_json::{Map, Value};
+use serde_json::Number;
 use std::fmt::Write as _;
 
 /// A value in the JSON of a request, with the way to it.
@@ -8,7 +9,7 @@ use std::fmt::Write as _;
 /// `param`, and members that nobody knows are passed over, as clients send new ones every month.
 #[derive(Clone, Copy)]
 pub(super) struct At<'a> {
-    pub(super) value: &'a Value,
+    pub(super) value: &'a Node<'a>,
     step: Step<'a>,
     around: Option<&'a At<'a>>,
 }
@@ -21,27 +22,32 @@ enum Step<'a> {
 
 impl<'a> At<'a> {
     /// The whole document.
-    pub(super) fn root(value: &'a Value) -> Self {
+    pub(super) fn root(value: &'a Node<'a>) -> Self {
         Self { value, step: Step::Member(""), around: None }
     }
 
     /// A member of an object; `null` is as good as absent.
     pub(super) fn get(&'a self, name: &'a str) -> Option<Self> {
-        let value = member(self.value.as_object()?, name).filter(|value| !value.is_null())?;
-        Some(Self { value, step: Step::Member(name), around: Some(self) })
+        let Node::Object(members) = self.value else { return None };
+        let (_, value) = members.iter().rfind(|(known, _)| *known == name)?;
+        (*value != Node::Null).then_some(Self {
+            value,
+            step: Step::Member(name),
+            around: Some(self),
+        })
     }
 
     /// A member that must be there.
     pub(super) fn need(&'a self, name: &'a str) -> Result<Self, Error> {
         self.get(name).ok_or_else(|| {
-            let place = Self { value: &Value::Null, step: Step::Member(name), around: Some(self) };
+            let place = Self { value: &Node::Null, step: Step::Member(name), around: Some(self) };
             place.error("missing_required_parameter", "is missing")
         })
     }
 
     /// The items of an array.
     pub(super) fn items(&'a self) -> Result<impl Iterator<Item = Self>, Error> {
-        let items = self.value.as_array().ok_or_else(|| self.wrong("an array"))?;
+        let Node::Array(items) = self.value else { return Err(self.wrong("an array")) };
         Ok(items.iter().enumerate().map(|(index, value)| Self {
             value,
             step: Step::Item(index),
@@ -53,22 +59,31 @@ impl<'a> At<'a> {
         self.value.as_str().ok_or_else(|| self.wrong("a string"))
     }
 
-    pub(super) fn object(&self) -> Result<&'a Map<String, Value>, Error> {
-        self.value.as_object().ok_or_else(|| self.wrong("an object"))
+    /// Checks that it is an object.
+    pub(super) fn object(&self) -> Result<(), Error> {
+        match self.value {
+            Node::Object(_) => Ok(()),
+            _ => Err(self.wrong("an object")),
+        }
     }
 
     pub(super) fn flag(&self) -> Result<bool, Error> {
-        self.value.as_bool().ok_or_else(|| self.wrong("true or false"))
+        match self.value {
+            Node::Bool(flag) => Ok(*flag),
+            _ => Err(self.wrong("true or false")),
+        }
     }
 
     /// A whole number that is not negative.
     pub(super) fn count(&self) -> Result<u64, Error> {
-        self.value.as_u64().ok_or_else(|| self.wrong("a whole number of 0 or more"))
+        let count = self.value.as_number().and_then(Number::as_u64);
+        count.ok_or_else(|| self.wrong("a whole number of 0 or more"))
     }
 
     /// A number within bounds.
     pub(super) fn number(&self, least: f64, most: f64) -> Result<f64, Error> {
-        let number = self.value.as_f64().ok_or_else(|| self.wrong("a number"))?;
+        let number = self.value.as_number().and_then(Number::as_f64);
+        let number = number.ok_or_else(|| self.wrong("a number"))?;
         if (least..=most).contains(&number) {
             return Ok(number);
         }
@@ -78,12 +93,12 @@ impl<'a> At<'a> {
     /// What is wrong with a value of another type than this.
     pub(super) fn wrong(&self, expected: &str) -> Error {
         let found = match self.value {
-            Value::Null => "null",
-            Value::Bool(_) => "true or false",
-            Value::Number(_) => "a number",
-            Value::String(_) => "a string",
-            Value::Array(_) => "an array",
-            Value::Object(_) => "an object",
+            Node::Null => "null",
+            Node::Bool(_) => "true or false",
+            Node::Number(_) => "a number",
+            Node::Text(_) => "a string",
+            Node::Array(_) => "an array",
+            Node::Object(_) => "an object",
         };
         let found = match (expected, found) {
             ("a whole number of 0 or more" | "a whole number of 64 bits", "a number") => {
@@ -118,18 +133,6 @@ impl<'a> At<'a> {
     }
 }
 
-/// How many members an object has at most whose names are compared one by one.
-const FEW: usize = 16;
-
-/// A member of an object. The objects of a request have few, mostly, and are asked for thirty; comparing names
-/// takes less than to hash the one that is asked for.
-fn member<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    match object.len() {
-        ..=FEW => object.iter().find(|(known, _)| *known == name).map(|(_, value)| value),
-        _ => object.get(name),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +141,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_place() {
         let document = json!({"messages": [{"role": 7}], "n": -1, "none": null});
+        let document = Node::from(&document);
         let root = At::root(&document);
         let messages = root.get("messages").unwrap();
         let message = messages.items().unwrap().next().unwrap();
@@ -147,16 +151,12 @@ mod tests {
         let missing = message.need("content").err().unwrap();
         assert_eq!(missing.message(), "`messages[0].content` is missing.");
         assert!(root.get("none").is_none());
-        let many: Map<_, _> = (0..100).map(|n| (format!("m{n}"), json!(n))).collect();
-        for count in [1, FEW, FEW + 1, 100] {
-            let object = Value::Object(many.clone().into_iter().take(count).collect());
-            let last = format!("m{}", count - 1);
-            assert_eq!(At::root(&object).get(&last).unwrap().value, &json!(count - 1));
-            assert!(At::root(&object).get("other").is_none());
-        }
+        let twice =
+            Node::Object(["a", "b"].map(|text| ("name".into(), Node::Text(text.into()))).into());
+        assert_eq!(At::root(&twice).need("name").unwrap().text().unwrap(), "b");
         let negative = root.get("n").unwrap().count().unwrap_err();
         assert!(negative.message().ends_with("is another number."), "{negative}");
-        let body = At::root(&Value::Null).object().unwrap_err();
+        let body = At::root(&Node::Null).object().unwrap_err();
         assert_eq!(body.message(), "The body must be an object, and is null.");
         assert!(!body.members().contains_key("param"));
     }

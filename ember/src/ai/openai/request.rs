@@ -1,8 +1,9 @@
+use super::document::Node;
 use super::messages;
 use super::reader::At;
 use crate::base::{Error, Schema};
 use crate::llm::{ChatRequest, ResponseFormat, Tool, ToolChoice};
-use serde_json::{Value, json};
+use serde_json::{Number, json};
 
 /// What a caller asks of chat completions.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ impl Asked {
 
     /// Reads the body of a request. Members in `forward` go to the provider as they are; those
     /// that nobody knows are passed over.
-    pub(super) fn read(body: &Value, forward: &[String]) -> Result<Self, Error> {
+    pub(super) fn read(body: &Node<'_>, forward: &[String]) -> Result<Self, Error> {
         let root = At::root(body);
         root.object()?;
         let is_forwarded = |name: &str| forward.iter().any(|known| known == name);
@@ -50,7 +51,7 @@ impl Asked {
         }
         for name in forward {
             if let Some(member) = root.get(name) {
-                request.extra.insert(name.clone(), member.value.clone());
+                request.extra.insert(name.clone(), member.value.to_value());
             }
         }
         let options = get("stream_options");
@@ -88,30 +89,41 @@ const READ: &[&str] = &[
 /// Members that change the answer and that our vocabulary has no word for, each with the values
 /// that change nothing after all, and what to do instead.
 const UNSUPPORTED: &[(&str, ChangesNothing, &str)] = &[
-    ("n", |value| value == 1, "can only be 1 here: ask several times for several answers"),
+    (
+        "n",
+        |value| value.as_number().and_then(Number::as_i64) == Some(1),
+        "can only be 1 here: ask several times for several answers",
+    ),
     ("frequency_penalty", is_zero, "is not supported here"),
     ("presence_penalty", is_zero, "is not supported here"),
     ("logit_bias", is_empty, "is not supported here"),
-    ("logprobs", |value| value == false, "is not supported here"),
+    ("logprobs", |value| *value == Node::Bool(false), "is not supported here"),
     ("top_logprobs", is_zero, "is not supported here"),
     ("functions", is_empty, "is deprecated: use `tools`"),
     ("function_call", |_| false, "is deprecated: use `tool_choice`"),
-    ("modalities", |value| *value == json!(["text"]), "can only be `[\"text\"]` here"),
+    ("modalities", is_text_alone, "can only be `[\"text\"]` here"),
     ("audio", |_| false, "is not supported here: answers are text"),
     ("web_search_options", |_| false, "is not supported here"),
-    ("verbosity", |value| value == "medium", "is not supported here"),
+    ("verbosity", |value| value.as_str() == Some("medium"), "is not supported here"),
 ];
 
 /// Tells of a value whether it changes nothing.
-type ChangesNothing = fn(&Value) -> bool;
+type ChangesNothing = fn(&Node<'_>) -> bool;
 
-fn is_zero(value: &Value) -> bool {
-    value.as_f64() == Some(0.0)
+fn is_zero(value: &Node<'_>) -> bool {
+    value.as_number().and_then(Number::as_f64) == Some(0.0)
 }
 
-fn is_empty(value: &Value) -> bool {
-    value.as_object().is_some_and(serde_json::Map::is_empty)
-        || value.as_array().is_some_and(Vec::is_empty)
+fn is_empty(value: &Node<'_>) -> bool {
+    match value {
+        Node::Object(members) => members.is_empty(),
+        Node::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+fn is_text_alone(value: &Node<'_>) -> bool {
+    matches!(value, Node::Array(items) if matches!(&items[..], [Node::Text(kind)] if kind == "text"))
 }
 
 /// To answer as if something had not been asked for would be worse than not to answer.
@@ -130,7 +142,7 @@ fn check_unsupported(root: &At<'_>, is_forwarded: &dyn Fn(&str) -> bool) -> Resu
 /// Any whole number of 64 bits. Providers other than OpenAI know no negative ones, so that these become
 /// others, each one of its own.
 fn seed(at: &At<'_>) -> Result<u64, Error> {
-    match at.value.as_i64() {
+    match at.value.as_number().and_then(Number::as_i64) {
         Some(seed) => Ok((seed & i64::MAX).unsigned_abs()),
         None => Err(at.wrong("a whole number of 64 bits")),
     }
@@ -148,7 +160,7 @@ fn stop(at: &At<'_>) -> Result<Vec<String>, Error> {
     if let Some(text) = at.value.as_str() {
         return Ok(vec![text.to_owned()]);
     }
-    if !at.value.is_array() {
+    if !matches!(at.value, Node::Array(_)) {
         return Err(at.wrong("a string or an array of strings"));
     }
     let texts: Vec<_> =
@@ -175,7 +187,7 @@ fn tools(root: &At<'_>) -> Result<Vec<Tool>, Error> {
         let parameters = match function.get("parameters") {
             Some(parameters) => {
                 parameters.object()?;
-                parameters.value.clone()
+                parameters.value.to_value()
             }
             None => json!({"type": "object", "properties": {}}),
         };
@@ -193,7 +205,7 @@ fn tools(root: &At<'_>) -> Result<Vec<Tool>, Error> {
 }
 
 fn tool_choice(choice: &At<'_>) -> Result<ToolChoice, Error> {
-    if choice.value.is_object() {
+    if matches!(choice.value, Node::Object(_)) {
         let kind = choice.need("type")?;
         if kind.text()? != "function" {
             return Err(kind.error("unsupported_value", "must be `function`"));
@@ -229,7 +241,7 @@ fn response_format(format: &At<'_>) -> Result<ResponseFormat, Error> {
             // Without a schema any JSON is meant.
             let Some(schema) = described.get("schema") else { return Ok(ResponseFormat::Json) };
             schema.object()?;
-            let (name, schema) = (text.to_owned(), Schema::from(schema.value.clone()));
+            let (name, schema) = (text.to_owned(), Schema::from(schema.value.to_value()));
             Ok(match strict {
                 Some(true) => ResponseFormat::Schema { name, schema },
                 _ => ResponseFormat::LooseSchema { name, schema },
@@ -242,11 +254,12 @@ fn response_format(format: &At<'_>) -> Result<ResponseFormat, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     fn asked(members: Value) -> Result<Asked, Error> {
         let mut body = json!({"messages": [{"role": "user", "content": "Hi"}]});
         body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-        Asked::read(&body, &["top_k".into(), "presence_penalty".into()])
+        Asked::read(&Node::from(&body), &["top_k".into(), "presence_penalty".into()])
     }
 
     #[test]
@@ -373,7 +386,7 @@ mod tests {
             assert_eq!(error.status(), 400);
         }
         assert!(
-            Asked::read(&json!([]), &[])
+            Asked::read(&Node::Array(Vec::new()), &[])
                 .unwrap_err()
                 .message()
                 .starts_with("The body must be an object")
