@@ -62,6 +62,6 @@ const _: () = {
         __ember::CatcherDescriptor::new("conflict",
         __ember::Catches::Kind(ErrorKind::Conflict), __ember::Reach::App,
         __ember::Location { module : ::core::module_path!(), file : ::core::file!(), line
-        : ::core::line!() }, __run, __describe)
+        : ::core::line!() }, __run, __describe).of_error_alone()
     }
 };

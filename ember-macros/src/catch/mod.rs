@@ -86,6 +86,7 @@ fn expand(catcher: &Checked, function: &Function) -> TokenStream {
             })
         }
     };
+    let of_error_alone = extractors.is_empty().then(|| quote!(.of_error_alone()));
     in_block(
         ember,
         quote! {
@@ -93,6 +94,7 @@ fn expand(catcher: &Checked, function: &Function) -> TokenStream {
             #describe
             __ember::inventory::submit! {
                 __ember::CatcherDescriptor::new(#title, #catches, #reach, #location, __run, __describe)
+                    #of_error_alone
             }
         },
     )

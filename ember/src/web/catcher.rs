@@ -67,6 +67,8 @@ pub struct CatcherDescriptor {
     pub location: Location,
     pub(crate) catch: CatchFn,
     pub(crate) describe: fn(&mut Operation),
+    /// It looks at nothing of the request.
+    of_error_alone: bool,
 }
 
 type CatchFn = for<'a> fn(&'a Error, &'a mut RequestParts) -> CatchFuture<'a>;
@@ -82,7 +84,15 @@ impl CatcherDescriptor {
         catch: CatchFn,
         describe: fn(&mut Operation),
     ) -> Self {
-        Self { name, catches, reach, location, catch, describe }
+        Self { name, catches, reach, location, catch, describe, of_error_alone: false }
+    }
+
+    /// Says that the function looks at nothing of the request, whose head need not be copied for it then.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn of_error_alone(mut self) -> Self {
+        self.of_error_alone = true;
+        self
     }
 }
 
@@ -135,6 +145,11 @@ impl Catchers {
         self.0.is_empty()
     }
 
+    /// Tells whether any of them looks at the request.
+    pub(crate) fn look_at_request(&self) -> bool {
+        self.0.iter().any(|catcher| !catcher.descriptor.of_error_alone)
+    }
+
     /// Tells what their functions need.
     pub(crate) fn describe(&self, operation: &mut Operation) {
         self.0.iter().for_each(|catcher| (catcher.descriptor.describe)(operation));
@@ -155,8 +170,13 @@ impl Catchers {
 
     /// Lets a catcher answer in place of an error; other responses stay as they are.
     ///
-    /// Where its answer says nothing of a status, it keeps that of the error.
-    pub(crate) async fn catch(&self, response: Response, parts: &mut RequestParts) -> Response {
+    /// Where its answer says nothing of a status, it keeps that of the error. The head of the request is there
+    /// if any of them [looks at it](Self::look_at_request).
+    pub(crate) async fn catch(
+        &self,
+        response: Response,
+        parts: Option<&mut RequestParts>,
+    ) -> Response {
         let error = response.extensions().get::<ResponseError>();
         let Some(error) = error.filter(|_| self.are_for(&response)).cloned() else {
             return response;
@@ -164,6 +184,11 @@ impl Catchers {
         let catcher = self.0.iter().find(|catcher| catcher.descriptor.catches.catches(&error));
         let Some(catcher) = catcher else {
             return response;
+        };
+        let mut blank = None;
+        let parts = match parts {
+            Some(parts) => parts,
+            None => blank.insert(RequestParts::blank()),
         };
         let mut answer = match (catcher.descriptor.catch)(&error, parts).await {
             Ok(answer) => answer,

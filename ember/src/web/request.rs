@@ -203,6 +203,12 @@ impl RequestParts {
         Self(Box::write(room, inner))
     }
 
+    /// Those of no request, for whoever looks at nothing of it.
+    pub(crate) fn blank() -> Self {
+        let (head, ()) = http::Request::new(()).into_parts();
+        Self::new(head, Arc::default(), Match::default(), None)
+    }
+
     /// Returns the head as the `http` crate has it.
     pub(crate) fn head(&self) -> &http::request::Parts {
         &self.0.head

@@ -52,7 +52,8 @@ pub(crate) static CATCHER: CatcherDescriptor = CatcherDescriptor::new(
     Location { module: module_path!(), file: file!(), line: line!() },
     catch,
     describe,
-);
+)
+.of_error_alone();
 
 fn catch<'a>(error: &'a Error, _: &'a mut RequestParts) -> CatchFuture<'a> {
     let mut response = Json(ErrorBody::of(error)).into_response();

@@ -55,11 +55,11 @@ impl SiteRoute {
     async fn answer_in_time(&self, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
         if let Some(response) = self.hooks.before(&mut parts).await {
-            return self.finish(response, &mut parts).await;
+            return self.finish(response, Some(&mut parts)).await;
         }
         // The handler consumes the request; a copy of its head is for those who look at it later.
         let mut later =
-            (self.hooks.run_after() || !self.catchers.is_empty()).then(|| parts.clone());
+            (self.hooks.run_after() || self.catchers.look_at_request()).then(|| parts.clone());
         let changes = parts.changes();
         let run = |request| async move {
             let outcome = Guard(self.endpoint.call(request)).await;
@@ -71,14 +71,14 @@ impl SiteRoute {
             Some(cache) => cache.answer(request, run).await,
             None => run(request).await,
         };
-        match &mut later {
-            Some(parts) => self.finish(response, parts).await,
-            None => response,
-        }
+        self.finish(response, later.as_mut()).await
     }
 
-    async fn finish(&self, response: Response, parts: &mut RequestParts) -> Response {
-        let response = self.catchers.catch(response, parts).await;
-        self.hooks.after(response, parts).await
+    async fn finish(&self, response: Response, mut parts: Option<&mut RequestParts>) -> Response {
+        let response = self.catchers.catch(response, parts.as_deref_mut()).await;
+        match parts {
+            Some(parts) => self.hooks.after(response, parts).await,
+            None => response,
+        }
     }
 }

@@ -14,7 +14,6 @@ use crate::web::response::IntoResponse as _;
 use crate::web::response::Response;
 use crate::web::state::AppState;
 use http::Method;
-use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -116,9 +115,13 @@ impl Site {
             _ => false,
         };
         let changes = touched.then(|| request.share_changes());
-        let mut end = End { site: self.clone(), target, head: None };
+        let elsewhere = match target {
+            Target::Route(_) => Catchers::default(),
+            _ => self.table.catchers.above(request.path()),
+        };
+        let mut end = End { site: self.clone(), target, elsewhere, head: None };
         // Middleware can fail as well, and a catcher answer in its place.
-        if !end.middleware().is_empty() && !end.catchers(request.path()).is_empty() {
+        if !end.middleware().is_empty() && end.catchers().look_at_request() {
             end.head = Some(request.parts().clone());
         }
         let end: Arc<dyn Terminus> = Arc::new(end);
@@ -142,17 +145,18 @@ impl fmt::Debug for Site {
 struct End {
     site: Arc<Site>,
     target: Target,
-    /// For catchers that answer in place of middleware.
+    /// The catchers of a path that leads nowhere.
+    elsewhere: Catchers,
+    /// For catchers that answer in place of middleware, and look at the request.
     head: Option<RequestParts>,
 }
 
 impl End {
     /// The catchers for whatever goes wrong on this way.
-    fn catchers(&self, path: &str) -> Cow<'_, Catchers> {
-        let table = &self.site.table;
+    fn catchers(&self) -> &Catchers {
         match self.target {
-            Target::Route(index) => Cow::Borrowed(&table.endpoints[index as usize].catchers),
-            _ => Cow::Owned(table.catchers.above(path)),
+            Target::Route(index) => &self.site.table.endpoints[index as usize].catchers,
+            _ => &self.elsewhere,
         }
     }
 }
@@ -175,24 +179,22 @@ impl Terminus for End {
                 elsewhere => {
                     let (mut parts, _) = request.into_parts();
                     let response = elsewhere.clone().respond();
-                    self.catchers(parts.path()).catch(response, &mut parts).await
+                    // Middleware may have changed the path.
+                    let catchers = self.site.table.catchers.above(parts.path());
+                    catchers.catch(response, Some(&mut parts)).await
                 }
             }
         })
     }
 
     fn catches(&self, response: &Response) -> bool {
-        self.head.as_ref().is_some_and(|head| self.catchers(head.path()).are_for(response))
+        self.catchers().are_for(response)
     }
 
     fn catch(&self, response: Response) -> Pin<Box<dyn Future<Output = Response> + Send + '_>> {
         Box::pin(async move {
-            match self.head.clone() {
-                Some(mut head) => {
-                    self.catchers(head.path()).into_owned().catch(response, &mut head).await
-                }
-                None => response,
-            }
+            let mut head = self.head.clone();
+            self.catchers().catch(response, head.as_mut()).await
         })
     }
 }
