@@ -68,7 +68,8 @@ impl SiteRoute {
         };
         let request = Request::from_parts(parts, body);
         let response = match &self.cache {
-            Some(cache) => cache.answer(request, run).await,
+            // On the heap: a route without a cache would have room for it all the same.
+            Some(cache) => Box::pin(cache.answer(request, run)).await,
             None => run(request).await,
         };
         self.finish(response, later.as_mut()).await
