@@ -7,7 +7,7 @@ use super::stream::{ChatEvent, ChatStream};
 use super::transport::{ANSWER_LIMIT, Transport, WireBody, late, too_large};
 use crate::base::sse::{Decoder, Frame};
 use futures_core::Stream;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
@@ -20,7 +20,10 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub struct HttpProvider<A> {
     adapter: A,
     transport: Transport,
-    origin: Origin,
+    /// Of requests whose answer arrives whole.
+    whole: Origin,
+    /// Of those whose answer is streamed.
+    streamed: Origin,
     model: String,
     timeouts: Timeouts,
 }
@@ -35,10 +38,15 @@ impl<A: Adapter> HttpProvider<A> {
         if let Some(key) = &config.api_key {
             headers.extend(adapter.authorize(key)?);
         }
-        let origin = Origin::new(config.base_url.as_deref().unwrap_or(base_url), headers)?;
+        let origin = |accept: &'static str| {
+            let mut headers = headers.clone();
+            headers.insert(ACCEPT, HeaderValue::from_static(accept));
+            Origin::new(config.base_url.as_deref().unwrap_or(base_url), headers)
+        };
+        let (whole, streamed) = (origin("application/json")?, origin("text/event-stream")?);
         let (model, timeouts) = (config.model.clone(), config.timeouts);
         let transport = Transport::new(timeouts)?;
-        Ok(Self { adapter, transport, origin, model, timeouts })
+        Ok(Self { adapter, transport, whole, streamed, model, timeouts })
     }
 
     fn request(
@@ -54,9 +62,8 @@ impl<A: Adapter> HttpProvider<A> {
             ));
         }
         let encoded = self.adapter.encode(request, model, stream)?;
-        let accept = if stream { "text/event-stream" } else { "application/json" };
-        let outgoing = self.origin.post(&encoded.path, encoded.body)?.accept(accept);
-        Ok((outgoing, encoded.dropped))
+        let origin = if stream { &self.streamed } else { &self.whole };
+        Ok((origin.post(&encoded.path, encoded.body)?, encoded.dropped))
     }
 
     /// What an answer whose status tells of a failure means.
@@ -130,7 +137,7 @@ impl<A: fmt::Debug> fmt::Debug for HttpProvider<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpProvider")
             .field("adapter", &self.adapter)
-            .field("base_url", &self.origin)
+            .field("base_url", &self.whole)
             .field("model", &self.model)
             .finish_non_exhaustive()
     }

@@ -3,7 +3,7 @@
 //! What is the same for all requests of a provider is made once, with the provider.
 
 use super::error::{Error, ErrorKind};
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ impl Origin {
     /// When the address is none of HTTP.
     pub(crate) fn new(address: &str, headers: HeaderMap) -> Result<Self, Error> {
         let address = checked_url(address)?;
-        let mut all = HeaderMap::from_iter([(CONTENT_TYPE, JSON)]);
+        let mut all = HeaderMap::from_iter([(CONTENT_TYPE, JSON), (USER_AGENT, EMBER)]);
         all.extend(headers);
         Ok(Self { address, headers: all, last: Mutex::default() })
     }
@@ -74,16 +74,10 @@ impl fmt::Debug for Origin {
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+const EMBER: HeaderValue = HeaderValue::from_static(concat!("ember/", env!("CARGO_PKG_VERSION")));
+
 /// A request that is ready to be sent.
 pub(crate) struct Outgoing(pub(super) reqwest::Request);
-
-impl Outgoing {
-    /// Says which media type the answer is to have.
-    pub(crate) fn accept(mut self, media_type: &'static str) -> Self {
-        self.0.headers_mut().insert(ACCEPT, HeaderValue::from_static(media_type));
-        self
-    }
-}
 
 /// An address that requests can be sent to, without a slash at its end.
 fn checked_url(url: &str) -> Result<String, Error> {
@@ -116,13 +110,13 @@ mod tests {
         let origin = origin(" https://models.example/v1// ");
         for path in ["/chat/completions", "/chat/completions", "/m:go?alt=sse", "/chat/completions"]
         {
-            let Outgoing(request) = origin.post(path, b"{}".to_vec()).unwrap().accept("a/b");
+            let Outgoing(request) = origin.post(path, b"{}".to_vec()).unwrap();
             assert_eq!(request.url().as_str(), format!("https://models.example/v1{path}"));
             assert_eq!(request.method(), Method::POST);
             assert_eq!(request.body().unwrap().as_bytes(), Some(&b"{}"[..]));
             let headers = request.headers();
             assert_eq!((headers.len(), &headers[CONTENT_TYPE]), (3, &JSON));
-            assert!(headers[ACCEPT] == "a/b" && headers[AUTHORIZATION] == "Bearer sk-secret");
+            assert!(headers[USER_AGENT] == EMBER && headers[AUTHORIZATION] == "Bearer sk-secret");
             assert!(headers[AUTHORIZATION].is_sensitive());
         }
         assert_eq!(format!("{origin:?}"), "https://models.example/v1");

@@ -112,7 +112,6 @@ fn connect(limit: Duration) -> Result<reqwest::Client, Error> {
         .connect_timeout(limit)
         // A key must not follow a redirect to another host, and no provider redirects.
         .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("ember/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| {
             Error::new(ErrorKind::Config, "no HTTP client can be made").with_source(error)
