@@ -192,15 +192,26 @@ async fn read_all(body: reqwest::Body) -> Result<Bytes, Error> {
 
 /// Reads so many bytes of a body; the rest is left.
 async fn read_some(mut body: reqwest::Body, limit: usize) -> Result<Bytes, Error> {
-    let mut bytes = BytesMut::new();
-    while bytes.len() < limit
+    let mut whole = Bytes::new();
+    while whole.len() < limit
         && let Some(frame) = body.frame().await
     {
-        if let Ok(data) = frame.map_err(cut)?.into_data() {
-            bytes.extend_from_slice(&data[..data.len().min(limit - bytes.len())]);
-        }
+        let Ok(mut data) = frame.map_err(cut)?.into_data() else { continue };
+        data.truncate(limit - whole.len());
+        // Mostly it comes in one piece, which is not copied.
+        whole = match whole.is_empty() {
+            true => data,
+            false => joined(whole, &data),
+        };
     }
-    Ok(bytes.freeze())
+    Ok(whole)
+}
+
+/// Bytes with others behind them. Those in front are copied once, and not with each of many pieces.
+fn joined(front: Bytes, behind: &[u8]) -> Bytes {
+    let mut both = BytesMut::from(front);
+    both.extend_from_slice(behind);
+    both.freeze()
 }
 
 async fn within<T>(
