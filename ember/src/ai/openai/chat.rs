@@ -1,6 +1,7 @@
 use super::api::{Api, check_tool_choice};
 use super::document;
 use super::error::{of_model, undeliverable};
+use super::gate::Seen;
 use super::request::Asked;
 use super::response::{Completion, Head};
 use super::stream::{Chunks, Writer};
@@ -28,7 +29,8 @@ pub(super) async fn chat_completions(request: Request) -> Result<Response, Error
         read(&body.collect().await?, &api.forward)?;
     let chosen = api.choose(&mut parts, model.clone(), &mut request)?;
     check_tool_choice(&request)?;
-    let head = Head::new(chosen.name)?;
+    let seen = parts.extensions().get::<Seen>();
+    let head = Head::new(chosen.name, seen.and_then(|seen| seen.id.as_deref()))?;
     let failed = |error| of_model(error, model.as_deref());
     // For a count of the prompt, where the provider does not say. Messages are shared, and not copied.
     let asked = request.clone();

@@ -30,9 +30,8 @@ pub(super) struct Gate {
 impl Gate {
     /// Finds out who asks, counts the request, and tells what is to stand on its answer.
     async fn look_at(&self, request: &mut Request) -> (Marks, Result<(), Error>) {
-        let id = random_id().ok();
-        let id = id.and_then(|id| HeaderValue::try_from(["req_", &id].concat()).ok());
-        let mut marks = Marks { id, limits: Seen::default(), caller: None };
+        let id = random_id().ok().map(Arc::from);
+        let mut marks = Marks { seen: Seen { id, ..Seen::default() }, caller: None };
         let caller = match self.admit(request) {
             Ok(caller) => caller,
             Err(error) => return (marks, Err(error)),
@@ -44,9 +43,9 @@ impl Gate {
         }
         let options = request.route().and_then(|route| route.extensions.get::<AiOptions>());
         if let Some(options) = options {
-            marks.limits.also(limits_of(request, &options.limiters));
+            marks.seen.also(limits_of(request, &options.limiters));
         }
-        request.extensions_mut().insert(marks.limits.clone());
+        request.extensions_mut().insert(marks.seen.clone());
         let Some(caller) = caller else { return (marks, Ok(())) };
         let counted = caller.count().await.map_err(|error| match error {
             BucketError::Empty { wait } => {
@@ -55,7 +54,7 @@ impl Gate {
             }
             BucketError::Away(error) => error,
         });
-        marks.limits.also(caller.limit.clone());
+        marks.seen.also(caller.limit.clone());
         marks.caller = Some(caller);
         (marks, counted)
     }
@@ -160,19 +159,23 @@ impl Middleware for Gate {
 
 /// What stands on every answer: its id, and what is left of limits.
 struct Marks {
-    id: Option<HeaderValue>,
-    limits: Seen,
+    seen: Seen,
     caller: Option<Arc<Caller>>,
 }
 
-/// The limits on tokens that hold for a request. Which do is only known once its model is.
+/// What the gate has seen of a request.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen(Arc<Mutex<Vec<CallerLimit>>>);
+pub(super) struct Seen {
+    /// The digits of its id, which are those of its answer's as well.
+    pub(super) id: Option<Arc<str>>,
+    /// The limits on tokens that hold for it. Which do is only known once its model is.
+    limits: Arc<Mutex<Vec<CallerLimit>>>,
+}
 
 impl Seen {
     /// These hold as well.
     pub(super) fn also(&self, limits: impl IntoIterator<Item = CallerLimit>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(limits);
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner).extend(limits);
     }
 }
 
@@ -181,7 +184,9 @@ impl Marks {
     fn write(&mut self, response: &mut Response) {
         let headers = response.headers_mut();
         // That of `RequestIds`, if there is such middleware, is the same in the log.
-        if let Some(id) = self.id.take() {
+        let id = self.seen.id.take();
+        let id = id.and_then(|id| HeaderValue::try_from(["req_", &id].concat()).ok());
+        if let Some(id) = id {
             headers.entry(REQUEST_ID).or_insert(id);
         }
         let mut write = |names: [&'static str; 3], limit: u64, remaining: u64, reset: Duration| {
@@ -197,7 +202,7 @@ impl Marks {
             let bucket = &requests.bucket;
             write(REQUESTS, requests.limit, bucket.available(), bucket.until_full());
         }
-        let limits = self.limits.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let limits = self.seen.limits.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(left) = tightest(&limits) {
             write(TOKENS, left.capacity(), left.available(), left.until_full());
         }

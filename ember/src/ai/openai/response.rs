@@ -34,8 +34,12 @@ pub(super) enum Named {
 }
 
 impl Head {
-    pub(super) fn new(named: Named) -> Result<Self, Error> {
-        let id = ["chatcmpl-", &random_id()?].concat();
+    /// That of an answer whose id has these digits, or others where there are none.
+    pub(super) fn new(named: Named, digits: Option<&str>) -> Result<Self, Error> {
+        let id = match digits {
+            Some(digits) => ["chatcmpl-", digits].concat(),
+            None => ["chatcmpl-", &random_id()?].concat(),
+        };
         let (model, is_fixed) = match named {
             Named::Fixed(name) => (name, true),
             Named::Likely(name) => (name.unwrap_or_default(), false),
