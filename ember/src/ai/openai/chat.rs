@@ -49,7 +49,7 @@ pub(super) async fn chat_completions(request: Request) -> Result<Response, Error
         return Err(refusal);
     }
     let dropped = name_dropped(&answer.dropped);
-    let completion = Completion::of(head, answer, &chosen.hidden, &asked)?;
+    let completion = Completion::of(head, &answer, &chosen.hidden, &asked)?;
     let mut response = Response::new(completion.to_json()?.into());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

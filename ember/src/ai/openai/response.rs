@@ -9,6 +9,7 @@ use crate::llm::{
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -78,35 +79,34 @@ impl Hidden {
     }
 }
 
-/// What every answer, and every chunk of one, begins with, as OpenAI's API reference has it.
-#[derive(Serialize)]
-struct Beginning<'a> {
-    id: &'a str,
-    object: &'static str,
-    created: u64,
-    model: &'a str,
-}
-
 impl Head {
-    /// The beginning of an object, up to its choices.
-    pub(super) fn begin(&self, object: &'static str) -> serde_json::Result<String> {
+    /// The beginning of an object, up to its choices, as OpenAI's API reference has it, with room for what follows.
+    pub(super) fn begin(&self, object: &'static str, room: usize) -> String {
         let Self { id, created, model, .. } = self;
-        let mut json = serde_json::to_string(&Beginning { id, object, created: *created, model })?;
-        // The bracket that ends it.
-        json.pop();
-        json.push_str(",\"choices\":");
-        Ok(json)
+        let mut json = String::with_capacity(id.len() + model.len() + BEGINNING_LENGTH + room);
+        json.push_str(r#"{"id":"#);
+        write_json_text(id, &mut json);
+        json.push_str(r#","object":"#);
+        write_json_text(object, &mut json);
+        // Writing to a string cannot fail.
+        let _ = write!(json, r#","created":{created},"model":"#);
+        write_json_text(model, &mut json);
+        json.push_str(r#","choices":"#);
+        json
     }
 }
 
+/// How many bytes a beginning has beside the id and the model, and a little more.
+const BEGINNING_LENGTH: usize = 128;
+
 /// `chat.completion` of OpenAI's API reference.
 #[derive(Debug)]
-pub(super) struct Completion {
+pub(super) struct Completion<'a> {
     head: Head,
-    content: Option<String>,
-    refusal: Option<String>,
+    content: Option<Cow<'a, str>>,
+    refusal: Option<Cow<'a, str>>,
     /// As DeepSeek and vLLM have it.
-    reasoning_content: Option<String>,
+    reasoning_content: Option<Cow<'a, str>>,
     tool_calls: Vec<WireCall>,
     finish_reason: &'static str,
     usage: WireUsage,
@@ -125,7 +125,7 @@ struct WireFunction {
     arguments: String,
 }
 
-impl Completion {
+impl<'a> Completion<'a> {
     /// Reads an answer. What the model has said between the calls of tools that ran here is part
     /// of it, as in a stream.
     ///
@@ -133,16 +133,21 @@ impl Completion {
     /// When the answer is none: the provider failed, or the tools here were called too often.
     pub(super) fn of(
         mut head: Head,
-        response: ChatResponse,
+        response: &'a ChatResponse,
         hidden: &Hidden,
         asked: &ChatRequest,
     ) -> Result<Self, Error> {
         head.answered_by(response.model.as_deref());
-        let turns = response.steps.iter().filter(|step| step.role == Role::Assistant);
-        let turns: Vec<&Message> = turns.chain([&response.message]).collect();
-        let joined = |part: fn(&Message) -> Cow<'_, str>| -> Option<String> {
-            let text: String = turns.iter().map(|turn| part(turn)).collect();
-            (!text.is_empty()).then_some(text)
+        let turns = || {
+            let before = response.steps.iter().filter(|step| step.role == Role::Assistant);
+            before.chain([&response.message])
+        };
+        // Mostly there is one, whose text is not copied.
+        let joined = |part: fn(&'a Message) -> Cow<'a, str>| {
+            let mut texts = turns().map(part).filter(|text| !text.is_empty());
+            let mut all = texts.next()?;
+            texts.for_each(|text| all.to_mut().push_str(&text));
+            Some(all)
         };
         let content = joined(Message::text);
         let reasoning_content = joined(Message::reasoning);
@@ -152,27 +157,28 @@ impl Completion {
         let finish_reason =
             finish_word(&response.finish, !tool_calls.is_empty(), refusal.is_some())?;
         let written = [&content, &reasoning_content, &refusal].into_iter().flatten();
-        let calls_text = tool_calls.iter().map(|call| &call.function.arguments);
+        let written = written.map(|text| &**text);
+        let calls_text = tool_calls.iter().map(|call| call.function.arguments.as_str());
         let usage = response.usage.as_ref().map_or_else(
             || {
                 WireUsage::estimated(
                     asked.estimate_tokens(),
-                    written.chain(calls_text).map(|text| estimate_tokens(text)).sum(),
+                    written.chain(calls_text).map(estimate_tokens).sum(),
                 )
             },
             WireUsage::of,
         );
         // A message has content, a refusal or calls; nothing at all is an empty text.
         let is_empty = refusal.is_none() && tool_calls.is_empty();
-        let content = content.or_else(|| is_empty.then(String::new));
+        let content = content.or_else(|| is_empty.then(Cow::default));
         Ok(Self { head, content, refusal, reasoning_content, tool_calls, finish_reason, usage })
     }
 
     /// Writes it. Most of an answer is one text, and the rest hardly more than names, so that it is put together
     /// from its pieces.
     pub(super) fn to_json(&self) -> serde_json::Result<String> {
-        let mut json = self.head.begin("chat.completion")?;
-        json.reserve(self.content.as_ref().map_or(0, String::len) + REST_LENGTH);
+        let room = self.content.as_deref().map_or(0, str::len) + REST_LENGTH;
+        let mut json = self.head.begin("chat.completion", room);
         json.push_str(r#"[{"index":0,"message":{"role":"assistant","content":"#);
         write_text(self.content.as_deref(), &mut json);
         json.push_str(r#","refusal":"#);
@@ -188,7 +194,7 @@ impl Completion {
         json.push_str(r#"},"logprobs":null,"finish_reason":"#);
         write_json_text(self.finish_reason, &mut json);
         json.push_str(r#"}],"usage":"#);
-        json.push_str(&serde_json::to_string(&self.usage)?);
+        self.usage.write(&mut json);
         json.push('}');
         Ok(json)
     }
@@ -240,41 +246,41 @@ pub(super) fn finish_word(
 }
 
 /// `usage` of OpenAI's API reference: the prompt includes what was cached, the completion the reasoning.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct WireUsage {
-    prompt_tokens: u64,
-    completion_tokens: u64,
-    total_tokens: u64,
-    prompt_tokens_details: PromptDetails,
-    completion_tokens_details: CompletionDetails,
-}
-
-#[derive(Debug, Clone, Copy, Serialize)]
-struct PromptDetails {
-    cached_tokens: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cache_write_tokens: Option<u64>,
-}
-
-#[derive(Debug, Clone, Copy, Serialize)]
-struct CompletionDetails {
-    reasoning_tokens: u64,
+    prompt: u64,
+    completion: u64,
+    total: u64,
+    cached: u64,
+    cache_write: Option<u64>,
+    reasoning: u64,
 }
 
 impl WireUsage {
     pub(super) fn of(usage: &Usage) -> Self {
         Self {
-            prompt_tokens: usage.total_input(),
-            completion_tokens: usage.total_output(),
-            total_tokens: usage.total(),
-            prompt_tokens_details: PromptDetails {
-                cached_tokens: usage.cache_read_tokens.unwrap_or(0),
-                cache_write_tokens: usage.cache_write_tokens,
-            },
-            completion_tokens_details: CompletionDetails {
-                reasoning_tokens: usage.reasoning_tokens.unwrap_or(0),
-            },
+            prompt: usage.total_input(),
+            completion: usage.total_output(),
+            total: usage.total(),
+            cached: usage.cache_read_tokens.unwrap_or(0),
+            cache_write: usage.cache_write_tokens,
+            reasoning: usage.reasoning_tokens.unwrap_or(0),
         }
+    }
+
+    /// Writes it behind what there is.
+    pub(super) fn write(&self, json: &mut String) {
+        let Self { prompt, completion, total, cached, cache_write, reasoning } = self;
+        // Writing to a string cannot fail.
+        let _ = write!(
+            json,
+            r#"{{"prompt_tokens":{prompt},"completion_tokens":{completion},"total_tokens":{total},"prompt_tokens_details":{{"cached_tokens":{cached}"#,
+        );
+        if let Some(written) = cache_write {
+            let _ = write!(json, r#","cache_write_tokens":{written}"#);
+        }
+        let _ =
+            write!(json, r#"}},"completion_tokens_details":{{"reasoning_tokens":{reasoning}}}}}"#);
     }
 
     /// Where the provider says nothing.
@@ -297,7 +303,7 @@ mod tests {
                 ChatResponse::new(Message::new(Role::Assistant, content), FinishReason::Stop);
             response.usage = Some(Usage::new(3, 4));
             let (hidden, asked) = (Hidden::default(), ChatRequest::from("Hi"));
-            let completion = Completion::of(head.clone(), response, &hidden, &asked).unwrap();
+            let completion = Completion::of(head.clone(), &response, &hidden, &asked).unwrap();
             let json = completion.to_json().unwrap();
             serde_json::from_str(&json).unwrap()
         };

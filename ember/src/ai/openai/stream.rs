@@ -233,13 +233,14 @@ impl Writer {
         }
         self.begin()?;
         self.told = true;
-        let mut chunk = self.open()?;
+        let mut chunk = self.open();
         for part in [r#"[{"index":0,"delta":{""#, member, r#"":"#] {
             chunk.push_str(part);
         }
         write_json_text(text, &mut chunk);
         chunk.push_str(r#"},"finish_reason":null}]"#);
-        self.send(chunk, None)
+        self.send(chunk, None);
+        Ok(())
     }
 
     fn delta(&mut self, delta: Delta<'_>) -> Result<(), Error> {
@@ -328,35 +329,35 @@ impl Writer {
     }
 
     fn chunk(&mut self, choices: &[Choice<'_>], usage: Option<WireUsage>) -> Result<(), Error> {
-        let mut chunk = self.open()?;
+        let mut chunk = self.open();
         chunk.push_str(&serde_json::to_string(choices)?);
-        self.send(chunk, usage)
+        self.send(chunk, usage);
+        Ok(())
     }
 
     /// Begins a `chat.completion.chunk` of OpenAI's API reference, up to its choices. That is the same for all of
     /// an answer.
-    fn open(&mut self) -> Result<String, Error> {
+    fn open(&mut self) -> String {
         if self.beginning.is_empty() {
-            self.beginning = self.head.begin("chat.completion.chunk")?;
+            self.beginning = self.head.begin("chat.completion.chunk", 0);
         }
         let mut chunk = String::with_capacity(self.beginning.len() + CHOICE_LENGTH);
         chunk.push_str(&self.beginning);
-        Ok(chunk)
+        chunk
     }
 
     /// Ends a chunk behind its choices. The usage is in the last one, if it was asked for, and `null` in all
     /// others.
-    fn send(&mut self, mut chunk: String, usage: Option<WireUsage>) -> Result<(), Error> {
+    fn send(&mut self, mut chunk: String, usage: Option<WireUsage>) {
         if self.asked.is_some() {
             chunk.push_str(r#","usage":"#);
             match usage {
-                Some(usage) => chunk.push_str(&serde_json::to_string(&usage)?),
+                Some(usage) => usage.write(&mut chunk),
                 None => chunk.push_str("null"),
             }
         }
         chunk.push('}');
         self.ready.push_back(Event::data(chunk));
-        Ok(())
     }
 }
 
