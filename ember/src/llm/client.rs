@@ -44,9 +44,11 @@ struct Inner {
     provider: BoxProvider,
     env: Env,
     /// What the settings name as the default model, for people to read.
-    model: Option<String>,
-    /// What requests get that do not say otherwise.
-    defaults: ChatRequest,
+    model: Option<Arc<str>>,
+    /// The model of requests that name none; the provider's default where there is none either.
+    own_model: Option<Arc<str>>,
+    /// What every request may call.
+    tools: Vec<Tool>,
     /// What stands before a conversation that has no instructions of its own.
     system: Option<Message>,
     context: ToolContext,
@@ -113,8 +115,9 @@ impl Client {
         Self(Arc::new(Inner {
             provider,
             env,
-            model,
-            defaults: ChatRequest::default(),
+            model: model.map(Into::into),
+            own_model: None,
+            tools: Vec::new(),
             system: None,
             context: ToolContext::new(),
             budgets: Vec::new(),
@@ -140,9 +143,9 @@ impl Client {
     #[must_use]
     pub fn model(mut self, model: impl Into<String>) -> Self {
         let inner = Arc::make_mut(&mut self.0);
-        let model = model.into();
+        let model: Arc<str> = model.into().into();
         inner.model = Some(model.clone());
-        inner.defaults.model = Some(model);
+        inner.own_model = Some(model);
         self
     }
 
@@ -156,7 +159,7 @@ impl Client {
     /// Gives tools to every request. A request's own tool of the same name goes before one of these.
     #[must_use]
     pub fn tools<T: Into<Tool>>(mut self, tools: impl IntoIterator<Item = T>) -> Self {
-        Arc::make_mut(&mut self.0).defaults.tools.extend(tools.into_iter().map(Into::into));
+        Arc::make_mut(&mut self.0).tools.extend(tools.into_iter().map(Into::into));
         self
     }
 
@@ -232,7 +235,7 @@ impl Client {
     pub fn models(&self) -> Vec<String> {
         let names = self.0.provider.models();
         match names.is_empty() {
-            true => self.0.model.iter().cloned().collect(),
+            true => self.0.model.iter().map(|model| model.to_string()).collect(),
             false => names,
         }
     }
@@ -297,7 +300,8 @@ impl Client {
     /// # Cancel safety
     /// As [`Client::ask`].
     pub async fn complete(&self, request: impl Into<ChatRequest>) -> Result<ChatResponse, Error> {
-        let request = self.filled(request.into());
+        // On the heap from here on, as it is moved many times on its way.
+        let request = Arc::new(self.filled(request.into()));
         let mut ticket = match self.earlier(&request).await? {
             Found::Answer(answer) => return Ok(*answer),
             Found::Nothing(ticket) => ticket,
@@ -324,7 +328,8 @@ impl Client {
     /// # Cancel safety
     /// As [`Client::ask`]; the same holds for dropping the stream.
     pub async fn stream(&self, request: impl Into<ChatRequest>) -> Result<ChatStream, Error> {
-        let request = self.filled(request.into());
+        // On the heap from here on, as it is moved many times on its way.
+        let request = Arc::new(self.filled(request.into()));
         let mut ticket = match self.earlier(&request).await? {
             Found::Answer(answer) => return Ok(semantic_cache::replayed_stream(*answer)),
             Found::Nothing(ticket) => ticket,
@@ -381,29 +386,29 @@ impl Client {
 
     /// The tools that every request gets.
     pub(crate) fn tools_of_all(&self) -> impl Iterator<Item = &Tool> {
-        self.0.defaults.tools.iter()
+        self.0.tools.iter()
     }
 
     /// Completes a request by what the client is set to.
     fn filled(&self, mut request: ChatRequest) -> ChatRequest {
-        let Inner { provider, env, defaults, system, prices, fills, .. } = &*self.0;
+        let Inner { provider, env, model, own_model, tools, system, prices, fills, .. } = &*self.0;
         if request.model.is_none() {
-            request.model.clone_from(&defaults.model);
+            request.model = own_model.as_deref().map(str::to_owned);
         }
         if let Some(system) = system
             && !request.messages.iter().any(|message| message.role == Role::System)
         {
             request.messages.insert(0, system.clone());
         }
-        for tool in &defaults.tools {
+        for tool in tools {
             if !request.tools.iter().any(|own| own.name() == tool.name()) {
                 request.tools.push(tool.clone());
             }
         }
-        let model = request.model.clone().or_else(|| self.0.model.clone());
         defaults::fill_max_tokens(&mut request, env);
         if *fills {
             let (catalog, provider) = (&prices.catalog, provider.name());
+            let model = request.model.clone().or_else(|| model.as_deref().map(str::to_owned));
             defaults::fill_temperature(&mut request, env, catalog, provider, model.as_deref());
         }
         request
@@ -453,20 +458,22 @@ impl Client {
     }
 
     /// Sets aside what a request is expected to use.
-    async fn call(&self, mut request: ChatRequest) -> Result<Call, Error> {
+    async fn call(&self, mut request: Arc<ChatRequest>) -> Result<Call, Error> {
         let Inner { provider, env, model, context, budgets, prices, counter, .. } = &*self.0;
-        request.billing = Billing::default();
+        // Nobody else has it yet.
+        let own = Arc::make_mut(&mut request);
+        own.billing = Billing::default();
         let mut reservations = Vec::new();
         if !budgets.is_empty() {
-            request.billing = Billing::open();
-            let asked = request.max_tokens;
-            let prompt = request.count_tokens(&**counter);
+            own.billing = Billing::open();
+            let asked = own.max_tokens;
+            let prompt = own.count_tokens(&**counter);
             let name = provider.name();
-            let model = request.model.clone().or_else(|| model.clone());
-            let mut plan = Plan::new(&mut request, prompt, name, model.as_deref(), prices);
+            let model = own.model.clone().or_else(|| model.as_deref().map(str::to_owned));
+            let mut plan = Plan::new(own, prompt, name, model.as_deref(), prices);
             reservations = BoxBudget::reserve_all(budgets, &mut plan).await?;
-            if request.max_tokens != asked {
-                request.billing.bounded(asked);
+            if own.max_tokens != asked {
+                own.billing.bounded(asked);
             }
         }
         let account = Account {
@@ -479,7 +486,7 @@ impl Client {
         Ok(Call {
             provider: provider.clone(),
             observer: self.observer(),
-            request: Arc::new(request),
+            request,
             context: context.clone(),
             meter: Meter::new(reservations, account),
             max_turns: max_turns.unwrap_or_else(|| defaults::max_turns(env)),

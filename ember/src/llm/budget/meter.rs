@@ -17,7 +17,8 @@ pub(in crate::llm) struct Meter {
     account: Account,
     /// What the rounds before have used.
     before: Spent,
-    round: Option<Round>,
+    /// On the heap, as a call that has no budget would have room for it all the same.
+    round: Option<Box<Round>>,
 }
 
 /// By whom, and how, a request is counted.
@@ -57,7 +58,7 @@ impl Meter {
         let Account { provider, prices, .. } = &self.account;
         let allowed = request.allowed_models.as_deref();
         let price = prices.highest_price(Asked { provider, named: tally.named(), allowed });
-        self.round = Some(Round { tally, price });
+        self.round = Some(Box::new(Round { tally, price }));
         let told = self.tell();
         if told.is_err() {
             // It is not sent.
