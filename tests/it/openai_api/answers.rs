@@ -35,6 +35,22 @@ async fn an_answer_has_openais_shape() {
 }
 
 #[tokio::test]
+async fn an_answer_has_the_digits_of_its_request() {
+    let client = client(&FakeProvider::new().text("Hello").text("Hello"));
+    for stream in [false, true] {
+        let body = hello(json!({"stream": stream}));
+        let response = client.post("/v1/chat/completions").json(&body).send().await;
+        let request = response.header("x-request-id").unwrap().to_owned();
+        let answer = match stream {
+            true => frames(response).await.remove(0),
+            false => response.json().await,
+        };
+        let digits = answer["id"].as_str().unwrap().strip_prefix("chatcmpl-").unwrap();
+        assert!(digits.len() == 32 && request.strip_prefix("req_") == Some(digits), "{request}");
+    }
+}
+
+#[tokio::test]
 async fn no_usage_is_told_in_a_stream_unasked_and_what_is_unknown_is_estimated() {
     let client = client(&FakeProvider::new().text("Hello"));
     let chunks = streamed(&client, hello(json!({}))).await;

@@ -44,6 +44,8 @@
 //! A request without a temperature gets `EMBER_TEMPERATURE` where that is set, and otherwise none: the model's
 //! own holds, as it would without the gateway. A model that the application defines gets the application's.
 //!
+//! The id of an answer ends in the same digits as its `x-request-id`, unless other middleware has set that.
+//!
 //! What the model that answers cannot be told is named in the header `x-ember-dropped`. Where that is the
 //! `response_format` or the `tool_choice`, the request is refused instead, as the answer would be another.
 //! A `json_schema` is only enforced where it says `strict: true`, as OpenAI has it; there are models, Anthropic's
