@@ -1,5 +1,6 @@
 use super::Lists;
 use futures_util::FutureExt as _;
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,9 +19,7 @@ pub trait LifecycleEvent: Sealed + fmt::Debug + Send + Sync + Sized + 'static {
 pub trait Sealed {
     /// Who listens to it.
     #[doc(hidden)]
-    fn list(lists: &Lists) -> &List<Self>
-    where
-        Self: Sized;
+    fn list(lists: &Lists) -> &List;
 }
 
 /// Whom to tell what happens. Clones are the same bus, so several clients can share one.
@@ -79,8 +78,10 @@ impl EventBus {
         &self,
         subscriber: impl Fn(&E) -> O + Send + Sync + 'static,
     ) -> Subscription {
-        let call = move |event: &E| subscriber(event).into_error();
-        self.add(Subscriber::Plain(Arc::new(call)))
+        let call = move |event: &(dyn Any + Send + Sync)| {
+            event.downcast_ref().and_then(|event: &E| subscriber(event).into_error())
+        };
+        self.add::<E>(Subscriber::Plain(Arc::new(call)))
     }
 
     /// Calls an async function at every event of its argument's type, and awaits it, for at most
@@ -92,11 +93,11 @@ impl EventBus {
     where
         Fut: Future<Output: Outcome> + Send + 'static,
     {
-        let call = move |event: Arc<E>| -> Waiting {
-            let work = subscriber(event);
-            Box::pin(async move { work.await.into_error() })
+        let call = move |event: Event| -> Waiting {
+            let work = event.downcast().ok().map(&subscriber);
+            Box::pin(async move { work?.await.into_error() })
         };
-        self.add(Subscriber::Async(Arc::new(call)))
+        self.add::<E>(Subscriber::Async(Arc::new(call)))
     }
 
     /// Takes a subscriber off the bus; tells whether it was on it.
@@ -109,7 +110,7 @@ impl EventBus {
         !E::list(&self.0).is_empty()
     }
 
-    fn add<E: LifecycleEvent>(&self, subscriber: Subscriber<E>) -> Subscription {
+    fn add<E: LifecycleEvent>(&self, subscriber: Subscriber) -> Subscription {
         let id = self.0.next_id();
         E::list(&self.0).add(id, subscriber);
         Subscription(id)
@@ -121,10 +122,7 @@ impl EventBus {
         if list.is_empty() {
             return;
         }
-        let event = Arc::new(make());
-        for (_, subscriber) in list.snapshot().iter() {
-            subscriber.call(&event).await;
-        }
+        list.tell(E::NAME, Arc::new(make())).await;
     }
 }
 
@@ -134,26 +132,21 @@ impl fmt::Debug for EventBus {
     }
 }
 
-/// The subscribers of one moment.
+/// The subscribers of one moment, each of which knows the type of its event.
 #[doc(hidden)]
-pub struct List<E>(RwLock<Option<Subscribers<E>>>);
+#[derive(Default)]
+pub struct List(RwLock<Option<Subscribers>>);
 
 /// A list that is replaced, and never changed: whoever is told is told from the list of that moment.
-type Subscribers<E> = Arc<Vec<(u64, Subscriber<E>)>>;
+type Subscribers = Arc<Vec<(u64, Subscriber)>>;
 
-impl<E> Default for List<E> {
-    fn default() -> Self {
-        Self(RwLock::new(None))
-    }
-}
-
-impl<E> fmt::Debug for List<E> {
+impl fmt::Debug for List {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("List").field(&self.len()).finish()
     }
 }
 
-impl<E> List<E> {
+impl List {
     pub(super) fn len(&self) -> usize {
         self.snapshot().len()
     }
@@ -162,11 +155,17 @@ impl<E> List<E> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    fn snapshot(&self) -> Subscribers<E> {
+    async fn tell(&self, name: &str, event: Event) {
+        for (_, subscriber) in self.snapshot().iter() {
+            subscriber.call(name, &event).await;
+        }
+    }
+
+    fn snapshot(&self) -> Subscribers {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
     }
 
-    fn add(&self, id: u64, subscriber: Subscriber<E>) {
+    fn add(&self, id: u64, subscriber: Subscriber) {
         let mut list = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let mut entries = list.as_ref().map(|list| Vec::clone(list)).unwrap_or_default();
         entries.push((id, subscriber));
@@ -184,32 +183,27 @@ impl<E> List<E> {
     }
 }
 
+/// A moment of some type.
+type Event = Arc<dyn Any + Send + Sync>;
+
 type Waiting = Pin<Box<dyn Future<Output = Option<String>> + Send>>;
 
 /// A function that ends in an error for the log, or in none.
-trait Call<E>: Fn(&E) -> Option<String> + Send + Sync {}
+trait Call: Fn(&(dyn Any + Send + Sync)) -> Option<String> + Send + Sync {}
 
-impl<E, F: Fn(&E) -> Option<String> + Send + Sync> Call<E> for F {}
+impl<F: Fn(&(dyn Any + Send + Sync)) -> Option<String> + Send + Sync> Call for F {}
 
-enum Subscriber<E> {
-    Plain(Arc<dyn Call<E>>),
-    Async(Arc<dyn Fn(Arc<E>) -> Waiting + Send + Sync>),
+#[derive(Clone)]
+enum Subscriber {
+    Plain(Arc<dyn Call>),
+    Async(Arc<dyn Fn(Event) -> Waiting + Send + Sync>),
 }
 
-impl<E> Clone for Subscriber<E> {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Plain(call) => Self::Plain(call.clone()),
-            Self::Async(call) => Self::Async(call.clone()),
-        }
-    }
-}
-
-impl<E: LifecycleEvent> Subscriber<E> {
+impl Subscriber {
     /// Calls it, and logs whatever goes wrong with it.
-    async fn call(&self, event: &Arc<E>) {
+    async fn call(&self, name: &str, event: &Event) {
         let outcome = match self {
-            Self::Plain(call) => catch_unwind(AssertUnwindSafe(|| call(event))),
+            Self::Plain(call) => catch_unwind(AssertUnwindSafe(|| call(&**event))),
             // The function may panic before there is a future.
             Self::Async(call) => match catch_unwind(AssertUnwindSafe(|| call(event.clone()))) {
                 Ok(work) => {
@@ -223,8 +217,8 @@ impl<E: LifecycleEvent> Subscriber<E> {
         };
         match outcome {
             Ok(None) => {}
-            Ok(Some(error)) => tracing::warn!(event = E::NAME, error, "a subscriber failed"),
-            Err(_) => tracing::error!(event = E::NAME, "a subscriber panicked"),
+            Ok(Some(error)) => tracing::warn!(event = name, error, "a subscriber failed"),
+            Err(_) => tracing::error!(event = name, "a subscriber panicked"),
         }
     }
 }

@@ -33,7 +33,7 @@ macro_rules! events {
             }
 
             impl Sealed for $name {
-                fn list(lists: &Lists) -> &List<Self> {
+                fn list(lists: &Lists) -> &List {
                     &lists.$field
                 }
             }
@@ -44,7 +44,7 @@ macro_rules! events {
         #[derive(Debug, Default)]
         pub struct Lists {
             next: AtomicU64,
-            $($field: List<$name>,)*
+            $($field: List,)*
         }
 
         impl Lists {
