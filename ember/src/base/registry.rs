@@ -160,10 +160,9 @@ impl<T: Descriptor> Registry<T> {
 
     /// Makes a registry of given entries.
     pub fn of(entries: impl IntoIterator<Item = &'static T>) -> Self {
-        let mut entries: Vec<_> = entries.into_iter().collect();
-        // The linker's order means nothing; that of the source does.
-        entries.sort_by_key(|entry| (entry.location(), entry.key()));
-        Self { entries }
+        let entries: Vec<_> = entries.into_iter().collect();
+        let places = entries.iter().map(|entry| (entry.location(), entry.key())).collect();
+        Self { entries: sorted(places).into_iter().map(|index| entries[index]).collect() }
     }
 
     /// Returns the entry of a key.
@@ -178,13 +177,26 @@ impl<T: Descriptor> Registry<T> {
 
     /// Returns every key that more than one entry claims, with all its entries.
     pub fn duplicates(&self) -> Vec<Duplicate<T>> {
-        let mut by_key: BTreeMap<_, Vec<&'static T>> = BTreeMap::new();
-        for entry in self.iter() {
-            by_key.entry(entry.key()).or_default().push(entry);
-        }
-        let more_than_one = by_key.into_iter().filter(|(_, entries)| entries.len() > 1);
-        more_than_one.map(|(key, entries)| Duplicate { key, entries }).collect()
+        let contested = contested(self.iter().map(Descriptor::key).collect()).into_iter();
+        let of = |indices: Vec<usize>| indices.into_iter().map(|index| self.entries[index]);
+        contested.map(|(key, indices)| Duplicate { key, entries: of(indices).collect() }).collect()
     }
+}
+
+/// The indices of places, in their order. The linker's order means nothing; that of the source does.
+fn sorted(places: Vec<(Location, Cow<'static, str>)>) -> Vec<usize> {
+    let mut places: Vec<_> = places.into_iter().zip(0..).collect();
+    places.sort();
+    places.into_iter().map(|(_, index)| index).collect()
+}
+
+/// Each key that stands more than once, with its indices.
+fn contested(keys: Vec<Cow<'static, str>>) -> Vec<(Cow<'static, str>, Vec<usize>)> {
+    let mut by_key: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for (index, key) in keys.into_iter().enumerate() {
+        by_key.entry(key).or_default().push(index);
+    }
+    by_key.into_iter().filter(|(_, indices)| indices.len() > 1).collect()
 }
 
 impl<T: Descriptor> fmt::Debug for Registry<T> {
