@@ -1,4 +1,4 @@
-use crate::base::Error;
+use crate::base::{Error, task};
 use crate::llm::{Message, Role, SessionChange, SessionMetadata, Turn};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -155,7 +155,7 @@ impl Drop for Transcript {
             tracing::warn!("a turn whose reader has gone is lost: no runtime is left to store it");
             return;
         };
-        runtime.spawn(async move {
+        task::spawn(&runtime, async move {
             match timeout(PATIENCE, rest.save()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(%error, "a turn whose reader has gone is lost"),

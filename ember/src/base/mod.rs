@@ -14,6 +14,7 @@ mod finding;
 pub mod schema;
 pub mod sse;
 mod id;
+pub(crate) mod task;
 pub(crate) mod json_text;
 mod nearest;
 pub mod tokens;

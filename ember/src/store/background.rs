@@ -1,3 +1,4 @@
+use crate::base::task;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,15 +32,15 @@ impl Background {
     }
 
     /// Runs something; tells whether there is a runtime, and room.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> bool {
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> bool {
         let home = self.home.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(home) = home.or_else(|| Handle::try_current().ok()) else { return false };
         let place = Place(self.running.clone());
         if place.0.count.fetch_add(1, SeqCst) >= MAX_TASKS {
             return false;
         }
-        home.spawn(async move {
-            task.await;
+        task::spawn(&home, async move {
+            work.await;
             drop(place);
         });
         true

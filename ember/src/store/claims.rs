@@ -1,6 +1,6 @@
 use super::boxed::BoxStore;
 use super::lenient::LenientStore;
-use crate::base::{Clock, random_id};
+use crate::base::{Clock, random_id, task};
 use bytes::Bytes;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -72,7 +72,7 @@ impl Claims {
             return held.begin(free, claim).await;
         };
         let (tell, told) = oneshot::channel();
-        runtime.spawn(async move {
+        task::spawn(&runtime, async move {
             let taken = held.begin(free, claim).await;
             let is_ours = matches!(taken, Taken::Ours(_));
             // Whoever asked may be gone: the claim is dropped with what it would have been told.
@@ -172,9 +172,9 @@ impl Held {
             }
         };
         if is_alone {
-            store.compare_and_set(&self.key, ours(), ALONE, ALONE_FOR).await;
+            store.compare_and_set(&self.key, ours(), ALONE.into(), ALONE_FOR).await;
         } else if self.clock.now() < self.until {
-            store.compare_and_set(&self.key, ours(), FREE, Duration::ZERO).await;
+            store.compare_and_set(&self.key, ours(), FREE.into(), Duration::ZERO).await;
         }
     }
 }

@@ -42,7 +42,7 @@ impl Era {
     /// Begins one where there is none. If somebody else was first, that one's counts.
     pub(crate) async fn begin_first(&self) -> Option<String> {
         let fresh = random_id().ok()?;
-        let value = fresh.clone().into_bytes();
+        let value = fresh.clone().into();
         if self.store.compare_and_set(&self.key, None, value, self.ttl).await? {
             return Some(fresh);
         }
@@ -57,7 +57,7 @@ impl Era {
 
     /// As [`Era::begin`], with one that was chosen before.
     pub(crate) async fn tell(&self, era: String) -> Option<()> {
-        self.store.set(&self.key, era, self.ttl).await
+        self.store.set(&self.key, era.into(), self.ttl).await
     }
 }
 

@@ -1,9 +1,10 @@
 use super::boxed::BoxStore;
 use super::jitter::jitter;
 use super::locks::KeyedLock;
-use crate::base::{Clock, Error};
+use crate::base::{Clock, Error, task};
 use std::fmt;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 /// How soon a lock that somebody else holds is tried again, at first and at last.
@@ -66,7 +67,7 @@ impl BoxStore {
         let (store, key) = (self.clone(), key.to_owned());
         let lease =
             Lease { store, key, token, hold, until: tell, clock: clock.clone(), _turn: turn };
-        tokio::spawn(lease.keep(released));
+        task::spawn(&Handle::current(), lease.keep(released));
         Ok(StoreLock { token, until, clock, _held: held })
     }
 }

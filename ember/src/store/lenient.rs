@@ -1,10 +1,12 @@
 use super::boxed::BoxStore;
-use crate::base::{Error, ErrorKind};
+use crate::base::{Error, ErrorKind, task};
 use bytes::Bytes;
 use std::fmt;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 /// How long an operation is waited for.
@@ -23,6 +25,8 @@ pub(crate) struct LenientStore {
     store: BoxStore,
     state: Arc<State>,
 }
+
+type Work = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 struct State {
     is_away: AtomicBool,
@@ -72,13 +76,8 @@ impl LenientStore {
         self.attempt(async move { tokio::try_join!(store.get(&one), store.get(&other)) }).await
     }
 
-    pub(crate) async fn set(
-        &self,
-        key: &str,
-        value: impl Into<Bytes>,
-        ttl: Duration,
-    ) -> Option<()> {
-        let (store, key, value) = (self.store.clone(), key.to_owned(), value.into());
+    pub(crate) async fn set(&self, key: &str, value: Bytes, ttl: Duration) -> Option<()> {
+        let (store, key) = (self.store.clone(), key.to_owned());
         self.attempt(async move { store.set(&key, value, ttl).await }).await
     }
 
@@ -91,10 +90,10 @@ impl LenientStore {
         &self,
         key: &str,
         expected: Option<Bytes>,
-        value: impl Into<Bytes>,
+        value: Bytes,
         ttl: Duration,
     ) -> Option<bool> {
-        let (store, key, value) = (self.store.clone(), key.to_owned(), value.into());
+        let (store, key) = (self.store.clone(), key.to_owned());
         self.attempt(async move { store.compare_and_set(&key, expected, value, ttl).await }).await
     }
 
@@ -103,16 +102,27 @@ impl LenientStore {
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Option<T> {
+        let outcome = Arc::new(Mutex::new(None));
+        let done = outcome.clone();
+        let work = async move { work.await.map(|value| *lock(&done) = Some(value)) };
+        let is_done = self.is_done(Box::pin(work)).await;
+        is_done.then(|| lock(&outcome).take()).flatten()
+    }
+
+    /// Tells whether work with the store has succeeded in time. It is written once for whatever the work is.
+    async fn is_done(&self, mut work: Work) -> bool {
         let trial = match self.is_away() {
             // Somebody else tries.
-            true => Some(self.state.trial.clone().try_acquire_owned().ok()?),
+            true => match self.state.trial.clone().try_acquire_owned() {
+                Ok(trial) => Some(trial),
+                Err(_) => return false,
+            },
             false => None,
         };
-        let mut work = Box::pin(work);
         let is_away = match tokio::time::timeout(LIMIT, &mut work).await {
-            Ok(Ok(value)) => {
+            Ok(Ok(())) => {
                 self.notice(false);
-                return Some(value);
+                return true;
             }
             // The store itself tells the log that it is away.
             Ok(Err(error)) if error.kind() == ErrorKind::Unavailable => true,
@@ -125,7 +135,7 @@ impl LenientStore {
                 // It goes on by itself, within the limits of the store: one that takes longer to connect than
                 // anybody waits would otherwise never be connected. Until it has ended nobody else tries.
                 if let Ok(place) = self.state.late.clone().try_acquire_owned() {
-                    tokio::spawn(async move {
+                    task::spawn(&Handle::current(), async move {
                         let _ = work.await;
                         drop((place, trial));
                     });
@@ -137,7 +147,7 @@ impl LenientStore {
             }
         };
         self.notice(is_away);
-        None
+        false
     }
 
     fn notice(&self, is_away: bool) {
@@ -146,6 +156,10 @@ impl LenientStore {
             self.state.is_away.store(is_away, Ordering::Relaxed);
         }
     }
+}
+
+fn lock<T>(outcome: &Mutex<Option<T>>) -> MutexGuard<'_, Option<T>> {
+    outcome.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for LenientStore {
@@ -168,7 +182,7 @@ mod tests {
         let store = LenientStore::new(flaky.clone().into());
         flaky.take_its_time(2_000);
         let begun = tokio::time::Instant::now();
-        assert_eq!(store.set("a", "one", secs(100)).await, None);
+        assert_eq!(store.set("a", "one".into(), secs(100)).await, None);
         assert!(begun.elapsed() < secs(1) && store.is_away());
         tokio::time::sleep(secs(2)).await;
         flaky.take_its_time(0);
@@ -203,7 +217,7 @@ mod tests {
     async fn what_fails_is_nothing_and_what_is_refused_is_not_away() {
         let flaky = Flaky::new(MemoryStore::new().max_bytes(100));
         let store = LenientStore::new(flaky.clone().into());
-        assert_eq!(store.set("a", vec![0; 200], secs(100)).await, None);
+        assert_eq!(store.set("a", vec![0; 200].into(), secs(100)).await, None);
         assert!(!store.is_away(), "it is too large, and that is all");
         flaky.go_away(true);
         assert_eq!(store.get("a").await, None);
@@ -211,7 +225,7 @@ mod tests {
         assert!(store.is_away() && store.clone().is_away());
         assert!(store.check().await.is_err());
         flaky.go_away(false);
-        assert_eq!(store.compare_and_set("a", None, "one", secs(100)).await, Some(true));
+        assert_eq!(store.compare_and_set("a", None, "one".into(), secs(100)).await, Some(true));
         assert!(!store.is_away());
     }
 }

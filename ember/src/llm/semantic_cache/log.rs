@@ -18,7 +18,7 @@ use super::entry::Entry;
 use super::guard::Marks;
 use super::key::Key;
 use super::shelf::{Kept, Shelf};
-use crate::base::{Clock, random_id};
+use crate::base::{Clock, random_id, task};
 use crate::store::{BoundedMap, BoxStore, Claims, Era, LenientStore};
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -300,7 +300,9 @@ impl Log {
         // Otherwise the next question tells it.
         if let Ok(runtime) = Handle::try_current() {
             let log = self.clone();
-            runtime.spawn(async move { log.tell_era().await });
+            task::spawn(&runtime, async move {
+                let _ = log.tell_era().await;
+            });
         }
     }
 

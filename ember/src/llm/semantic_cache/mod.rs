@@ -29,6 +29,7 @@ use super::chat::{ChatRequest, ChatResponse, FinishReason};
 use super::embed::Embedder as _;
 use super::error::{Error, ErrorKind};
 use super::message::Part;
+use crate::base::task;
 use crate::store::{Flight, Joined, Waiting};
 use std::sync::Arc;
 use std::time::Duration;
@@ -252,7 +253,7 @@ impl Ticket {
             expires: expires.unwrap_or_else(|| cache.clock.date() + FAR),
         };
         let Some(entry) = entry.write() else { return };
-        runtime.spawn(async move {
+        task::spawn(&runtime, async move {
             if log.append(&space, entry, cache.ttl, &era, &cache.clock).await.is_none() {
                 tracing::debug!("an answer was not shared with other processes");
             }

@@ -1,7 +1,7 @@
 use super::generation::Generation;
 use super::kept::CachedResponse;
 use super::rules::CacheRules;
-use crate::base::{Clock, Error};
+use crate::base::{Clock, Error, task};
 use crate::store::{Claims, Flight, Joined, SingleFlight, Waiting};
 use crate::web::request::Request;
 use crate::web::response::Response;
@@ -251,7 +251,7 @@ impl EngineCache {
         // An engine in memory is done at once.
         if work.as_mut().now_or_never().is_none() {
             match Handle::try_current() {
-                Ok(runtime) => drop(runtime.spawn(work)),
+                Ok(runtime) => task::spawn(&runtime, work),
                 Err(_) => work.await,
             }
         }

@@ -234,14 +234,14 @@ impl CacheEngine for StoreCache {
         };
         if !self.forgets_by_key() {
             let name = self.name(Some(generation.as_str()), key);
-            self.store.set(&name, write(&response), self.ttl).await;
+            self.store.set(&name, write(&response).into(), self.ttl).await;
             return;
         }
         if self.present(key).await.as_ref() != Some(&generation) {
             return;
         }
         let name = self.name(None, key);
-        self.store.set(&name, write(&response), self.ttl).await;
+        self.store.set(&name, write(&response).into(), self.ttl).await;
         // Whoever has ended the generation meanwhile may have looked for the name before it was there.
         if self.present(key).await.as_ref() != Some(&generation) {
             self.store.delete(&name).await;

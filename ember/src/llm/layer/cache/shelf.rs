@@ -1,5 +1,5 @@
 use super::config::CacheConfig;
-use crate::base::Clock;
+use crate::base::{Clock, task};
 use crate::llm::chat::{ChatRequest, ChatResponse, FinishReason};
 use crate::llm::error::Error;
 use crate::llm::fingerprint::fingerprint;
@@ -120,10 +120,10 @@ impl Turn {
             && let Ok(runtime) = Handle::try_current()
         {
             // Nobody waits for the store, but those in other processes: until it has the answer, the turn is taken.
-            runtime.spawn(async move {
+            task::spawn(&runtime, async move {
                 if let (Some(shared), Some(bytes)) = (&shelf.shared, KeptAnswer::write(&answer)) {
                     let key = shared.key(self.flight.key());
-                    shared.store.set(&key, bytes, shelf.config.ttl).await;
+                    shared.store.set(&key, bytes.into(), shelf.config.ttl).await;
                 }
             });
         }
