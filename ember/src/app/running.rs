@@ -48,6 +48,12 @@ impl<A> Running<A> {
         self.stop.clone()
     }
 
+    /// The same without its address.
+    pub(super) fn anywhere(self) -> Running<()> {
+        let Self { stop, workers, thread, .. } = self;
+        Running { address: (), stop, workers, thread }
+    }
+
     /// Waits until every worker has ended, and the components are taken down.
     ///
     /// A worker that is blocked beyond the deadline is not waited for.
@@ -92,15 +98,31 @@ impl Stop {
     }
 }
 
+/// Begins to listen.
+type Open = Box<dyn FnOnce(Server) -> Result<ServerHandle<()>> + Send>;
+
 impl Ready {
     /// Starts a thread that does everything in its order, and returns when connections are taken.
     ///
     /// The thread's runtime stays awake, so that what components have left running on it, such
     /// as the tasks of a pool of connections, goes on.
-    pub(super) fn launch<A: Clone + Send + 'static>(
+    pub(super) fn launch<A: Clone + Send + Sync + 'static>(
         self,
         open: impl FnOnce(Server) -> Result<ServerHandle<A>> + Send + 'static,
     ) -> Result<Running<A>> {
+        let place = Arc::new(OnceLock::new());
+        let told = place.clone();
+        let Running { stop, workers, thread, .. } = self.launch_by(Box::new(move |server| {
+            let (address, server) = open(server)?.apart();
+            let _ = told.set(address);
+            Ok(server)
+        }))?;
+        let address = place.get().cloned();
+        let address = address.ok_or_else(|| Error::internal("a server has no address"))?;
+        Ok(Running { address, stop, workers, thread })
+    }
+
+    fn launch_by(self, open: Open) -> Result<Running<()>> {
         let stop = Stop::new(self.settings.limits.shutdown);
         let (told, heard) = mpsc::sync_channel(1);
         let runtime = ThreadRuntime::new()?;
@@ -110,20 +132,13 @@ impl Ready {
             .name("ember-main".to_owned())
             .spawn(move || runtime.run(life, || *deadline.borrow()).unwrap_or(()))?;
         match heard.recv() {
-            Ok(outcome) => {
-                outcome.map(|(address, workers)| Running { address, stop, workers, thread })
-            }
+            Ok(outcome) => outcome.map(|workers| Running { address: (), stop, workers, thread }),
             Err(_) => Err(Error::internal("the thread of the application has ended")),
         }
     }
 
     /// The whole life, in the order of design: components, hooks, server, hooks, components.
-    async fn live<A: Clone + Send + 'static>(
-        self,
-        open: impl FnOnce(Server) -> Result<ServerHandle<A>>,
-        stop: Stop,
-        told: mpsc::SyncSender<Result<(A, Workers)>>,
-    ) {
+    async fn live(self, open: Open, stop: Stop, told: mpsc::SyncSender<Result<Workers>>) {
         let tell = |outcome| {
             // Whoever started the application waits for this.
             let _ = told.send(outcome);
@@ -144,7 +159,7 @@ impl Ready {
         }
         match ready.run_hooks(HookEvent::AfterServerStart).await {
             Ok(()) => {
-                tell(Ok((server.address(), server.workers())));
+                tell(Ok(server.workers()));
                 let store = ready.components().get::<BoxStore>().cloned();
                 // What goes on after a request outlives the worker of that request.
                 store.iter().for_each(|store| store.set_home(Handle::try_current().ok()));
@@ -166,7 +181,7 @@ impl Ready {
 const LATE: Duration = Duration::from_secs(1);
 
 /// Serves until the application is told to stop, and then until the last worker has ended.
-async fn until_ended<A: Send + 'static>(ready: &Ready, server: ServerHandle<A>, stop: &Stop) {
+async fn until_ended(ready: &Ready, server: ServerHandle<()>, stop: &Stop) {
     let mut deadline = stop.deadline.subscribe();
     // The sender is in `stop`, so this never ends by an error.
     let _ = deadline.wait_for(Option::is_some).await;

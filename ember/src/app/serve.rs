@@ -116,7 +116,7 @@ impl Ready {
                 })?;
                 let scheme = if self.is_encrypted() { "https" } else { "http" };
                 print!("{}", self.banner(&format!("{scheme}://{}", running.address())));
-                self.until_told(running)
+                self.until_told(running.anywhere())
             }
             #[cfg(unix)]
             Place::Unix(socket) => {
@@ -126,7 +126,7 @@ impl Ready {
                     server.bind_unix(socket).map_err(|error| refused(&named, "", error))
                 })?;
                 print!("{}", self.banner(&place));
-                self.until_told(running)
+                self.until_told(running.anywhere())
             }
         }
     }
@@ -202,7 +202,7 @@ impl Ready {
     }
 
     /// Waits for a signal, and then for the end.
-    fn until_told<A: Send + 'static>(&self, running: Running<A>) -> Result {
+    fn until_told(&self, running: Running<()>) -> Result {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut signals = Signals::new()?;

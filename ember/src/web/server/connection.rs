@@ -5,6 +5,7 @@ use super::farewell::Farewell;
 use super::handover::EventBody;
 use super::limits::ServerLimits;
 use super::refuse;
+use super::socket::AnySocket;
 use super::stream::Stream;
 use super::tasks::{self, Tasks};
 use crate::base::error::BoxError;
@@ -24,7 +25,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How many fields hyper allows in a head when nothing is said.
 const HYPERS_MAX_HEADERS: usize = 100;
@@ -65,10 +65,7 @@ impl Protocols {
     }
 
     /// Serves one connection to its end.
-    pub(super) async fn serve<S>(self, socket: S, mut peer: Peer)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    pub(super) async fn serve(self, socket: AnySocket, mut peer: Peer) {
         let activity = peer.activity.clone();
         let mut stream = Stream::new(socket, activity.clone(), self.limits.max_header_size);
         let outcome: Result<(), BoxError> = match stream.speaks_http2().await {
@@ -260,29 +257,23 @@ impl<C: Close> Future for Graceful<C> {
     }
 }
 
-type Http1<S> = http1::UpgradeableConnection<TokioIo<Stream<S>>, Peer>;
+type Http1 = http1::UpgradeableConnection<TokioIo<Stream<AnySocket>>, Peer>;
 
 /// A connection of HTTP/1 in the hands of hyper, to its end or until it only waits for the events of
 /// a stream.
-struct UntilEvents<S>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    hyper: Option<Graceful<Http1<S>>>,
+struct UntilEvents {
+    hyper: Option<Graceful<Http1>>,
 }
 
 /// What is left of a connection that has left hyper.
-struct Left<S> {
-    stream: Stream<S>,
+struct Left {
+    stream: Stream<AnySocket>,
     peer: Peer,
     body: EventBody,
 }
 
-impl<S> Future for UntilEvents<S>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    type Output = hyper::Result<Option<Left<S>>>;
+impl Future for UntilEvents {
+    type Output = hyper::Result<Option<Left>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(hyper) = &mut self.hyper else { return Poll::Ready(Ok(None)) };

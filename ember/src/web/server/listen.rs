@@ -1,4 +1,5 @@
 use super::connection::Peer;
+use super::socket::AnySocket;
 #[cfg(unix)]
 use super::unix::{SocketFile, UnixPeer, UnixSocket};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -84,8 +85,8 @@ impl<A> Bind<A> {
         self.address.clone()
     }
 
-    pub(super) fn into_listeners(self) -> Vec<Listener> {
-        self.listeners
+    pub(super) fn into_parts(self) -> (A, Vec<Listener>) {
+        (self.address, self.listeners)
     }
 }
 
@@ -161,6 +162,14 @@ impl Accepted {
             Self::Unix(socket) => peer.local = UnixPeer::of(socket),
         }
     }
+
+    pub(super) fn into_socket(self) -> AnySocket {
+        match self {
+            Self::Tcp(socket, _) => AnySocket::Tcp(socket),
+            #[cfg(unix)]
+            Self::Unix(socket) => AnySocket::Unix(socket),
+        }
+    }
 }
 
 fn socket(address: SocketAddr, shared: bool) -> io::Result<Socket> {
@@ -186,6 +195,6 @@ mod tests {
         let bind = Bind::shared(([127, 0, 0, 1], 0).into(), 3).unwrap();
         assert_ne!(bind.address().port(), 0);
         assert_eq!(Bind::shared(bind.address(), 1).unwrap_err().kind(), io::ErrorKind::AddrInUse);
-        assert_eq!(bind.into_listeners().len(), 3);
+        assert_eq!(bind.into_parts().1.len(), 3);
     }
 }

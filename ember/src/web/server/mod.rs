@@ -31,6 +31,7 @@ mod wire;
 mod tls;
 #[cfg(unix)]
 mod unix;
+mod socket;
 mod stream;
 mod body;
 mod events;
@@ -51,6 +52,7 @@ pub use unix::{UnixPeer, UnixSocket};
 use super::health::Health;
 use super::site::Site;
 use crate::base::Clock;
+use listen::Listener;
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -163,13 +165,18 @@ impl Server {
         self.start(bind)
     }
 
-    fn start<A: Clone>(self, bind: Bind<A>) -> io::Result<ServerHandle<A>> {
-        let address = bind.address();
+    fn start<A>(self, bind: Bind<A>) -> io::Result<ServerHandle<A>> {
+        let (address, listeners) = bind.into_parts();
+        let ServerHandle { stop, supervisor, workers, .. } = self.start_on(listeners)?;
+        Ok(ServerHandle { address, stop, supervisor, workers })
+    }
+
+    fn start_on(self, listeners: Vec<Listener>) -> io::Result<ServerHandle<()>> {
         let (phase, watched) = watch::channel(Phase::Serving);
         let most = self.limits.max_connections.clamp(1, Semaphore::MAX_PERMITS);
         let room = Arc::new(Semaphore::new(most));
         let fault = Arc::new(Notify::new());
-        let workers = bind.into_listeners().into_iter().map(|listener| Worker {
+        let workers = listeners.into_iter().map(|listener| Worker {
             site: self.site.clone(),
             limits: self.limits.clone(),
             listener: Mutex::new(Some(listener)),
@@ -196,7 +203,7 @@ impl Server {
                 .get::<Health>()
                 .map(|health| Health::clone(health)),
         };
-        Ok(ServerHandle { address, stop, supervisor, workers: Workers { replaced, fault } })
+        Ok(ServerHandle { address: (), stop, supervisor, workers: Workers { replaced, fault } })
     }
 }
 
@@ -260,6 +267,13 @@ impl<A> ServerHandle<A> {
     #[doc(hidden)]
     pub fn fail_a_worker(&self) {
         self.workers.fail_one();
+    }
+
+    /// The address, and a handle that does not know it: whatever goes on with a server is written once for all
+    /// types of addresses.
+    pub(crate) fn apart(self) -> (A, ServerHandle<()>) {
+        let Self { address, stop, supervisor, workers } = self;
+        (address, ServerHandle { address: (), stop, supervisor, workers })
     }
 
     /// What can be known of the workers, apart from the handle that waits for their end.

@@ -6,6 +6,8 @@ use super::farewell::Farewell;
 use super::limits::ServerLimits;
 use super::listen::{Accepted, Acceptor, Listener};
 use super::runtime::ThreadRuntime;
+#[cfg(feature = "tls")]
+use super::socket::AnySocket;
 use super::ticks::Ticks;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
@@ -196,19 +198,17 @@ impl<'a> Connections<'a> {
                     {
                         // The first request is awaited from now on.
                         peer.activity.speaks(Protocol::Http1);
-                        protocols.serve(socket, peer).await;
+                        protocols.serve(AnySocket::Tls(Box::new(socket)), peer).await;
                     }
                 })
             }
-            Accepted::Tcp(socket, _) => tokio::spawn(async move {
-                let _place = place;
-                protocols.serve(socket, peer).await;
-            }),
-            #[cfg(unix)]
-            Accepted::Unix(socket) => tokio::spawn(async move {
-                let _place = place;
-                protocols.serve(socket, peer).await;
-            }),
+            accepted => {
+                let socket = accepted.into_socket();
+                tokio::spawn(async move {
+                    let _place = place;
+                    protocols.serve(socket, peer).await;
+                })
+            }
         };
         self.open.push((activity, task.abort_handle()));
     }
