@@ -1,6 +1,7 @@
 //! Ready routes for what a client asks about its own conversations.
 
 use super::owner::Owner;
+use crate::base::constant_json::constant_json;
 use crate::base::{Error, Schema};
 use crate::llm::{Message, Role, SessionMetadata, SessionQuery, SessionSummary};
 use crate::web::extract::{Path, Query};
@@ -176,45 +177,43 @@ fn place(cursor: &str) -> Option<(SystemTime, &str)> {
 }
 
 fn page_schema() -> Schema {
-    let listed = json!({
+    Schema::from(constant_json!({
         "type": "object",
         "properties": {
-            "id": {"type": "string"},
-            "changed_at": {"type": "integer", "description": "Seconds since 1970."},
-            "messages": {"type": "integer", "description": "How many there are."},
-            "metadata": {"type": "object"},
-        },
-        "required": ["id", "changed_at", "messages", "metadata"],
-    });
-    Schema::from(json!({
-        "type": "object",
-        "properties": {
-            "conversations": {"type": "array", "items": listed},
+            "conversations": {"type": "array", "items": {
+                "type": "object",
+                "properties": {
+                    "id": {"type": "string"},
+                    "changed_at": {"type": "integer", "description": "Seconds since 1970."},
+                    "messages": {"type": "integer", "description": "How many there are."},
+                    "metadata": {"type": "object"}
+                },
+                "required": ["id", "changed_at", "messages", "metadata"]
+            }},
             "next": {
                 "type": ["string", "null"],
-                "description": "What `before` is for the next page.",
-            },
+                "description": "What `before` is for the next page."
+            }
         },
-        "required": ["conversations", "next"],
+        "required": ["conversations", "next"]
     }))
 }
 
 fn conversation_schema() -> Schema {
-    let message = json!({
-        "type": "object",
-        "properties": {
-            "role": {"enum": ["user", "assistant"]},
-            "content": {"description": "A text, or an array of parts."},
-        },
-        "required": ["role", "content"],
-    });
-    Schema::from(json!({
+    Schema::from(constant_json!({
         "type": "object",
         "properties": {
             "id": {"type": "string"},
-            "messages": {"type": "array", "items": message},
-            "metadata": {"type": "object"},
+            "messages": {"type": "array", "items": {
+                "type": "object",
+                "properties": {
+                    "role": {"enum": ["user", "assistant"]},
+                    "content": {"description": "A text, or an array of parts."}
+                },
+                "required": ["role", "content"]
+            }},
+            "metadata": {"type": "object"}
         },
-        "required": ["id", "messages", "metadata"],
+        "required": ["id", "messages", "metadata"]
     }))
 }

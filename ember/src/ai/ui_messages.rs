@@ -1,5 +1,6 @@
 use super::dialect::StreamDialect;
 use super::token_stream::Suggested;
+use crate::base::constant_json::constant_json;
 use crate::base::{Error, Schema};
 use crate::llm::{Media, MediaSource, Message, Part, Role, ToolCall, ToolResult};
 use crate::web::extract::FromRequest;
@@ -9,7 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The body that `useChat` of the AI SDK sends: `{id, messages, trigger, messageId}`.
 ///
@@ -96,7 +97,7 @@ impl FromRequest for UiMessages {
 
 /// What of a request is looked at.
 fn schema() -> Schema {
-    Schema::from(json!({
+    Schema::from(constant_json!({
         "type": "object",
         "properties": {
             "id": {"type": "string"},
@@ -110,13 +111,13 @@ fn schema() -> Schema {
                     "parts": {"type": "array", "items": {
                         "type": "object",
                         "properties": {"type": {"type": "string"}, "text": {"type": "string"}},
-                        "required": ["type"],
-                    }},
+                        "required": ["type"]
+                    }}
                 },
-                "required": ["role", "parts"],
-            }},
+                "required": ["role", "parts"]
+            }}
         },
-        "required": ["messages"],
+        "required": ["messages"]
     }))
 }
 

@@ -11,6 +11,7 @@ pub mod config;
 pub mod registry;
 pub mod plugin;
 mod finding;
+pub(crate) mod constant_json;
 pub mod schema;
 pub mod sse;
 mod id;

@@ -1,4 +1,5 @@
 use super::calls::{FAILED, input, output};
+use crate::base::constant_json::constant_json;
 use crate::base::{Error, ErrorKind, Schema};
 use crate::llm::{Accumulator, ChatEvent, ChatResponse, Message, Part};
 use futures_core::Stream;
@@ -34,11 +35,10 @@ pub(in crate::ai) async fn document(
 
 /// What an answer looks like as one document.
 pub(in crate::ai) fn document_schema() -> Schema {
-    let text_or_null = json!({"type": ["string", "null"]});
-    Schema::from(json!({
+    Schema::from(constant_json!({
         "type": "object",
         "properties": {
-            "model": text_or_null,
+            "model": {"type": ["string", "null"]},
             "text": {"type": "string"},
             "refusal": {"type": "string"},
             "reasoning": {"type": "string"},
@@ -50,14 +50,14 @@ pub(in crate::ai) fn document_schema() -> Schema {
                     "input": {},
                     "arguments": {"type": "string"},
                     "output": {},
-                    "error": {"type": "string"},
+                    "error": {"type": "string"}
                 },
-                "required": ["id", "name"],
+                "required": ["id", "name"]
             }},
             "finish": {},
-            "usage": {"type": ["object", "null"]},
+            "usage": {"type": ["object", "null"]}
         },
-        "required": ["model", "text", "tool_calls", "finish", "usage"],
+        "required": ["model", "text", "tool_calls", "finish", "usage"]
     }))
 }
 

@@ -1,5 +1,6 @@
 use crate::base::Problem;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use crate::base::constant_json::constant_json;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::borrow::Cow;
 
 /// The members of RFC 9457 §3.1; an error may add more.
@@ -13,16 +14,17 @@ impl JsonSchema for Problem<'_> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
+        let schema = constant_json!({
             "description": "A problem document as RFC 9457 defines it. It may have further members.",
             "type": "object",
             "properties": {
                 "type": {"type": "string", "format": "uri-reference", "description": "The kind of problem."},
                 "title": {"type": "string", "description": "The name of the status."},
                 "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The status."},
-                "detail": {"type": "string", "description": "What is wrong."},
+                "detail": {"type": "string", "description": "What is wrong."}
             },
-            "required": ["type", "title", "status", "detail"],
-        })
+            "required": ["type", "title", "status", "detail"]
+        });
+        Schema::try_from(schema).unwrap_or_default()
     }
 }
