@@ -49,7 +49,7 @@ impl Takes {
 pub(crate) fn needs(arguments: &[Argument]) -> Vec<TokenStream> {
     let needs = arguments.iter().map(|Argument { ty, .. }| match is_component(ty) {
         true => quote_spanned!(ty.span()=> <#ty as __ember::FromComponents>::need()),
-        false => quote_spanned!(ty.span()=> __ember::Need::of::<#ty>()),
+        false => quote_spanned!(ty.span()=> __ember::need_of::<#ty>()),
     });
     needs.collect()
 }

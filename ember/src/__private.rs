@@ -3,7 +3,7 @@
 pub mod describe;
 mod tool_output;
 
-pub use crate::ai::AiOptions;
+pub use crate::ai::{AiOptions, need_of};
 pub use crate::base::plugin::{plugin, plugin_value};
 pub use crate::base::{Error, Location, PluginDescriptor};
 pub use crate::default_json;

@@ -11,7 +11,7 @@ const _: () = {
         })
     }
     fn __needs(needs: &mut __ember::Vec<__ember::Need>) {
-        needs.push(__ember::Need::of::<Env>());
+        needs.push(__ember::need_of::<Env>());
     }
     __ember::inventory::submit! {
         __ember::ComponentDescriptor::new:: < Config > ("config", __ember::Location {
@@ -38,7 +38,7 @@ const _: () = {
         })
     }
     fn __needs(needs: &mut __ember::Vec<__ember::Need>) {
-        needs.push(__ember::Need::of::<Config>());
+        needs.push(__ember::need_of::<Config>());
         needs.push(<Component<Log> as __ember::FromComponents>::need());
     }
     __ember::inventory::submit! {

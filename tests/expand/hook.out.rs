@@ -13,7 +13,7 @@ const _: () = {
     }
     fn __describe(operation: &mut __ember::Operation) {
         operation.requires(<Component<Pool> as __ember::FromComponents>::need());
-        operation.requires(__ember::Need::of::<Config>());
+        operation.requires(__ember::need_of::<Config>());
     }
     __ember::inventory::submit! {
         __ember::HookDescriptor::new("migrate", __ember::HookEvent::BeforeServerStart,

@@ -2,6 +2,7 @@
 
 use ember::llm::{Client, FakeProvider};
 use ember::prelude::*;
+use ember::testing::TestClient;
 use ember::{Env, LaunchError, Route};
 
 mod conflicting {
@@ -149,6 +150,38 @@ fn the_provider_in_use_is_checked() {
     let keyless = with(&[]).unwrap_err();
     assert!(messages(&keyless)[0].contains("set OPENAI_API_KEY"));
     assert!(Ember::new().env(no_env()).build().is_ok(), "without AI routes no provider is needed");
+}
+
+mod by_type {
+    use ember::llm::Sessions;
+    use ember::prelude::*;
+
+    struct Named(String);
+
+    #[component]
+    async fn named(client: Client) -> Named {
+        Named(client.provider().to_owned())
+    }
+
+    #[get("/providers")]
+    async fn providers(
+        client: Component<Client>,
+        named: Component<Named>,
+        _: Component<Sessions>,
+    ) -> String {
+        format!("{} {}", client.provider(), named.0.0)
+    }
+
+    pub(super) fn app() -> Ember {
+        ember::app!().env(ember::Env::of([("LLM_PROVIDER", "fake")]))
+    }
+}
+
+#[ember::test]
+async fn what_an_application_makes_by_itself_is_a_component_as_well() {
+    let client = TestClient::start(by_type::app()).await.unwrap();
+    assert_eq!(client.app().provider(), Some("fake (fake)"));
+    assert_eq!(client.get("/providers").send().await.text().await, "fake fake");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::answering::{Answering, gather, spoken};
+use super::component::need_of;
 use super::conversations::Conversation;
 use super::dialect::StreamDialect;
 use super::extract::client_of;
@@ -105,7 +106,7 @@ impl FromRequestParts for ConversationContext {
     }
 
     fn describe(operation: &mut Operation) {
-        operation.needs::<Client>().needs::<Sessions>().touches_response();
+        operation.requires(need_of::<Client>()).requires(need_of::<Sessions>()).touches_response();
         let id = Parameter::header("x-conversation-id").shape(id_schema());
         let asked = "The conversation that goes on. Without it a new one begins.";
         let told = "The conversation: sent with the next request, it goes on.";

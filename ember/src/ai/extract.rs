@@ -1,6 +1,7 @@
 //! What handlers take of the model wing.
 
 use super::cached::told_of_cache;
+use super::component::need_of;
 use super::limiter::{CallerLimit, Limiter, OfRequest, write_headers};
 use super::route::AiOptions;
 use super::tool_context::context_of;
@@ -18,7 +19,7 @@ impl FromRequestParts for Client {
     }
 
     fn describe(operation: &mut Operation) {
-        operation.needs::<Self>().touches_response();
+        operation.requires(need_of::<Self>()).touches_response();
     }
 }
 

@@ -1,11 +1,11 @@
 //! The router of models in an application: as an argument of a route, and behind its client.
 
+use super::component::need_of;
 use super::extract::component;
-use super::route::AiOptions;
-use crate::base::{Error, Finding};
+use crate::base::Error;
 use crate::llm::ModelRouter;
 use crate::web::extract::FromRequestParts;
-use crate::web::{Operation, Placed, RequestParts};
+use crate::web::{Operation, RequestParts};
 
 /// The application's router, to choose a model or to see how the models do. What is asked through
 /// conversations and clients goes through it anyway, under the limits of the route; its own
@@ -34,22 +34,6 @@ impl FromRequestParts for ModelRouter {
     }
 
     fn describe(operation: &mut Operation) {
-        operation.needs::<Self>();
+        operation.requires(need_of::<Self>());
     }
-}
-
-/// Routes that ask for a model by a name that the router does not have.
-pub(crate) fn check_models(router: &ModelRouter, routes: &[Placed]) -> Vec<Finding> {
-    let named = routes.iter().filter_map(|placed| {
-        let model = placed.route.extension::<AiOptions>()?.model_name()?;
-        let error = router.check_name(model).err()?;
-        Some(
-            Finding::new(format!(
-                "a route asks for a model that the router does not have: {}",
-                error.message()
-            ))
-            .at(&placed.route),
-        )
-    });
-    named.collect()
 }

@@ -1,3 +1,4 @@
+use super::component::need_of;
 use super::extract::component;
 use crate::base::Error;
 use crate::llm::Sessions;
@@ -46,6 +47,6 @@ impl FromRequestParts for Owner {
     }
 
     fn describe(operation: &mut Operation) {
-        operation.needs::<Sessions>();
+        operation.requires(need_of::<Sessions>());
     }
 }

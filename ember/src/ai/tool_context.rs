@@ -1,5 +1,6 @@
 //! What tools can reach of the application.
 
+use super::component::need_of;
 use crate::llm::ToolError;
 use crate::llm::tool::{FromToolContext, ToolContext, ToolNeeds};
 use crate::web::{AppState, Component, Components, Need, RequestParts};
@@ -29,6 +30,6 @@ impl<T: Send + Sync + 'static> FromToolContext for Component<T> {
     }
 
     fn describe(needs: &mut ToolNeeds) {
-        needs.add(Need::of::<T>());
+        needs.add(need_of::<T>());
     }
 }

@@ -70,7 +70,8 @@ impl Ember {
     /// ```
     #[must_use]
     pub fn docs(mut self, path: impl Into<String>) -> Self {
-        self.docs = Some(path.into());
+        let path = path.into();
+        self.docs = Some(Box::new(move |info| page::routes(&path, info)));
         self
     }
 
@@ -90,9 +91,9 @@ impl Ember {
     }
 
     /// Adds the routes of the page.
-    pub(super) fn add_docs(self) -> Self {
-        match &self.docs {
-            Some(path) => page::routes(path, &self.info).into_iter().fold(self, Self::route),
+    pub(super) fn add_docs(mut self) -> Self {
+        match self.docs.take() {
+            Some(docs) => docs(&self.info).into_iter().fold(self, Self::route),
             None => self,
         }
     }

@@ -8,11 +8,10 @@ use super::gather::Gathered;
 use super::launch::LaunchError;
 use super::lifecycle::Lifecycle;
 use super::limits::keep_limits;
-use super::model::Model;
 use super::ready::Ready;
 use super::state::provide_state;
-use crate::ai::AiOptions;
-use crate::ai::openai::{AiRoute, CATCHER, Surroundings};
+use crate::ai::openai::{AiRoute, Surroundings};
+use crate::ai::{AiOptions, Around, make_model};
 use crate::base::{Descriptor as _, Finding, PluginDescriptor, Registry};
 use crate::llm::tool::ToolDescriptor;
 use crate::llm::{BoxEmbedder, Client, PromptTemplate, ToolRegistry, setting_faults};
@@ -48,8 +47,7 @@ impl Ember {
         #[cfg(not(feature = "server"))]
         let is_local = true;
         let mut prices = Vec::new();
-        for api in std::mem::take(&mut self.openai) {
-            gathered.catch_below(api.prefix(), &CATCHER);
+        for mount in std::mem::take(&mut self.openai) {
             let embedder = Need::of::<BoxEmbedder>();
             let around = Surroundings {
                 env: &self.env,
@@ -59,9 +57,10 @@ impl Ember {
                     || factories.iter().any(|factory| (factory.provides)() == embedder),
                 is_local,
             };
-            let (blueprint, prices_of_api) = api.mount(&around, &mut findings);
-            prices.push(prices_of_api);
-            blueprint.settle("", &self.options, &mut routes);
+            let api = mount(&around, &mut findings);
+            gathered.catch_first(api.catcher);
+            prices.push(api.prices);
+            api.blueprint.settle("", &self.options, &mut routes);
         }
         let annotated_tools = Registry::<ToolDescriptor>::collect(&self.scope);
         findings.extend(annotated_tools.duplicates().into_iter().map(Finding::from));
@@ -90,15 +89,28 @@ impl Ember {
         self.components.insert(self.env.clone());
         let needs = factories.iter().flat_map(|factory| factory.all_needs());
         let needs = needs.chain(gathered.hooks().iter().flat_map(|hook| hook.needs()));
+        let needs: Vec<_> = needs.collect();
         let is_made = |need| factories.iter().any(|factory| (factory.provides)() == need);
-        let state = provide_state(&mut self.components, &self.env, &routes, is_made);
+        let of_routes = routes.iter().flat_map(Placed::needs);
+        let options = routes.iter().filter_map(|placed| placed.route.extension::<AiOptions>());
+        let all_tools = tools.iter().chain(options.flat_map(AiOptions::all_tools));
+        let of_tools = all_tools.flat_map(|tool| tool.needs().of::<Need>().copied());
+        let all_needs = needs.iter().copied().chain(of_routes).chain(of_tools).chain(self.given);
+        let all_needs: Vec<_> = all_needs.collect();
+        let state = provide_state(&mut self.components, &self.env, &routes, &all_needs, is_made);
         findings.extend(state.wrong);
         if self.components.get::<ToolRegistry>().is_none() {
             self.components.insert(tools.clone());
         }
-        let (needs, offline) = (needs.collect::<Vec<_>>(), self.offline.as_ref());
-        let components = &mut self.components;
-        let model = Model::provide(components, &self.env, offline, &routes, &needs, &mut findings);
+        let around = Around {
+            components: &mut self.components,
+            env: &self.env,
+            offline: self.offline.as_ref(),
+            routes: &routes,
+            others: &needs,
+            findings: &mut findings,
+        };
+        let model = make_model(around, &all_needs);
         if let Some(counter) = self.counter.take()
             && let Some(client) = self.components.get::<Client>()
         {

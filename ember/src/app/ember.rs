@@ -1,5 +1,5 @@
-use crate::ai::openai::OpenAiApi;
-use crate::ai::{AiOptions, TokenBound, conversation_routes};
+use crate::ai::openai::{Mount, OpenAiApi};
+use crate::ai::{AiOptions, TokenBound, conversation_routes, need_of};
 use crate::base::error::BoxError;
 use crate::base::{Env, Finding, Scope};
 use crate::llm::{
@@ -45,19 +45,25 @@ pub struct Ember {
     pub(super) options: RouteOptions,
     pub(super) components: Components,
     pub(super) overridden: Vec<Need>,
+    /// The types of components that the program has provided.
+    pub(super) given: Vec<Need>,
     pub(super) middleware: Vec<BoxMiddleware>,
     pub(super) trailing_slash: TrailingSlash,
     pub(super) env: Env,
     pub(super) offline: Option<FakeProvider>,
     pub(super) counter: Option<Arc<dyn TokenCounter>>,
     pub(super) findings: Vec<Finding>,
-    pub(super) openai: Vec<OpenAiApi>,
+    pub(super) openai: Vec<Mount>,
     pub(super) info: ApiInfo,
     /// Where the page is that shows the routes.
-    pub(super) docs: Option<String>,
+    pub(super) docs: Option<Docs>,
     #[cfg(feature = "server")]
     pub(super) settings: super::settings::Settings,
 }
+
+/// Makes the routes of the page at a path. It is called only where the program has asked for the page, so that the
+/// page is part of no other.
+pub(super) type Docs = Box<dyn FnOnce(&ApiInfo) -> Vec<Route> + Send + Sync>;
 
 impl Ember {
     /// An application that takes nothing but what it is given.
@@ -68,6 +74,7 @@ impl Ember {
             options: RouteOptions::default(),
             components: Components::default(),
             overridden: Vec::new(),
+            given: Vec::new(),
             middleware: Vec::new(),
             trailing_slash: TrailingSlash::default(),
             env: Env::process(),
@@ -118,6 +125,7 @@ impl Ember {
     /// `component_arc::<dyn Mailer>(Arc::new(Smtp::new()))`.
     #[must_use]
     pub fn component_arc<T: ?Sized + Send + Sync + 'static>(mut self, value: Arc<T>) -> Self {
+        self.given.push(need_of::<T>());
         if self.components.insert_shared(value).is_some() {
             let name = Need::of::<T>().type_name();
             self.findings.push(Finding::new(format!(
@@ -135,6 +143,7 @@ impl Ember {
     pub fn override_component<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.components.insert(value);
         self.overridden.push(Need::of::<T>());
+        self.given.push(need_of::<T>());
         self
     }
 
@@ -181,7 +190,7 @@ impl Ember {
     /// ```
     #[must_use]
     pub fn openai_api(mut self, api: impl Into<OpenAiApi>) -> Self {
-        self.openai.push(api.into());
+        self.openai.push(api.into().into_mount());
         self
     }
 

@@ -40,9 +40,9 @@ impl Gathered {
         }
     }
 
-    /// Lets a catcher answer for paths below a prefix that lead nowhere.
-    pub(super) fn catch_below(&mut self, prefix: &str, catcher: &'static CatcherDescriptor) {
-        self.of_prefixes.push(Catcher::by_hand(catcher, prefix));
+    /// Lets a catcher answer for paths below its prefix that lead nowhere, before all others.
+    pub(super) fn catch_first(&mut self, catcher: Catcher) {
+        self.of_prefixes.push(catcher);
     }
 
     /// All routes: those that are annotated, and those that were added by hand.

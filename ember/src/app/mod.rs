@@ -8,7 +8,6 @@ mod launch;
 mod gather;
 mod lifecycle;
 mod checks;
-mod model;
 mod limits;
 mod state;
 #[cfg(feature = "server")]

@@ -1,5 +1,5 @@
 use super::lifecycle::Lifecycle;
-use super::model::Model;
+use crate::ai::Model;
 use crate::base::error::BoxError;
 use crate::base::{Result, Scope};
 use crate::llm::ToolRegistry;

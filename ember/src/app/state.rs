@@ -1,9 +1,10 @@
 //! Where an application keeps its state.
 
+use crate::ai::make_sessions;
 use crate::base::{Env, Finding};
-use crate::llm::{MemorySessionStore, Sessions, StoreSessions};
+use crate::llm::Sessions;
 use crate::store::{BoxStore, MemoryStore};
-use crate::web::session::{MemorySession, SessionConfig, StoreSession};
+use crate::web::session::SessionConfig;
 use crate::web::{Components, Need, Placed};
 
 /// What is known of the state of an application.
@@ -20,6 +21,7 @@ pub(super) fn provide_state(
     components: &mut Components,
     env: &Env,
     routes: &[Placed],
+    all_needs: &[Need],
     is_made: impl Fn(Need) -> bool,
 ) -> State {
     let (mut wrong, mut is_memory) = (None, false);
@@ -35,11 +37,11 @@ pub(super) fn provide_state(
     }
     let store = components.get::<BoxStore>().map(|store| BoxStore::clone(store));
     let shared = store.clone().filter(|_| !is_memory);
-    if components.get::<SessionConfig>().is_none() && !is_made(Need::of::<SessionConfig>()) {
-        components.insert(match &store {
-            Some(store) => SessionConfig::new(StoreSession::new(store.clone())),
-            None => SessionConfig::new(MemorySession::new()),
-        });
+    if components.get::<SessionConfig>().is_none()
+        && !is_made(Need::of::<SessionConfig>())
+        && let Some(config) = SessionConfig::for_needs(all_needs, store.as_ref())
+    {
+        components.insert(config);
     }
     if store.is_none() && !is_made(Need::of::<BoxStore>()) {
         // Handlers that take the store find one, whether it is shared or not.
@@ -48,28 +50,7 @@ pub(super) fn provide_state(
     if components.get::<Sessions>().is_some() || is_made(Need::of::<Sessions>()) {
         return State { shared, wrong };
     }
-    let refused = match store.map(StoreSessions::new) {
-        Some(Ok(sessions)) => {
-            components.insert(Sessions::new(sessions));
-            return State { shared, wrong };
-        }
-        Some(Err(error)) => Some(error.message().to_owned()),
-        None if is_made(Need::of::<BoxStore>()) => Some(
-            "conversations cannot be kept in a store that a function makes, as they are needed before it"
-                .to_owned(),
-        ),
-        None => None,
-    };
-    // Nothing is written as bytes that nobody else reads.
-    components.insert(Sessions::new(MemorySessionStore::new()));
-    let asking = |placed: &&Placed| placed.needs().any(|need| need == Need::of::<Sessions>());
-    let mut asking = routes.iter().filter(asking).peekable();
-    if let Some(refused) = refused
-        && asking.peek().is_some()
-    {
-        let finding =
-            Finding::new(format!("{refused}; `.sessions(…)` keeps conversations elsewhere"));
-        wrong = Some(asking.fold(finding, |finding, placed| finding.at(&placed.route)));
-    }
+    let store_is_made = is_made(Need::of::<BoxStore>());
+    wrong = make_sessions(components, store, store_is_made, routes, all_needs).or(wrong);
     State { shared, wrong }
 }

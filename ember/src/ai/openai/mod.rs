@@ -134,7 +134,6 @@ mod models;
 mod embeddings;
 mod mount;
 
-pub(crate) use error::CATCHER;
 pub use keys::{VirtualKey, VirtualKeys};
 pub use mount::OpenAiApi;
-pub(crate) use mount::{AiRoute, Prices, Surroundings};
+pub(crate) use mount::{AiRoute, Mount, Prices, Surroundings};

@@ -6,13 +6,14 @@ use super::gate::Gate;
 use super::keys::{VARIABLE, VirtualKeys};
 use super::models::{list_models, retrieve_model};
 use super::response::now;
-use crate::ai::{AiOptions, Places};
+use crate::ai::{AiOptions, Places, need_of};
+use crate::base::constant_json::constant_json;
 use crate::base::{Env, Finding, Schema};
 use crate::llm::{BoxEmbedder, Client, Tool};
 use crate::store::BoxStore;
 use crate::web::operation::{Content, Operation, Outcome, Status};
-use crate::web::{Blueprint, Parameter, Route, RouteLimits, RouteOptions};
-use serde_json::{Value, json};
+use crate::web::{Blueprint, Catcher, Parameter, Route, RouteLimits, RouteOptions};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -151,17 +152,13 @@ impl OpenAiApi {
         self
     }
 
-    /// The beginning of the paths.
-    pub(crate) fn prefix(&self) -> &str {
-        &self.prefix
+    /// What makes the routes at the start of the application.
+    pub(crate) fn into_mount(self) -> Mount {
+        Box::new(|around, findings| self.mount(around, findings))
     }
 
     /// Makes the routes, and says what is wrong with the settings.
-    pub(crate) fn mount(
-        self,
-        around: &Surroundings<'_>,
-        findings: &mut Vec<Finding>,
-    ) -> (Blueprint, Prices) {
+    fn mount(self, around: &Surroundings<'_>, findings: &mut Vec<Finding>) -> Mounted {
         let routes = self.route_models(around, findings);
         let keys = self.keys.settle(around.env, findings);
         if around.has_embedder && self.embedding_model.is_none() && keys.binds_to_models() {
@@ -209,7 +206,9 @@ impl OpenAiApi {
                 }
             })
             .describe(|operation| {
-                operation.needs::<Client>().body(Content::new("application/json", chat_schema()));
+                operation
+                    .requires(need_of::<Client>())
+                    .body(Content::new("application/json", chat_schema()));
                 let whole =
                     Content::new("application/json", Schema::from(json!({"type": "object"})));
                 let answer = Outcome::new(Status::OK).content(whole).content(Content::events());
@@ -226,7 +225,7 @@ impl OpenAiApi {
                 let model = Parameter::path("model").of::<String>();
                 operation.parameter(model.description("The name of the model."));
             });
-        let blueprint = Blueprint::new(self.prefix)
+        let blueprint = Blueprint::new(self.prefix.clone())
             .tags(["openai"])
             .with(move |options| {
                 options.extension(api).limits(RouteLimits::new().max_body_size(max_body_size));
@@ -236,16 +235,21 @@ impl OpenAiApi {
             .route(chat)
             .route(list)
             .route(retrieve);
+        let mounted = |blueprint| Mounted {
+            blueprint,
+            prices,
+            catcher: Catcher::by_hand(&CATCHER, &self.prefix),
+        };
         if !around.has_embedder {
-            return (blueprint, prices);
+            return mounted(blueprint);
         }
         let embeddings = Route::post("/embeddings", create_embedding)
             .docs("Turns texts into vectors.")
             .describe(|operation| {
-                operation.needs::<BoxEmbedder>().needs::<Client>();
+                operation.needs::<BoxEmbedder>().requires(need_of::<Client>());
                 operation.body(Content::new("application/json", embedding_schema()));
             });
-        (blueprint.route(embeddings), prices)
+        mounted(blueprint.route(embeddings))
     }
 
     /// The routes that are models, each of a name of its own.
@@ -328,6 +332,19 @@ impl fmt::Debug for OpenAiApi {
     }
 }
 
+/// Makes an API at the start of the application. It is a value, and no call in the application's own code, so that a
+/// program without such an API carries nothing of it.
+pub(crate) type Mount =
+    Box<dyn FnOnce(&Surroundings<'_>, &mut Vec<Finding>) -> Mounted + Send + Sync>;
+
+/// An API that was made.
+pub(crate) struct Mounted {
+    pub(crate) blueprint: Blueprint,
+    pub(crate) prices: Prices,
+    /// For paths below its own that lead nowhere.
+    pub(crate) catcher: Catcher,
+}
+
 /// What the API stands in.
 pub(crate) struct Surroundings<'a> {
     pub(crate) env: &'a Env,
@@ -398,49 +415,47 @@ pub(crate) struct AiRoute<'a> {
 }
 
 fn needs_client(operation: &mut Operation) {
-    operation.needs::<Client>();
+    operation.requires(need_of::<Client>());
 }
 
 /// What the OpenAPI document says of a chat request: what there must be, and what is used most.
 fn chat_schema() -> Schema {
-    let of = |kind: &str| json!({"type": kind});
-    Schema::from(json!({
+    Schema::from(constant_json!({
         "type": "object",
         "required": ["messages"],
         "properties": {
-            "model": of("string"),
+            "model": {"type": "string"},
             "messages": {"type": "array", "minItems": 1, "items": {
                 "type": "object", "required": ["role"], "properties": {
                     "role": {"type": "string", "enum": ["developer", "system", "user", "assistant", "tool"]},
-                    "content": {},
-                },
+                    "content": {}
+                }
             }},
-            "stream": of("boolean"),
-            "stream_options": {"type": "object", "properties": {"include_usage": of("boolean")}},
-            "tools": {"type": "array", "items": of("object")},
+            "stream": {"type": "boolean"},
+            "stream_options": {"type": "object", "properties": {"include_usage": {"type": "boolean"}}},
+            "tools": {"type": "array", "items": {"type": "object"}},
             "tool_choice": {},
-            "parallel_tool_calls": of("boolean"),
-            "response_format": of("object"),
+            "parallel_tool_calls": {"type": "boolean"},
+            "response_format": {"type": "object"},
             "temperature": {"type": "number", "minimum": 0, "maximum": 2},
             "top_p": {"type": "number", "minimum": 0, "maximum": 1},
             "max_completion_tokens": {"type": "integer", "minimum": 1},
             "stop": {},
             "seed": {"type": "integer"},
-            "reasoning_effort": of("string"),
-        },
+            "reasoning_effort": {"type": "string"}
+        }
     }))
 }
 
 fn embedding_schema() -> Schema {
-    let text: Value = json!({"type": "string"});
-    Schema::from(json!({
+    Schema::from(constant_json!({
         "type": "object",
         "required": ["model", "input"],
         "properties": {
-            "model": text,
-            "input": {"anyOf": [text, {"type": "array", "items": text, "minItems": 1, "maxItems": 2048}]},
+            "model": {"type": "string"},
+            "input": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 2048}]},
             "dimensions": {"type": "integer", "minimum": 1},
-            "encoding_format": {"type": "string", "enum": ["float", "base64"]},
-        },
+            "encoding_format": {"type": "string", "enum": ["float", "base64"]}
+        }
     }))
 }

@@ -1,4 +1,4 @@
-use super::{Component, Components, Need};
+use super::{Components, Need};
 use crate::base::registry::collected_function;
 use crate::base::{Error, Location};
 use std::fmt;
@@ -85,16 +85,6 @@ pub trait FromComponents: Sized {
 
     /// Takes it, if it is there.
     fn from_components(components: &Components) -> Option<Self>;
-}
-
-impl<T: ?Sized + Send + Sync + 'static> FromComponents for Component<T> {
-    fn need() -> Need {
-        Need::of::<T>()
-    }
-
-    fn from_components(components: &Components) -> Option<Self> {
-        components.get().cloned()
-    }
 }
 
 /// What a hook of the server or a teardown may return: nothing, or a result of nothing.

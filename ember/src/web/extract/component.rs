@@ -1,17 +1,13 @@
 use super::FromRequestParts;
 use crate::base::Error;
 use crate::web::components::{Component, Need};
-use crate::web::operation::Operation;
 use crate::web::request::RequestParts;
 
-impl<T: ?Sized + Send + Sync + 'static> FromRequestParts for Component<T> {
-    async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
+impl<T: ?Sized + Send + Sync + 'static> Component<T> {
+    /// Takes it from the application of a request.
+    pub(crate) fn of(parts: &RequestParts) -> Result<Self, Error> {
         // The start-up check finds a missing component; a request made by hand may still lack it.
         parts.component().cloned().ok_or_else(|| missing(Need::of::<T>()))
-    }
-
-    fn describe(operation: &mut Operation) {
-        operation.needs::<T>();
     }
 }
 

@@ -79,14 +79,18 @@ impl Operation {
     }
 
     /// Says that a component of type `T` must be provided.
+    ///
+    /// What an application makes by itself when it is needed, as a client, is asked for by the `describe` of the
+    /// extractor: `Component::<Client>::describe(operation)` knows how it is made.
     pub fn needs<T: ?Sized + 'static>(&mut self) -> &mut Self {
         self.requires(Need::of::<T>())
     }
 
     /// Says that a component must be provided.
     pub fn requires(&mut self, need: Need) -> &mut Self {
-        if !self.needs.contains(&need) {
-            self.needs.push(need);
+        match self.needs.iter_mut().find(|known| **known == need) {
+            Some(known) => known.learn(need),
+            None => self.needs.push(need),
         }
         self
     }

@@ -1,5 +1,9 @@
 use super::engine::{BoxedEngine, SessionEngine, SessionRecord};
+use super::memory::MemorySession;
+use super::store::StoreSession;
 use crate::base::Clock;
+use crate::store::BoxStore;
+use crate::web::components::Need;
 use crate::web::cookies::Cookie;
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -29,7 +33,27 @@ pub struct SessionConfig {
     absolute: Duration,
 }
 
+/// Keeps sessions in the store of the application, or else in memory, when something needs them.
+static MAKE: Make = Make(|store| match store {
+    Some(store) => SessionConfig::new(StoreSession::new(store.clone())),
+    None => SessionConfig::new(MemorySession::new()),
+});
+
+/// What makes the sessions of an application that has a store, or none.
+struct Make(fn(Option<&BoxStore>) -> SessionConfig);
+
 impl SessionConfig {
+    /// The need for it, with what makes one.
+    pub(crate) fn need() -> Need {
+        Need::of::<Self>().with(&MAKE)
+    }
+
+    /// The sessions of an application that does not say how they are kept, if something needs them.
+    pub(crate) fn for_needs(needs: &[Need], store: Option<&BoxStore>) -> Option<Self> {
+        let Make(make) = needs.iter().find_map(Need::word::<Make>)?;
+        Some(make(store))
+    }
+
     /// Sessions of at most 64 KiB that end after two hours without a request, and after seven
     /// days in any case, under a cookie `session` with the safe attributes of [`Cookie::new`].
     pub fn new(engine: impl SessionEngine) -> Self {

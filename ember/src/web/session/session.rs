@@ -322,7 +322,7 @@ impl FromRequestParts for Session {
         let mut shared = match parts.extensions().get::<Shared>() {
             Some(shared) => shared.clone(),
             None => {
-                let config = Component::from_request_parts(parts).await?;
+                let config = Component::of(parts)?;
                 Shared { session: Self::of(parts, config).await?, is_saved: false }
             }
         };
@@ -337,7 +337,7 @@ impl FromRequestParts for Session {
     }
 
     fn describe(operation: &mut Operation) {
-        operation.needs::<SessionConfig>().touches_response();
+        operation.requires(SessionConfig::need()).touches_response();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which model an application talks to.
 
-use crate::ai::check_models;
+use super::route::AiOptions;
 use crate::base::{Env, Finding};
 use crate::llm::layer::CostConfig;
 use crate::llm::{
@@ -8,24 +8,45 @@ use crate::llm::{
 };
 use crate::web::{Components, Need, Placed};
 
+/// Makes the model of an application, when something needs one.
+pub(super) static MAKE_MODEL: MakeModel = MakeModel(Model::provide);
+
+/// As [`Model::provide`].
+pub(super) struct MakeModel(fn(Around<'_>) -> Option<Model>);
+
+/// What the model of an application is made for, and of.
+pub(crate) struct Around<'a> {
+    pub(crate) components: &'a mut Components,
+    pub(crate) env: &'a Env,
+    /// Who answers where no provider is configured.
+    pub(crate) offline: Option<&'a FakeProvider>,
+    pub(crate) routes: &'a [Placed],
+    /// What hooks and components need.
+    pub(crate) others: &'a [Need],
+    pub(crate) findings: &'a mut Vec<Finding>,
+}
+
+/// The model of an application: one that was made because something needs it, or that of the client which the
+/// program has provided.
+pub(crate) fn make_model(around: Around<'_>, all_needs: &[Need]) -> Option<Model> {
+    match all_needs.iter().find_map(Need::word::<MakeModel>) {
+        Some(MakeModel(make)) => make(around),
+        None => around.components.get::<Client>().map(|client| Model::given(Client::clone(client))),
+    }
+}
+
 /// The client of an application, and what to tell people about it.
 #[derive(Debug, Clone)]
-pub(super) struct Model {
-    pub(super) client: Client,
-    pub(super) note: String,
+pub(crate) struct Model {
+    pub(crate) client: Client,
+    pub(crate) note: String,
 }
 
 impl Model {
     /// Provides the client, and the router, that routes and others need and the program has not
     /// provided itself.
-    pub(super) fn provide(
-        components: &mut Components,
-        env: &Env,
-        offline: Option<&FakeProvider>,
-        routes: &[Placed],
-        others: &[Need],
-        findings: &mut Vec<Finding>,
-    ) -> Option<Self> {
+    fn provide(around: Around<'_>) -> Option<Self> {
+        let Around { components, env, offline, routes, others, findings } = around;
         let asks = [Need::of::<Client>(), Need::of::<ModelRouter>()];
         let asking = routes.iter().filter(|placed| placed.needs().any(|need| asks.contains(&need)));
         let asking: Vec<_> = asking.map(|placed| &placed.route).collect();
@@ -144,6 +165,22 @@ fn describe(client: &Client) -> String {
         Some(model) => format!("{} ({model})", client.provider()),
         None => client.provider().to_owned(),
     }
+}
+
+/// Routes that ask for a model by a name that the router does not have.
+fn check_models(router: &ModelRouter, routes: &[Placed]) -> Vec<Finding> {
+    let named = routes.iter().filter_map(|placed| {
+        let model = placed.route.extension::<AiOptions>()?.model_name()?;
+        let error = router.check_name(model).err()?;
+        Some(
+            Finding::new(format!(
+                "a route asks for a model that the router does not have: {}",
+                error.message()
+            ))
+            .at(&placed.route),
+        )
+    });
+    named.collect()
 }
 
 #[cfg(test)]
