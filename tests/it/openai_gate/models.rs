@@ -128,10 +128,11 @@ fn what_is_wrong_with_models_and_keys_is_found_at_the_start() {
     assert!(told.contains("`ann`") && told.contains("zero"), "{told}");
     let told = build(OpenAiApi::new("/v1").keys(with_money(day("1")).models(["typo"])));
     assert!(told.contains("no price is known") && told.contains("`typo`"), "{told}");
-    let told = build(OpenAiApi::new("/v1").keys(with_money(day("1"))));
+    let listed = |limit| OpenAiApi::new("/v1").models(["small"]).keys(with_money(limit));
+    let told = build(listed(day("1")));
     assert!(told.contains("`ann`") && told.contains("no price is known of any"), "{told}");
     let unpriced = day("1").allow_unpriced();
-    assert_eq!(build(OpenAiApi::new("/v1").keys(with_money(unpriced.clone()))), "");
+    assert_eq!(build(listed(unpriced.clone())), "");
     assert_eq!(build(OpenAiApi::new("/v1").keys(with_money(unpriced).models(["typo"]))), "");
     let bot = |api: OpenAiApi| {
         api.model("bot", |options| {

@@ -177,7 +177,10 @@ impl OpenAiApi {
                 })
                 .map(|(key, model)| (key.to_owned(), model.to_owned()))
                 .collect(),
-            unbound_keys: if routes.is_empty() { keys.unbound_for_money() } else { Vec::new() },
+            unbound_keys: match routes.is_empty() && !around.has_embedder {
+                true => keys.unbound_for_money(),
+                false => Vec::new(),
+            },
             listed: self.models.clone(),
             of_models: routes.clone(),
         };
@@ -362,7 +365,7 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) struct Prices {
     /// Names of keys, with models that they may ask.
     of_keys: Vec<(String, String)>,
-    /// Names of keys that may ask any model, where none is the application's own.
+    /// Names of keys that may ask any model, where there are none but the client's.
     unbound_keys: Vec<String>,
     /// The models that the API lists; those of the client, where there are none.
     listed: Vec<String>,
@@ -387,7 +390,7 @@ impl Prices {
     /// The keys with which no model that is listed could be asked.
     fn useless_keys(&self, client: &Client) -> Vec<Finding> {
         let listed = if self.listed.is_empty() { client.models() } else { self.listed.clone() };
-        if listed.iter().any(|model| client.knows_price(model)) {
+        if listed.is_empty() || listed.iter().any(|model| client.knows_price(model)) {
             return Vec::new();
         }
         let useless = self.unbound_keys.iter().map(|key| {
