@@ -132,8 +132,11 @@ mod api;
 mod chat;
 mod models;
 mod embeddings;
+mod prices;
+mod schemas;
 mod mount;
 
 pub use keys::{VirtualKey, VirtualKeys};
 pub use mount::OpenAiApi;
-pub(crate) use mount::{AiRoute, Mount, Prices, Surroundings};
+pub(crate) use mount::{AiRoute, Mount, Surroundings};
+pub(crate) use prices::Prices;

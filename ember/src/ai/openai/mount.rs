@@ -5,12 +5,12 @@ use super::error::CATCHER;
 use super::gate::Gate;
 use super::keys::{VARIABLE, VirtualKeys};
 use super::models::{list_models, retrieve_model};
+use super::prices::Prices;
 use super::response::now;
-use crate::ai::{AiOptions, Places, need_of};
-use crate::base::constant_json::constant_json;
+use super::schemas::{chat_schema, embedding_schema};
+use crate::ai::{AiOptions, need_of};
 use crate::base::{Env, Finding, Schema};
 use crate::llm::{BoxEmbedder, Client, Tool};
-use crate::store::BoxStore;
 use crate::web::operation::{Content, Operation, Outcome, Status};
 use crate::web::{Blueprint, Catcher, Parameter, Route, RouteLimits, RouteOptions};
 use serde_json::json;
@@ -361,54 +361,6 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) is_local: bool,
 }
 
-/// The prices that must be known, as there are limits in money.
-pub(crate) struct Prices {
-    /// Names of keys, with models that they may ask.
-    of_keys: Vec<(String, String)>,
-    /// Names of keys that may ask any model, where there are none but the client's.
-    unbound_keys: Vec<String>,
-    /// The models that the API lists; those of the client, where there are none.
-    listed: Vec<String>,
-    of_models: Vec<RouteModel>,
-}
-
-impl Prices {
-    /// The models that a limit in money would refuse, as nobody knows their price.
-    pub(crate) fn check(&self, client: &Client) -> Vec<Finding> {
-        let of_keys = self.of_keys.iter().filter(|(_, model)| !client.knows_price(model));
-        let of_keys = of_keys.map(|(key, model)| {
-            Finding::new(format!(
-                "the API key `{key}` has a limit in money, and no price is known of its model `{model}` at `{}`; set one \
-                 by `CostConfig::price`, or let the `SpendLimit` go `.allow_unpriced()`",
-                client.provider()
-            ))
-        });
-        let of_models = self.of_models.iter().filter_map(|model| model.options.check_price(client));
-        of_keys.chain(self.useless_keys(client)).chain(of_models).collect()
-    }
-
-    /// The keys with which no model that is listed could be asked.
-    fn useless_keys(&self, client: &Client) -> Vec<Finding> {
-        let listed = if self.listed.is_empty() { client.models() } else { self.listed.clone() };
-        if listed.is_empty() || listed.iter().any(|model| client.knows_price(model)) {
-            return Vec::new();
-        }
-        let useless = self.unbound_keys.iter().map(|key| {
-            Finding::new(format!(
-                "the API key `{key}` has a limit in money, and no price is known of any model at `{}` that is listed; set \
-                 one by `CostConfig::price`, or let the `SpendLimit` go `.allow_unpriced()`",
-                client.provider()
-            ))
-        });
-        useless.collect()
-    }
-
-    /// Keeps what the models count in the store of the application.
-    pub(crate) fn keep_in(&self, store: &BoxStore, places: &mut Places, notes: &mut Vec<String>) {
-        self.of_models.iter().for_each(|model| model.options.keep_in(store, places, notes));
-    }
-}
-
 /// A route that says something of its model.
 pub(crate) struct AiRoute<'a> {
     pub(crate) path: &'a str,
@@ -419,46 +371,4 @@ pub(crate) struct AiRoute<'a> {
 
 fn needs_client(operation: &mut Operation) {
     operation.requires(need_of::<Client>());
-}
-
-/// What the OpenAPI document says of a chat request: what there must be, and what is used most.
-fn chat_schema() -> Schema {
-    Schema::from(constant_json!({
-        "type": "object",
-        "required": ["messages"],
-        "properties": {
-            "model": {"type": "string"},
-            "messages": {"type": "array", "minItems": 1, "items": {
-                "type": "object", "required": ["role"], "properties": {
-                    "role": {"type": "string", "enum": ["developer", "system", "user", "assistant", "tool"]},
-                    "content": {}
-                }
-            }},
-            "stream": {"type": "boolean"},
-            "stream_options": {"type": "object", "properties": {"include_usage": {"type": "boolean"}}},
-            "tools": {"type": "array", "items": {"type": "object"}},
-            "tool_choice": {},
-            "parallel_tool_calls": {"type": "boolean"},
-            "response_format": {"type": "object"},
-            "temperature": {"type": "number", "minimum": 0, "maximum": 2},
-            "top_p": {"type": "number", "minimum": 0, "maximum": 1},
-            "max_completion_tokens": {"type": "integer", "minimum": 1},
-            "stop": {},
-            "seed": {"type": "integer"},
-            "reasoning_effort": {"type": "string"}
-        }
-    }))
-}
-
-fn embedding_schema() -> Schema {
-    Schema::from(constant_json!({
-        "type": "object",
-        "required": ["model", "input"],
-        "properties": {
-            "model": {"type": "string"},
-            "input": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 2048}]},
-            "dimensions": {"type": "integer", "minimum": 1},
-            "encoding_format": {"type": "string", "enum": ["float", "base64"]}
-        }
-    }))
 }
