@@ -115,8 +115,8 @@ impl Ready {
                     server.bind(address).map_err(|error| refused(&address, hint, error))
                 })?;
                 let scheme = if self.is_encrypted() { "https" } else { "http" };
-                print!("{}", self.banner(&format!("{scheme}://{}", running.address())));
-                self.until_told(running.anywhere())
+                let place = format!("{scheme}://{}", running.address());
+                self.until_told(running.anywhere(), &place)
             }
             #[cfg(unix)]
             Place::Unix(socket) => {
@@ -125,8 +125,7 @@ impl Ready {
                 let running = self.clone().launch(move |server| {
                     server.bind_unix(socket).map_err(|error| refused(&named, "", error))
                 })?;
-                print!("{}", self.banner(&place));
-                self.until_told(running.anywhere())
+                self.until_told(running.anywhere(), &place)
             }
         }
     }
@@ -201,11 +200,13 @@ impl Ready {
         format!("Ember serves {name} on {place}{provider}{state}\n  {}\n", routes.trim_end())
     }
 
-    /// Waits for a signal, and then for the end.
-    fn until_told(&self, running: Running<()>) -> Result {
+    /// Says where it serves, waits for a signal, and then for the end.
+    fn until_told(&self, running: Running<()>, place: &str) -> Result {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut signals = Signals::new()?;
+            // Whoever has read that it serves may send a signal.
+            print!("{}", self.banner(place));
             while signals.next().await == Told::Reload {
                 self.reload();
             }
