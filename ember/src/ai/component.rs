@@ -17,9 +17,9 @@ use crate::web::{Component, Components, FromComponents, Need, Operation, Request
 pub fn need_of<T: ?Sized + 'static>() -> Need {
     let need = Need::of::<T>();
     if need == Need::of::<Client>() || need == Need::of::<ModelRouter>() {
-        need.with(&MAKE_MODEL)
+        need.made_by(&MAKE_MODEL)
     } else if need == Need::of::<Sessions>() {
-        need.with(&MAKE_SESSIONS)
+        need.made_by(&MAKE_SESSIONS)
     } else if need == Need::of::<SessionConfig>() {
         SessionConfig::need()
     } else {
@@ -55,10 +55,10 @@ mod tests {
 
     #[test]
     fn what_makes_a_component_comes_with_the_need_for_it() {
-        assert!(need_of::<Client>().word::<MakeModel>().is_some());
-        assert!(need_of::<ModelRouter>().word::<MakeModel>().is_some());
-        assert!(need_of::<Sessions>().word::<MakeSessions>().is_some());
-        assert!(need_of::<Sessions>().word::<MakeModel>().is_none());
+        assert!(need_of::<Client>().maker::<MakeModel>().is_some());
+        assert!(need_of::<ModelRouter>().maker::<MakeModel>().is_some());
+        assert!(need_of::<Sessions>().maker::<MakeSessions>().is_some());
+        assert!(need_of::<Sessions>().maker::<MakeModel>().is_none());
         assert!(SessionConfig::for_needs(&[need_of::<SessionConfig>()], None).is_some());
         assert!(SessionConfig::for_needs(&[need_of::<Client>()], None).is_none());
     }
@@ -70,6 +70,6 @@ mod tests {
         <Component<Client> as FromRequestParts>::describe(&mut operation);
         let needs: Vec<_> = operation.all_needs().collect();
         assert_eq!(needs, [Need::of::<Client>()]);
-        assert!(needs[0].word::<MakeModel>().is_some());
+        assert!(needs[0].maker::<MakeModel>().is_some());
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Around<'a> {
 /// The model of an application: one that was made because something needs it, or that of the client which the
 /// program has provided.
 pub(crate) fn make_model(around: Around<'_>, all_needs: &[Need]) -> Option<Model> {
-    match all_needs.iter().find_map(Need::word::<MakeModel>) {
+    match all_needs.iter().find_map(Need::maker::<MakeModel>) {
         Some(MakeModel(make)) => make(around),
         None => around.components.get::<Client>().map(|client| Model::given(Client::clone(client))),
     }

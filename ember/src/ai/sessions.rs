@@ -22,7 +22,7 @@ pub(crate) fn make_sessions(
     routes: &[Placed],
     all_needs: &[Need],
 ) -> Option<Finding> {
-    let MakeSessions(make) = all_needs.iter().find_map(Need::word::<MakeSessions>)?;
+    let MakeSessions(make) = all_needs.iter().find_map(Need::maker::<MakeSessions>)?;
     make(components, store, store_is_made, routes)
 }
 

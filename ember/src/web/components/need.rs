@@ -6,29 +6,29 @@ use std::fmt;
 pub struct Need {
     id: TypeId,
     name: &'static str,
-    /// What a wing further down knows of the type, in its own words.
-    word: Option<&'static (dyn Any + Send + Sync)>,
+    /// What makes a value of the type, where an application does so by itself. Its kind is known to whoever uses it.
+    maker: Option<&'static (dyn Any + Send + Sync)>,
 }
 
 impl Need {
     /// The need for a value of type `T`.
     pub fn of<T: ?Sized + 'static>() -> Self {
-        Self { id: TypeId::of::<T>(), name: type_name::<T>(), word: None }
+        Self { id: TypeId::of::<T>(), name: type_name::<T>(), maker: None }
     }
 
-    /// Adds what is known of the type, for whoever understands it.
-    pub(crate) fn with(self, word: &'static (dyn Any + Send + Sync)) -> Self {
-        Self { word: Some(word), ..self }
+    /// Brings along what makes a value of the type.
+    pub(crate) fn made_by(self, maker: &'static (dyn Any + Send + Sync)) -> Self {
+        Self { maker: Some(maker), ..self }
     }
 
-    /// Takes over what somebody else knows of the same type.
+    /// Takes over what makes a value from another need for the same type.
     pub(crate) fn learn(&mut self, other: Self) {
-        self.word = self.word.or(other.word);
+        self.maker = self.maker.or(other.maker);
     }
 
-    /// What is known of the type, if it is told in these words.
-    pub(crate) fn word<W: Any>(&self) -> Option<&'static W> {
-        self.word?.downcast_ref()
+    /// What makes a value, if it is of this kind.
+    pub(crate) fn maker<M: Any>(&self) -> Option<&'static M> {
+        self.maker?.downcast_ref()
     }
 
     /// The name of the type, with its path.

@@ -45,12 +45,12 @@ struct Make(fn(Option<&BoxStore>) -> SessionConfig);
 impl SessionConfig {
     /// The need for it, with what makes one.
     pub(crate) fn need() -> Need {
-        Need::of::<Self>().with(&MAKE)
+        Need::of::<Self>().made_by(&MAKE)
     }
 
     /// The sessions of an application that does not say how they are kept, if something needs them.
     pub(crate) fn for_needs(needs: &[Need], store: Option<&BoxStore>) -> Option<Self> {
-        let Make(make) = needs.iter().find_map(Need::word::<Make>)?;
+        let Make(make) = needs.iter().find_map(Need::maker::<Make>)?;
         Some(make(store))
     }
 
