@@ -23,7 +23,7 @@ pub fn test() {
 
 fn lists_every_route(browser: &Browser) {
     let count = "return document.querySelectorAll('details.route').length";
-    browser.wait("return document.getElementById('notice').hidden");
+    browser.wait("return document.getElementById('notice')?.hidden");
     let shown = browser.run(count);
     let document = Command::new(env!("CARGO_BIN_EXE_described")).arg("openapi").output().unwrap();
     let document: Value = serde_json::from_slice(&document.stdout).unwrap();

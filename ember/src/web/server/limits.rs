@@ -8,7 +8,7 @@ macro_rules! limits {
         /// use ember::prelude::*;
         /// use ember::web::server::ServerLimits;
         ///
-        /// let app = ember::app!().limits(ServerLimits::new().max_connections(1_000).shutdown(secs(10)));
+        /// let app = Ember::new().limits(ServerLimits::new().max_connections(1_000).shutdown(secs(10)));
         /// # app.build().unwrap();
         /// ```
         #[derive(Debug, Clone, PartialEq, Eq)]
