@@ -1,7 +1,7 @@
 //! What the compiler says to somebody who uses the macros wrongly, and what it lets pass.
 //!
 //! Each file under `fail` is named after the rule that it breaks; beside it stands what the
-//! compiler prints. `TRYBUILD=overwrite cargo test -p ember-tests --test ui` writes that anew.
+//! compiler prints. `TRYBUILD=overwrite cargo test --all-features --test ui` writes that anew.
 
 #[test]
 fn macros() {
