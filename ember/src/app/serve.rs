@@ -236,8 +236,8 @@ impl Ready {
 /// Prints the log to the terminal, unless the program has set up logging itself.
 fn log_to_terminal() {
     let (env, name) = (Env::process(), "EMBER_LOG");
-    let is_level = |_: &LevelFilter| true;
-    let level = match env.unusable(name, is_level) {
+    let unusable = env.unusable(name, |_: &LevelFilter| true);
+    let level = match &unusable {
         Some(_) => LevelFilter::INFO,
         None => env.parse(name, LevelFilter::INFO),
     };
@@ -246,7 +246,7 @@ fn log_to_terminal() {
         .with_writer(std::io::stderr)
         .with_target(false);
     let _ = log.try_init();
-    if let Some(text) = env.unusable(name, is_level) {
+    if let Some(text) = unusable {
         tracing::warn!(
             "{name} is `{text}`, which is none of off, error, warn, info, debug and trace"
         );

@@ -67,8 +67,9 @@ impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The headers hold the key, and the address may hold a password.
         let (scheme, rest) = self.address.split_once("://").unwrap_or_default();
-        let (_, place) = rest.rsplit_once('@').unwrap_or(("", rest));
-        write!(f, "{scheme}://{place}")
+        let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (_, host) = host.rsplit_once('@').unwrap_or(("", host));
+        write!(f, "{scheme}://{host}{path}")
     }
 }
 
@@ -120,8 +121,8 @@ mod tests {
             assert!(headers[AUTHORIZATION].is_sensitive());
         }
         assert_eq!(format!("{origin:?}"), "https://models.example/v1");
-        let origin = self::origin("https://ann:secret@models.example/v1");
-        assert_eq!(format!("{origin:?}"), "https://models.example/v1");
+        let origin = self::origin("https://ann:secret@models.example/v1/@us");
+        assert_eq!(format!("{origin:?}"), "https://models.example/v1/@us");
     }
 
     #[test]

@@ -349,6 +349,11 @@ mod tests {
         assert_eq!(word(FinishReason::Length, true, false), Some("length"));
         assert_eq!(word(FinishReason::ContentFilter, false, false), Some("content_filter"));
         assert_eq!(word(FinishReason::ContentFilter, false, true), Some("stop"));
+        assert_eq!(
+            word(FinishReason::Other("x".into()), true, false),
+            None,
+            "its calls may be cut"
+        );
         for reason in [FinishReason::ToolLimit, FinishReason::Error, FinishReason::Pause] {
             assert_eq!(word(reason, false, false), None);
         }

@@ -85,7 +85,7 @@ struct Connections<'a> {
     phase: watch::Receiver<Phase>,
     /// What is left of [`ServerLimits::max_connections_per_worker`].
     places: Arc<Semaphore>,
-    /// Those that have ended are forgotten by the reaper.
+    /// Those that have ended are forgotten by the reaper, or sooner, where they are as many as may live.
     open: Vec<(Arc<Activity>, AbortHandle)>,
 }
 
@@ -210,6 +210,9 @@ impl<'a> Connections<'a> {
                 })
             }
         };
+        if self.open.len() >= self.worker.limits.max_connections_per_worker.saturating_mul(2) {
+            self.open.retain(|(_, task)| !task.is_finished());
+        }
         self.open.push((activity, task.abort_handle()));
     }
 
