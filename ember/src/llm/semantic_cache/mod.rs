@@ -29,6 +29,7 @@ use super::chat::{ChatRequest, ChatResponse, FinishReason};
 use super::embed::Embedder as _;
 use super::error::{Error, ErrorKind};
 use super::message::Part;
+use super::stream::{ChatEvent, Keeper};
 use crate::base::task;
 use crate::store::{Flight, Joined, Waiting};
 use std::sync::Arc;
@@ -213,31 +214,6 @@ impl Ticket {
         self.is_bounded = request.billing.asked().is_some();
     }
 
-    /// The answer has come: keeps it if it may be given to others.
-    pub(super) fn answered(self, answer: &ChatResponse) {
-        let cache = &self.cache;
-        let size = serde_json::to_vec(&answer.message).map_or(usize::MAX, |json| json.len());
-        if !self.may_keep(answer) || size > cache.max_answer {
-            return self.flight.alone();
-        }
-        let mut answer = answer.clone();
-        // What led to it is no part of an answer that is given to others.
-        answer.steps.clear();
-        let answer = Arc::new(answer);
-        let now = cache.clock.now();
-        let kept = Kept {
-            key: self.key.clone(),
-            answer: answer.clone(),
-            size,
-            vector: self.vector.clone(),
-            marks: self.marks.clone(),
-            expires: cache.clock.after(cache.ttl),
-        };
-        cache.shared.shelf.insert(kept, cache.max_entries, cache.max_bytes, now);
-        self.flight.land(Outcome::Answer(answer.clone(), None));
-        self.share(&answer);
-    }
-
     /// Tells the other processes of an answer. Those that wait for it do so until they can read it, and
     /// nobody else waits for the store.
     fn share(self, answer: &ChatResponse) {
@@ -261,9 +237,57 @@ impl Ticket {
         });
     }
 
-    /// The request has failed: tells the others, if they would have met with the same. Otherwise the
-    /// turn is left to another.
-    pub(super) fn failed(self, error: &Error) {
+    /// Tells whether an answer is complete, said in words, and the same whoever asks.
+    fn may_keep(&self, answer: &ChatResponse) -> bool {
+        let is_said = |part: &Part| matches!(part, Part::Text(_) | Part::Reasoning(_));
+        answer.finish.reason == FinishReason::Stop
+            && answer.message.content.iter().all(is_said)
+            && !answer.text().trim().is_empty()
+            && (answer.steps.is_empty() || self.cache.tool_answers)
+            // What there was no room for under the bound of one caller is left out for that one only.
+            && (answer.dropped.is_empty() || !self.is_bounded)
+    }
+}
+
+impl Keeper for Ticket {
+    fn max_answer(&self) -> usize {
+        self.cache.max_answer
+    }
+
+    fn size_of(&self, event: &ChatEvent) -> usize {
+        match event {
+            ChatEvent::Text(piece) | ChatEvent::Reasoning(piece) => piece.len(),
+            // What led to an answer is not kept with it.
+            _ => 0,
+        }
+    }
+
+    fn answered(self, answer: &ChatResponse) {
+        let cache = &self.cache;
+        let size = serde_json::to_vec(&answer.message).map_or(usize::MAX, |json| json.len());
+        if !self.may_keep(answer) || size > cache.max_answer {
+            return self.flight.alone();
+        }
+        let mut answer = answer.clone();
+        // What led to it is no part of an answer that is given to others.
+        answer.steps.clear();
+        let answer = Arc::new(answer);
+        let now = cache.clock.now();
+        let kept = Kept {
+            key: self.key.clone(),
+            answer: answer.clone(),
+            size,
+            vector: self.vector.clone(),
+            marks: self.marks.clone(),
+            expires: cache.clock.after(cache.ttl),
+        };
+        cache.shared.shelf.insert(kept, cache.max_entries, cache.max_bytes, now);
+        self.flight.land(Outcome::Answer(answer.clone(), None));
+        self.share(&answer);
+    }
+
+    fn failed(self, error: &Error) {
+        // The others are told if they would have met with the same. Otherwise the turn is left to another.
         if is_the_callers_own(error) {
             return;
         }
@@ -275,25 +299,8 @@ impl Ticket {
         }
     }
 
-    /// The answer will be for nobody else.
-    pub(super) fn gave_up(self) {
+    fn gave_up(self) {
         self.flight.alone();
-    }
-
-    /// How large an answer may be to be kept, in bytes.
-    pub(super) fn max_answer(&self) -> usize {
-        self.cache.max_answer
-    }
-
-    /// Tells whether an answer is complete, said in words, and the same whoever asks.
-    fn may_keep(&self, answer: &ChatResponse) -> bool {
-        let is_said = |part: &Part| matches!(part, Part::Text(_) | Part::Reasoning(_));
-        answer.finish.reason == FinishReason::Stop
-            && answer.message.content.iter().all(is_said)
-            && !answer.text().trim().is_empty()
-            && (answer.steps.is_empty() || self.cache.tool_answers)
-            // What there was no room for under the bound of one caller is left out for that one only.
-            && (answer.dropped.is_empty() || !self.is_bounded)
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::Ticket;
 use crate::llm::chat::ChatResponse;
-use crate::llm::error::Error;
-use crate::llm::stream::{Accumulator, ChatEvent, ChatStream, Watch};
+use crate::llm::stream::{ChatEvent, ChatStream, Taken};
 use futures_util::{StreamExt as _, stream};
 
 /// How long a piece of a replayed text is at least, in bytes; it ends with a word.
@@ -39,49 +38,7 @@ fn pieces(text: &str) -> Vec<&str> {
 
 /// A stream whose answer is kept when it is complete.
 pub(in crate::llm) fn kept_stream(stream: ChatStream, ticket: Ticket) -> ChatStream {
-    stream.watched(Taken(Some(Taking { ticket, accumulator: Accumulator::new(), size: 0 })))
-}
-
-/// Takes the answer of a stream down.
-struct Taken(Option<Taking>);
-
-/// Until the end, or until the answer is too large.
-struct Taking {
-    ticket: Ticket,
-    accumulator: Accumulator,
-    /// How large the answer is so far, in bytes.
-    size: usize,
-}
-
-impl Watch for Taken {
-    fn look(&mut self, item: &Result<ChatEvent, Error>) {
-        let Some(Taking { ticket, accumulator, size }) = &mut self.0 else { return };
-        if let Ok(event) = item {
-            if let ChatEvent::Text(text) | ChatEvent::Reasoning(text) = event {
-                *size += text.len();
-            }
-            if *size <= ticket.max_answer() {
-                accumulator.push(event);
-                if !accumulator.is_finished() {
-                    return;
-                }
-            }
-        }
-        if let Some(taking) = self.0.take() {
-            taking.end(item);
-        }
-    }
-}
-
-impl Taking {
-    /// The stream has ended with this, or the answer is too large.
-    fn end(self, item: &Result<ChatEvent, Error>) {
-        match (item, self.accumulator.finish()) {
-            (Err(error), _) => self.ticket.failed(error),
-            (Ok(_), Ok(answer)) => self.ticket.answered(&answer),
-            (Ok(_), Err(_)) => self.ticket.gave_up(),
-        }
-    }
+    stream.watched(Taken::new(ticket))
 }
 
 #[cfg(test)]

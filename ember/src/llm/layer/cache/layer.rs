@@ -1,11 +1,10 @@
 use super::config::CacheConfig;
 use super::shelf::{Found, Shelf};
-use super::taken::Taken;
 use crate::base::Clock;
 use crate::llm::chat::{ChatRequest, ChatResponse};
 use crate::llm::error::Error;
 use crate::llm::provider::Provider;
-use crate::llm::stream::ChatStream;
+use crate::llm::stream::{ChatStream, Keeper as _, Taken};
 use std::fmt;
 use std::sync::Arc;
 

@@ -5,7 +5,6 @@
 
 mod config;
 mod shelf;
-mod taken;
 mod layer;
 
 pub use config::CacheConfig;

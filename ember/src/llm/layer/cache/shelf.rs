@@ -4,6 +4,7 @@ use crate::llm::chat::{ChatRequest, ChatResponse, FinishReason};
 use crate::llm::error::Error;
 use crate::llm::fingerprint::fingerprint;
 use crate::llm::kept_answer::KeptAnswer;
+use crate::llm::stream::{ChatEvent, Keeper};
 use crate::store::{BoundedMap, Claims, Flight, Joined, LenientStore, SingleFlight, Waiting};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
@@ -97,8 +98,25 @@ impl Shelf {
     }
 }
 
-impl Turn {
-    pub(super) fn answered(mut self, answer: &ChatResponse) {
+impl Keeper for Turn {
+    fn max_answer(&self) -> usize {
+        self.shelf.config.max_answer
+    }
+
+    fn size_of(&self, event: &ChatEvent) -> usize {
+        // As JSON it takes no less.
+        match event {
+            ChatEvent::Text(piece) | ChatEvent::Reasoning(piece) | ChatEvent::Refusal(piece) => {
+                piece.len()
+            }
+            ChatEvent::ToolCallStart { name, .. } => name.len(),
+            ChatEvent::ToolCallDelta { arguments, .. } => arguments.len(),
+            ChatEvent::Part(part) => serde_json::to_vec(part).map_or(usize::MAX, |json| json.len()),
+            _ => 0,
+        }
+    }
+
+    fn answered(mut self, answer: &ChatResponse) {
         if self.is_bounded
             && (answer.finish.reason == FinishReason::Length || !answer.dropped.is_empty())
         {
@@ -129,22 +147,16 @@ impl Turn {
         }
     }
 
-    /// Tells whether so much can be kept, in bytes.
-    pub(super) fn has_room_for(&self, size: usize) -> bool {
-        size <= self.shelf.config.max_answer
-    }
-
-    /// The answer is too large to be kept, or is none.
-    pub(super) fn gave_up(self) {
-        self.flight.alone();
-    }
-
-    pub(super) fn failed(self, error: &Error) {
+    fn failed(self, error: &Error) {
         if self.is_bounded {
             // It may be the bound that was refused.
             return self.flight.alone();
         }
         self.flight.land(Err(Arc::new(error.duplicate())));
+    }
+
+    fn gave_up(self) {
+        self.flight.alone();
     }
 }
 

@@ -1,26 +1,24 @@
-use super::billing::Billing;
-use super::budget::{Account, BoxBudget, Budget, Meter, Plan, Reservation, Spent};
-use super::catalog::{Catalog, Price};
-use super::chat::{ChatRequest, ChatResponse};
-use super::defaults;
-use super::error::Error;
-use super::events::{EventBus, LifecycleEvent, Outcome, Subscription};
-use super::json_mode::{JsonMode, Ways};
-use super::layer::{Asked, CostConfig, Ledger, StackConfig, UsageTotals};
-use super::message::{Message, Role};
-use super::observe::Observer;
-use super::provider::{BoxProvider, Provider};
-use super::semantic_cache::{self, Found, SemanticCache};
-use super::session_store::{MemorySessionStore, Sessions};
-use super::stream::{ChatStream, TextStream};
-use super::tool::{Tool, ToolContext};
-use super::tool_loop::{self, Call};
-use super::usage::Usage;
 use crate::base::Env;
 use crate::base::tokens::{Estimate, TokenCounter};
+use crate::llm::billing::Billing;
+use crate::llm::budget::{Account, BoxBudget, Budget, Meter, Plan, ReservedEmbedding};
+use crate::llm::catalog::Catalog;
+use crate::llm::chat::{ChatRequest, ChatResponse};
+use crate::llm::defaults;
+use crate::llm::error::Error;
+use crate::llm::events::{EventBus, LifecycleEvent, Outcome, Subscription};
+use crate::llm::json_mode::Ways;
+use crate::llm::layer::{Asked, CostConfig, Ledger, StackConfig, UsageTotals};
+use crate::llm::message::{Message, Role};
+use crate::llm::observe::Observer;
+use crate::llm::provider::{BoxProvider, Provider};
+use crate::llm::semantic_cache::{self, Found, SemanticCache};
+use crate::llm::session_store::{MemorySessionStore, Sessions};
+use crate::llm::stream::{ChatStream, Keeper as _, TextStream};
+use crate::llm::tool::{Tool, ToolContext};
+use crate::llm::tool_loop::{self, Call};
 use crate::store::BoxStore;
 use std::fmt;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// The front door: asks a model, and runs the tools that it calls.
@@ -68,17 +66,17 @@ struct Inner {
 }
 
 /// What a client is made of.
-pub(super) struct Parts {
+pub(in crate::llm) struct Parts {
     /// With everything that stands around it.
-    pub(super) provider: BoxProvider,
-    pub(super) env: Env,
-    pub(super) model: Option<String>,
-    pub(super) ledger: Ledger,
-    pub(super) events: Option<EventBus>,
-    pub(super) prices: CostConfig,
-    pub(super) sessions: Sessions,
+    pub(in crate::llm) provider: BoxProvider,
+    pub(in crate::llm) env: Env,
+    pub(in crate::llm) model: Option<String>,
+    pub(in crate::llm) ledger: Ledger,
+    pub(in crate::llm) events: Option<EventBus>,
+    pub(in crate::llm) prices: CostConfig,
+    pub(in crate::llm) sessions: Sessions,
     /// Whether requests get a temperature and a limit of tokens here, and not further down.
-    pub(super) fills: bool,
+    pub(in crate::llm) fills: bool,
 }
 
 impl Client {
@@ -110,7 +108,7 @@ impl Client {
         Self::of(Parts { provider, env, model: None, ledger, events, prices, sessions, fills })
     }
 
-    pub(super) fn of(parts: Parts) -> Self {
+    pub(in crate::llm) fn of(parts: Parts) -> Self {
         let Parts { provider, env, model, ledger, events, prices, sessions, fills } = parts;
         Self(Arc::new(Inner {
             provider,
@@ -216,7 +214,7 @@ impl Client {
     }
 
     /// Where the conversations are kept.
-    pub(super) fn session_store(&self) -> &Sessions {
+    pub(in crate::llm) fn session_store(&self) -> &Sessions {
         &self.0.sessions
     }
 
@@ -358,11 +356,6 @@ impl Client {
         Ok(self.stream(request).await?.into_text())
     }
 
-    /// Begins a request that is put together step by step.
-    pub fn prompt(&self, request: impl Into<ChatRequest>) -> Prompt {
-        Prompt { client: self.clone(), request: request.into(), json_mode: None }
-    }
-
     /// Tells whether it is known what a model costs.
     pub fn knows_price(&self, model: &str) -> bool {
         self.0.prices.price_of(self.provider(), None, Some(model)).is_some()
@@ -375,12 +368,12 @@ impl Client {
     }
 
     /// What is known of models.
-    pub(super) fn catalog(&self) -> &Catalog {
+    pub(in crate::llm) fn catalog(&self) -> &Catalog {
         &self.0.prices.catalog
     }
 
     /// How each model was last brought to answer in JSON.
-    pub(super) fn ways(&self) -> &Ways {
+    pub(in crate::llm) fn ways(&self) -> &Ways {
         &self.0.ways
     }
 
@@ -439,13 +432,7 @@ impl Client {
         tokens: u64,
     ) -> Result<ReservedEmbedding, Error> {
         let Inner { budgets, prices, .. } = &*self.0;
-        // No token is written.
-        let mut request = ChatRequest::default().model(model).max_tokens(0_u64);
-        // Another model of a router would embed nothing.
-        request.allowed_models = Some([model.to_owned()].into());
-        let mut plan = Plan::new(&mut request, tokens, provider, Some(model), prices);
-        let reservations = BoxBudget::reserve_all(budgets, &mut plan).await?;
-        Ok(ReservedEmbedding { price: plan.price(), reservations })
+        ReservedEmbedding::of(budgets, prices, provider, model, tokens).await
     }
 
     /// Keeps what the client may spend in the store of an application.
@@ -500,111 +487,5 @@ impl fmt::Debug for Client {
             .field("provider", &self.provider())
             .field("model", &self.0.model)
             .finish()
-    }
-}
-
-/// A request that is put together step by step, and then sent.
-///
-/// ```
-/// # use ember::llm::{Client, FakeProvider};
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), ember::llm::Error> {
-/// # let client = Client::new(FakeProvider::new().text("Paris"));
-/// let answer = client.prompt("The capital of France?").system("One word.").max_tokens(5).text().await?;
-/// assert_eq!(answer, "Paris");
-/// # Ok(()) }
-/// ```
-#[derive(Debug, Clone)]
-#[must_use = "a prompt is sent by `text`, `send`, `stream`, `json` or `json_stream`"]
-pub struct Prompt {
-    pub(super) client: Client,
-    pub(super) request: ChatRequest,
-    /// How to ask for JSON, if the caller has chosen.
-    pub(super) json_mode: Option<JsonMode>,
-}
-
-impl Prompt {
-    /// Changes the request in a way that has no method of its own here.
-    pub fn with(mut self, change: impl FnOnce(ChatRequest) -> ChatRequest) -> Self {
-        self.request = change(self.request);
-        self
-    }
-
-    /// Sets the instructions.
-    pub fn system(self, text: impl Into<String>) -> Self {
-        self.with(|request| request.system(text))
-    }
-
-    /// Sets the model.
-    pub fn model(self, model: impl Into<String>) -> Self {
-        self.with(|request| request.model(model))
-    }
-
-    /// Sets how freely words are chosen, from 0 to 2.
-    pub fn temperature(self, temperature: f64) -> Self {
-        self.with(|request| request.temperature(temperature))
-    }
-
-    /// Sets how many tokens the answer may have, reasoning included.
-    pub fn max_tokens(self, tokens: u64) -> Self {
-        self.with(|request| request.max_tokens(tokens))
-    }
-
-    /// Adds a tool.
-    pub fn tool(self, tool: impl Into<Tool>) -> Self {
-        self.with(|request| request.tool(tool))
-    }
-
-    /// Adds tools.
-    pub fn tools<T: Into<Tool>>(self, tools: impl IntoIterator<Item = T>) -> Self {
-        self.with(|request| request.tools(tools))
-    }
-
-    /// Sends the request, and returns the text of the answer.
-    ///
-    /// # Errors
-    /// As [`Client::ask`].
-    pub async fn text(self) -> Result<String, Error> {
-        self.client.ask(self.request).await
-    }
-
-    /// Sends the request, and returns the whole answer.
-    ///
-    /// # Errors
-    /// As [`Client::complete`].
-    pub async fn send(self) -> Result<ChatResponse, Error> {
-        self.client.complete(self.request).await
-    }
-
-    /// Sends the request, and returns the answer as it arrives.
-    ///
-    /// # Errors
-    /// As [`Client::stream`].
-    pub async fn stream(self) -> Result<ChatStream, Error> {
-        self.client.stream(self.request).await
-    }
-}
-/// What is set aside for texts that are embedded.
-pub(crate) struct ReservedEmbedding {
-    reservations: Vec<Box<dyn Reservation>>,
-    price: Option<Price>,
-}
-
-impl ReservedEmbedding {
-    /// So many tokens were used so far; the last word counts.
-    ///
-    /// # Errors
-    /// When that is more than a budget has left. It is settled all the same.
-    pub(crate) fn used(&mut self, tokens: u64) -> Result<(), Error> {
-        let usage = Usage::new(tokens, 0);
-        let cost = self.price.and_then(|price| price.cost(&usage));
-        let unpriced = if cost.is_some() { Usage::default() } else { usage };
-        let spent = Spent { usage, cost: cost.unwrap_or_default(), unpriced };
-        let mut outcome = Ok(());
-        for reservation in &mut self.reservations {
-            if let ControlFlow::Break(error) = reservation.used(&spent) {
-                outcome = Err(error);
-            }
-        }
-        outcome
     }
 }
