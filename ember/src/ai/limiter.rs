@@ -117,12 +117,8 @@ impl Limiter {
                     }
                     buckets
                 });
-                // After its longest period a bucket is full again, unless there is a debt.
-                let longest = buckets
-                    .iter()
-                    .map(|bucket| bucket.until_full().saturating_add(bucket.period()));
-                let expires = clock.after(longest.max().unwrap_or_default());
-                callers.insert(caller, buckets.clone(), expires, now);
+                // How large the debt of this call will be is not known yet, so that no time is long enough.
+                callers.insert(caller, buckets.clone(), clock.after(Duration::MAX), now);
                 buckets
             }
         };
@@ -367,6 +363,12 @@ mod tests {
             limiter.of(&caller.to_string());
         }
         let Buckets::OfEach(callers) = &limiter.0.buckets else { panic!() };
+        // A debt is remembered for as long as it takes to pay it.
+        call(&limiter.of("c"), 50, 350).await.unwrap();
+        hands.advance(secs(61));
+        assert_eq!(left(&limiter.of("c")), [0]);
+        hands.advance(secs(60 + 30 + 60));
+        assert_eq!(left(&limiter.of("c")), [100]);
         assert_eq!(callers.lock().unwrap().len(), MAX_CALLERS);
     }
 
