@@ -51,7 +51,14 @@ impl Answering {
             if self.on_disconnect == OnDisconnect::Keep {
                 transcript.owe();
             }
-            let save = Box::pin(async move { transcript.save().await });
+            let save = Box::pin(async move {
+                let saved = transcript.save().await;
+                if saved.is_err() {
+                    // Its reader is told so, and may ask again.
+                    transcript.disown();
+                }
+                saved
+            });
             self.state = State::Saving(save, Some(finish));
         }
         Ok(())

@@ -1,7 +1,6 @@
-use crate::base::{Error, task};
+use crate::base::Error;
 use crate::llm::{Message, Role, SessionChange, SessionMetadata, Turn};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 /// How long the store may take for a turn whose reader has gone.
@@ -90,6 +89,11 @@ impl Transcript {
         self.owed = true;
     }
 
+    /// What is not stored when this is dropped is as if it had not been.
+    pub(super) fn disown(&mut self) {
+        self.owed = false;
+    }
+
     /// Stores the messages and the notes as they are now.
     pub(super) async fn save(&mut self) -> Result<(), Error> {
         let Some(turn) = &mut self.turn else { return Ok(()) };
@@ -143,19 +147,17 @@ impl Drop for Transcript {
         if !self.owed {
             return;
         }
+        let Some(turn) = self.turn.take() else { return };
+        let background = turn.background();
         let mut rest = Self {
-            turn: self.turn.take(),
+            turn: Some(turn),
             messages: std::mem::take(&mut self.messages),
             stored: self.stored,
             metadata: std::mem::take(&mut self.metadata),
             noted: self.noted,
             owed: false,
         };
-        let Ok(runtime) = Handle::try_current() else {
-            tracing::warn!("a turn whose reader has gone is lost: no runtime is left to store it");
-            return;
-        };
-        task::spawn(&runtime, async move {
+        let begun = background.spawn(async move {
             match timeout(PATIENCE, rest.save()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(%error, "a turn whose reader has gone is lost"),
@@ -164,5 +166,10 @@ impl Drop for Transcript {
                 }
             }
         });
+        if !begun {
+            tracing::warn!(
+                "a turn whose reader has gone is lost: nothing is left to store it with"
+            );
+        }
     }
 }

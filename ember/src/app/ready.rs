@@ -2,7 +2,7 @@ use super::lifecycle::Lifecycle;
 use crate::ai::Model;
 use crate::base::error::BoxError;
 use crate::base::{Result, Scope};
-use crate::llm::ToolRegistry;
+use crate::llm::{Sessions, ToolRegistry};
 use crate::store::BoxStore;
 use crate::web::openapi::ApiInfo;
 use crate::web::{Answer, Body, Components, HookEvent, Response, Site, Urls};
@@ -12,8 +12,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+#[cfg(feature = "server")]
+use tokio::runtime::Handle;
 
-/// How long the end of an application waits until limits are settled.
+/// How long the end of an application waits for what goes on after requests: once for turns of conversations, and
+/// once for limits and locks.
 const SETTLING: Duration = Duration::from_secs(2);
 
 /// An application that has passed its start-up check.
@@ -113,17 +116,33 @@ impl Ready {
         }
     }
 
+    /// Runs what goes on after requests on this runtime, as it outlives the worker of a request.
+    #[cfg(feature = "server")]
+    pub(super) fn lend(&self, home: Option<Handle>) {
+        if let Some(sessions) = self.components().get::<Sessions>() {
+            sessions.background().set_home(home.clone());
+        }
+        if let Some(store) = self.components().get::<BoxStore>() {
+            store.background().set_home(home);
+        }
+    }
+
     pub(super) async fn run_hooks(&self, event: HookEvent) -> Result {
         self.lifecycle.run(event, self.components()).await
     }
 
     /// Runs the last hooks, and takes the components down.
     pub(super) async fn finish(&self) {
+        if let Some(sessions) = self.components().get::<Sessions>()
+            && !sessions.background().idle(SETTLING).await
+        {
+            tracing::warn!("not all turns whose readers had gone were stored before the stop");
+        }
         if let Some(store) = self.components().get::<BoxStore>()
-            && !store.idle(SETTLING).await
+            && !store.background().idle(SETTLING).await
         {
             tracing::warn!(
-                "not all limits were settled before the stop: what was not used may stay taken, and what was used beyond it is perhaps not counted"
+                "not all limits and locks were settled before the stop: what was not used may stay taken, and what was used beyond it is perhaps not counted"
             );
         }
         self.lifecycle.run_all(HookEvent::AfterServerStop, self.components()).await;

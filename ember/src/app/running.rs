@@ -2,7 +2,6 @@
 
 use super::ready::Ready;
 use crate::base::{Clock, Error, Result};
-use crate::store::BoxStore;
 use crate::web::HookEvent;
 use crate::web::server::{self, Server, ServerHandle, ThreadRuntime, Workers};
 use std::net::SocketAddr;
@@ -160,12 +159,10 @@ impl Ready {
         match ready.run_hooks(HookEvent::AfterServerStart).await {
             Ok(()) => {
                 tell(Ok(server.workers()));
-                let store = ready.components().get::<BoxStore>().cloned();
-                // What goes on after a request outlives the worker of that request.
-                store.iter().for_each(|store| store.set_home(Handle::try_current().ok()));
+                ready.lend(Handle::try_current().ok());
                 until_ended(&ready, server, &stop).await;
                 ready.finish().await;
-                store.iter().for_each(|store| store.set_home(None));
+                ready.lend(None);
             }
             Err(error) => {
                 stop.within(Duration::ZERO);

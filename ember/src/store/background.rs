@@ -8,12 +8,12 @@ use tokio::sync::Notify;
 /// How many tasks there may be at a time. Whoever has one had a request, and those are bounded, too.
 const MAX_TASKS: usize = 10_000;
 
-/// What goes on with a store after the request that began it has ended.
+/// What goes on after the request that began it has ended.
 ///
 /// A worker of a server may end at any time, and its tasks with it. An application lends the runtime of
 /// its main thread while it is served, and waits at its end.
 #[derive(Debug, Default)]
-pub(super) struct Background {
+pub(crate) struct Background {
     home: Mutex<Option<Handle>>,
     running: Arc<Running>,
 }
@@ -27,12 +27,12 @@ struct Running {
 impl Background {
     /// Runs tasks on this runtime from now on, or else on that of whoever begins one.
     #[cfg(feature = "server")]
-    pub(super) fn set_home(&self, home: Option<Handle>) {
+    pub(crate) fn set_home(&self, home: Option<Handle>) {
         *self.home.lock().unwrap_or_else(PoisonError::into_inner) = home;
     }
 
     /// Runs something; tells whether there is a runtime, and room.
-    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> bool {
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> bool {
         let home = self.home.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(home) = home.or_else(|| Handle::try_current().ok()) else { return false };
         let place = Place(self.running.clone());
@@ -47,7 +47,7 @@ impl Background {
     }
 
     /// Waits until nothing runs, for at most so long; tells whether it came to that.
-    pub(super) async fn idle(&self, limit: Duration) -> bool {
+    pub(crate) async fn idle(&self, limit: Duration) -> bool {
         let idle = async {
             loop {
                 let ended = self.running.ended.notified();

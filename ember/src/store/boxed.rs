@@ -58,15 +58,9 @@ impl BoxStore {
         self.outage.seen(outcome, || self.name())
     }
 
-    /// Runs what goes on after requests on this runtime, while an application lends it.
-    #[cfg(feature = "server")]
-    pub(crate) fn set_home(&self, home: Option<tokio::runtime::Handle>) {
-        self.background.set_home(home);
-    }
-
-    /// Waits until what goes on after requests has ended, for at most so long; tells whether it has.
-    pub(crate) async fn idle(&self, limit: Duration) -> bool {
-        self.background.idle(limit).await
+    /// What goes on after the request that began it.
+    pub(crate) fn background(&self) -> &Background {
+        &self.background
     }
 
     /// What and where it is, without passwords.

@@ -383,7 +383,7 @@ mod tests {
         let (here, there) = (bucket(&stores[0]), bucket(&stores[1]));
         let settled = || async {
             for store in &stores {
-                assert!(store.idle(secs(20)).await);
+                assert!(store.background.idle(secs(20)).await);
             }
         };
         let mut held = here.reserve(60).await.unwrap();

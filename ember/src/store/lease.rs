@@ -65,13 +65,14 @@ impl BoxStore {
         let (tell, until) = watch::channel(Some(until));
         let (held, released) = oneshot::channel();
         let (store, key) = (self.clone(), key.to_owned());
-        let lease =
-            Lease { store, key, token, hold, until: tell, clock: clock.clone(), _turn: turn };
+        let turn = Some(turn);
+        let lease = Lease { store, key, token, hold, until: tell, clock: clock.clone(), turn };
         task::spawn(&Handle::current(), lease.keep(released));
         Ok(StoreLock { token, until, clock, _held: held })
     }
 }
 
+/// A lock that is renewed. It is given back when this is dropped, be it with the worker that had it.
 struct Lease {
     store: BoxStore,
     key: String,
@@ -79,20 +80,16 @@ struct Lease {
     hold: Duration,
     until: watch::Sender<Option<Instant>>,
     clock: Clock,
-    _turn: KeyedLock,
+    /// Until the lock is given back, or lost.
+    turn: Option<KeyedLock>,
 }
 
 impl Lease {
-    /// What the key begins with. The rest may be a secret, as the id of a stranger's conversation is.
-    fn kind(&self) -> &str {
-        self.key.split(':').next().unwrap_or_default()
-    }
-
-    /// Renews the lock until it is released, and gives it back.
-    async fn keep(self, mut released: oneshot::Receiver<()>) {
+    /// Renews the lock until it is released.
+    async fn keep(mut self, mut released: oneshot::Receiver<()>) {
         loop {
             tokio::select! {
-                _ = &mut released => break,
+                _ = &mut released => return,
                 () = tokio::time::sleep(self.hold / 3) => {}
             }
             let next = self.clock.after(self.hold);
@@ -101,20 +98,36 @@ impl Lease {
                     self.until.send_replace(Some(next));
                 }
                 Ok(false) => {
-                    tracing::warn!(kind = self.kind(), "a lock has expired while it was held");
+                    tracing::warn!(kind = kind(&self.key), "a lock has expired while it was held");
                     self.until.send_replace(None);
+                    self.turn = None;
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(kind = self.kind(), error = %error, "a lock cannot be renewed");
+                    tracing::warn!(kind = kind(&self.key), %error, "a lock cannot be renewed");
                 }
             }
         }
-        if let Err(error) = self.store.unlock(&self.key, self.token).await {
-            // It expires by itself.
-            tracing::warn!(kind = self.kind(), error = %error, "a lock cannot be given back");
-        }
     }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(turn) = self.turn.take() else { return };
+        let (store, key, token) = (self.store.clone(), std::mem::take(&mut self.key), self.token);
+        // Where it cannot be given back it expires by itself.
+        self.store.background.spawn(async move {
+            if let Err(error) = store.unlock(&key, token).await {
+                tracing::warn!(kind = kind(&key), %error, "a lock cannot be given back");
+            }
+            drop(turn);
+        });
+    }
+}
+
+/// What a key begins with. The rest may be a secret, as the id of a stranger's conversation is.
+fn kind(key: &str) -> &str {
+    key.split(':').next().unwrap_or_default()
 }
 
 impl fmt::Debug for StoreLock {

@@ -40,6 +40,7 @@ mod shared;
 mod bucket_error;
 mod global_bucket;
 
+pub(crate) use background::Background;
 pub(crate) use bounded::BoundedMap;
 pub use boxed::BoxStore;
 pub use bucket_error::BucketError;

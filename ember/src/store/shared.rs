@@ -365,7 +365,7 @@ mod tests {
     }
 
     async fn left(bucket: &SharedBucket) -> i64 {
-        assert!(bucket.0.store.idle(secs(20)).await);
+        assert!(bucket.0.store.background.idle(secs(20)).await);
         bucket.draw(Draw::Take(0)).await.unwrap().unwrap().left
     }
 

@@ -1,6 +1,7 @@
 //! What becomes of a turn whose reader goes away.
 
 use super::*;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[tokio::test]
 async fn what_the_reader_was_sent_is_kept_as_the_route_says() {
@@ -102,6 +103,19 @@ struct Held {
     store: Arc<MemorySessionStore>,
     asked: Arc<Notify>,
     open: Arc<Semaphore>,
+    /// The first write fails.
+    fails: Arc<AtomicBool>,
+}
+
+impl Held {
+    fn new(fails: bool) -> Self {
+        Self {
+            store: Arc::new(MemorySessionStore::new()),
+            asked: Arc::default(),
+            open: Arc::new(Semaphore::new(0)),
+            fails: Arc::new(fails.into()),
+        }
+    }
 }
 
 impl SessionStore for Held {
@@ -114,6 +128,9 @@ impl SessionStore for Held {
     async fn write(&self, id: &str, version: u64, change: SessionChange) -> ember::Result<u64> {
         self.asked.notify_one();
         let _open = self.open.acquire().await.unwrap();
+        if self.fails.swap(false, Ordering::Relaxed) {
+            return Err(Error::unavailable("The store is away."));
+        }
         self.store.write(id, version, change).await
     }
 
@@ -137,11 +154,7 @@ impl SessionStore for Held {
 #[tokio::test]
 async fn an_answer_that_was_complete_is_kept_although_its_reader_left_before_the_store_had_it() {
     for (target, accept) in [("/kept-ask", ""), ("/kept", "application/json"), ("/kept", "")] {
-        let store = Held {
-            store: Arc::new(MemorySessionStore::new()),
-            asked: Arc::default(),
-            open: Arc::new(Semaphore::new(0)),
-        };
+        let store = Held::new(false);
         let client = Client::new(FakeProvider::new().text("all of it"));
         let app = annotated().client(client).sessions(store.clone());
         let app = TestClient::new(app.build().unwrap());
@@ -154,6 +167,49 @@ async fn an_answer_that_was_complete_is_kept_although_its_reader_left_before_the
         // The conversation is free again when the turn is written.
         assert_eq!(texts(&app).await, ["Hi", "all of it"], "{target} {accept}");
     }
+}
+
+#[tokio::test]
+async fn a_turn_whose_reader_was_told_that_the_store_failed_is_not_kept() {
+    for (target, accept) in [("/kept-ask", ""), ("/kept", "application/json"), ("/kept", "")] {
+        let store = Held::new(true);
+        store.open.add_permits(1);
+        let client = Client::new(FakeProvider::new().text("all of it"));
+        let app = annotated().client(client).sessions(store);
+        let app = TestClient::new(app.build().unwrap());
+        let told = post(&app, target, accept, "Hi").await.text().await;
+        assert!(!told.contains("[DONE]"), "{target} {accept}: {told}");
+        assert!(said(&app).await.is_empty(), "{target} {accept}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_reader_was_sent_is_kept_although_the_server_stops() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let store = Held::new(false);
+    let fake = FakeProvider::new().reply(FakeReply::new().text("one two three").hang_after(2));
+    let app = annotated().client(Client::new(fake)).sessions(store.clone()).workers(1);
+    let running = app.serve(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+    let mut socket = tokio::net::TcpStream::connect(running.address()).await.unwrap();
+    let request = format!(
+        "POST /kept HTTP/1.1\r\nhost: localhost\r\nx-conversation-id: {C}\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nHi"
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("two") {
+        assert_ne!(socket.read_buf(&mut seen).await.unwrap(), 0);
+    }
+    running.stop().within(secs(0));
+    socket.read_to_end(&mut seen).await.unwrap();
+    store.asked.notified().await;
+    // By then the worker is gone, and whatever it had begun.
+    tokio::time::sleep(millis(300)).await;
+    store.open.add_permits(1);
+    tokio::task::spawn_blocking(|| running.join()).await.unwrap();
+    let all = store.store.list(SessionQuery::new("", 10)).await.unwrap();
+    let [kept] = &all[..] else { panic!("{all:?}") };
+    let said = store.store.load(&kept.id).await.unwrap().messages;
+    assert_eq!(said.iter().map(Message::text).collect::<Vec<_>>(), ["Hi", "one two "]);
 }
 
 #[tokio::test]

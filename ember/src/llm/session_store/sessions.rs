@@ -1,20 +1,30 @@
 use super::{History, SessionChange, SessionMetadata, SessionQuery, SessionStore, SessionSummary};
 use crate::base::Error;
 use crate::llm::message::Message;
+use crate::store::Background;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A session store whose type is forgotten.
+/// A session store whose type is forgotten. Clones are the same store.
 #[derive(Clone)]
-pub struct Sessions(Arc<dyn Erased>);
+pub struct Sessions {
+    store: Arc<dyn Erased>,
+    /// What goes on after the request that began it.
+    background: Arc<Background>,
+}
 
 impl Sessions {
     /// Forgets the type of a store.
     pub fn new(store: impl SessionStore) -> Self {
-        Self(Arc::new(store))
+        Self { store: Arc::new(store), background: Arc::default() }
+    }
+
+    /// What goes on after the request that began it.
+    pub(crate) fn background(&self) -> &Background {
+        &self.background
     }
 
     /// Returns a conversation as it is now, without waiting for a turn that is under way;
@@ -23,7 +33,7 @@ impl Sessions {
     /// # Errors
     /// When the store fails.
     pub async fn load(&self, id: &str) -> Result<History, Error> {
-        self.0.load(id).await
+        self.store.load(id).await
     }
 
     /// Lists conversations by their last change, the latest first.
@@ -31,7 +41,7 @@ impl Sessions {
     /// # Errors
     /// When the store fails.
     pub async fn list(&self, page: SessionQuery) -> Result<Vec<SessionSummary>, Error> {
-        self.0.list(page).await
+        self.store.list(page).await
     }
 
     /// Forgets a conversation; tells whether there was one. A turn that is under way fails when it
@@ -40,7 +50,7 @@ impl Sessions {
     /// # Errors
     /// When the store fails.
     pub async fn delete(&self, id: &str) -> Result<bool, Error> {
-        self.0.delete(id).await
+        self.store.delete(id).await
     }
 
     /// Tells whether there is a conversation.
@@ -48,7 +58,7 @@ impl Sessions {
     /// # Errors
     /// When the store fails.
     pub async fn exists(&self, id: &str) -> Result<bool, Error> {
-        self.0.exists(id).await
+        self.store.exists(id).await
     }
 
     /// Begins a turn: waits until the conversation is free, and loads what was said in it.
@@ -56,7 +66,7 @@ impl Sessions {
     /// # Errors
     /// When the store fails, or the conversation is not free within `patience` (409).
     pub async fn begin(&self, id: &str, patience: Duration) -> Result<(Turn, Vec<Message>), Error> {
-        let lock = match tokio::time::timeout(patience, self.0.lock(id)).await {
+        let lock = match tokio::time::timeout(patience, self.store.lock(id)).await {
             Ok(lock) => lock?,
             Err(_) => {
                 return Err(Error::conflict(
@@ -64,7 +74,7 @@ impl Sessions {
                 ));
             }
         };
-        let History { messages, metadata, version } = self.0.load(id).await?;
+        let History { messages, metadata, version } = self.store.load(id).await?;
         let (store, id) = (self.clone(), id.to_owned());
         Ok((Turn { store, id, version, metadata, _lock: lock }, messages))
     }
@@ -98,6 +108,11 @@ impl Turn {
         &self.metadata
     }
 
+    /// Where the rest of the turn can go on without its request.
+    pub(crate) fn background(&self) -> Arc<Background> {
+        self.store.background.clone()
+    }
+
     /// Adds what was said.
     ///
     /// # Errors
@@ -121,7 +136,7 @@ impl Turn {
     /// or when the store fails, which may have kept it and not said so.
     pub async fn write(&mut self, change: SessionChange) -> Result<(), Error> {
         let metadata = change.metadata.clone();
-        self.version = self.store.0.write(&self.id, self.version, change).await?;
+        self.version = self.store.store.write(&self.id, self.version, change).await?;
         if let Some(metadata) = metadata {
             self.metadata = metadata;
         }
@@ -133,7 +148,7 @@ impl Turn {
     /// # Errors
     /// When the store fails.
     pub async fn forget(&mut self) -> Result<(), Error> {
-        self.store.0.delete(&self.id).await?;
+        self.store.store.delete(&self.id).await?;
         self.metadata.clear();
         self.version = 0;
         Ok(())

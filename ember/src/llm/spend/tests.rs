@@ -277,7 +277,7 @@ async fn a_period_ends_and_what_is_under_way_belongs_to_the_next() {
 
 /// Waits until all that is to be settled is.
 async fn settled(limit: &SpendLimit) {
-    assert!(limit.store.get().unwrap().idle(Duration::from_secs(20)).await);
+    assert!(limit.store.get().unwrap().background().idle(Duration::from_secs(20)).await);
 }
 
 #[tokio::test]

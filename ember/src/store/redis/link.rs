@@ -177,7 +177,7 @@ impl Link {
         if state.back_off.is_some_and(|(until, _)| Instant::now() < until) {
             return Err(not_done(state.reason.clone()));
         }
-        let reason = match self.connect(self.timeout.saturating_sub(begun.elapsed())).await {
+        let reason = match self.connect(begun.elapsed()).await {
             Ok(connection) => {
                 state.number += 1;
                 self.answers.store(false, Ordering::Relaxed);
@@ -190,15 +190,17 @@ impl Link {
         Err(not_done(reason))
     }
 
-    async fn connect(&self, timeout: Duration) -> Result<Connection, String> {
-        let target = self.target.clone();
+    /// Connects in what is left of the time limit. Whatever is asked then has the whole of it.
+    async fn connect(&self, gone: Duration) -> Result<Connection, String> {
+        let (target, answer) = (self.target.clone(), self.timeout);
+        let timeout = answer.saturating_sub(gone);
         let connecting = async move {
             let connected = async {
                 Ok::<_, RedisError>(match target {
                     Target::Server(client) => {
                         let config = AsyncConnectionConfig::new()
                             .set_connection_timeout(Some(timeout))
-                            .set_response_timeout(Some(timeout));
+                            .set_response_timeout(Some(answer));
                         let connected =
                             client.get_multiplexed_async_connection_with_config(&config);
                         Connection::Server(connected.await?)
@@ -207,7 +209,7 @@ impl Link {
                         // A node that hangs must not keep the others from being found in time.
                         let config = ClusterConfig::new()
                             .set_connection_timeout(timeout / 4)
-                            .set_response_timeout(timeout);
+                            .set_response_timeout(answer);
                         let connected = client.get_async_connection_with_config(config);
                         Connection::Cluster(connected.await?)
                     }
