@@ -13,7 +13,7 @@ use ember::llm::{
     SessionStore, SessionSummary, Usage,
 };
 use ember::prelude::*;
-use ember::testing::{TestClient, TestResponse};
+use ember::testing::{TestClient, TestEvent, TestResponse};
 use ember_tests::{Reply, Upstream};
 use futures_util::stream;
 use serde_json::{Value, json};

@@ -13,9 +13,9 @@ mod document;
 pub(super) use document::{document, document_schema};
 pub(super) use ui::HEADER as UI_HEADER;
 
-use crate::base::Error;
 use crate::base::sse::Event;
-use crate::llm::ChatEvent;
+use crate::base::{Error, ErrorKind};
+use crate::llm::{ChatEvent, Part};
 use std::collections::VecDeque;
 
 /// In which form an answer is streamed.
@@ -62,7 +62,8 @@ pub enum StreamDialect {
     ///
     /// Each round of the tool loop is a step. `finish` carries `{model, usage}` as the metadata of
     /// the message. A stream that breaks ends in a part `error` (`abort`, where it was called
-    /// off), without `finish` and without `[DONE]`. Reasoning is shown.
+    /// off), without `finish` and without `[DONE]`; and so does an answer that its provider begins anew
+    /// when some of it was told, as versions 5 and 6 know no part that takes back. Reasoning is shown.
     UiMessages,
 }
 
@@ -90,12 +91,19 @@ impl StreamDialect {
     pub(super) fn shows(self, event: &ChatEvent) -> bool {
         match event {
             ChatEvent::Text(_) | ChatEvent::Refusal(_) | ChatEvent::Finish(_) => true,
+            ChatEvent::Part(Part::Text(_) | Part::Refusal(_)) => true,
             ChatEvent::Reasoning(_) | ChatEvent::ToolCallStart { .. } | ChatEvent::Part(_) => {
                 self != Self::Tokens
             }
             _ => false,
         }
     }
+}
+
+/// What is told of an answer that is begun anew when its reader has seen some of it.
+fn begun_anew() -> Error {
+    let message = "The model began its answer anew in the middle of it.";
+    Error::new(ErrorKind::BadGateway, message)
 }
 
 /// What writes a dialect.

@@ -1,7 +1,7 @@
-use super::{DONE, Encode};
+use super::{DONE, Encode, begun_anew};
+use crate::base::Error;
 use crate::base::sse::Event;
-use crate::base::{Error, ErrorKind};
-use crate::llm::ChatEvent;
+use crate::llm::{ChatEvent, Part, Text};
 use std::collections::VecDeque;
 
 /// The text alone, token by token.
@@ -15,20 +15,17 @@ pub(super) struct Tokens {
 impl Encode for Tokens {
     fn event(&mut self, event: ChatEvent, frames: &mut VecDeque<Event>) -> Result<(), Error> {
         match event {
-            ChatEvent::Text(text) => {
+            ChatEvent::Text(text) | ChatEvent::Part(Part::Text(Text { text, .. })) => {
                 self.told = true;
                 frames.push_back(Event::data(text));
             }
-            ChatEvent::Refusal(text) => {
+            ChatEvent::Refusal(text) | ChatEvent::Part(Part::Refusal(text)) => {
                 (self.told, self.refused) = (true, true);
                 frames.push_back(Event::data(text));
             }
             ChatEvent::StepEnd => (self.told, self.refused) = (false, false),
             // What the reader has seen cannot be taken back.
-            ChatEvent::Reset if self.told => {
-                let message = "The model began its answer anew in the middle of it.";
-                return Err(Error::new(ErrorKind::BadGateway, message));
-            }
+            ChatEvent::Reset if self.told => return Err(begun_anew()),
             ChatEvent::Reset => self.refused = false,
             ChatEvent::Finish(finish) => {
                 // There is no way to say why an answer is not complete but to fail.

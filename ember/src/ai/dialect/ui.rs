@@ -1,5 +1,5 @@
 use super::calls::{Calls, FAILED, input, output, url_of};
-use super::{DONE, Encode};
+use super::{DONE, Encode, StreamDialect, begun_anew};
 use crate::base::sse::Event;
 use crate::base::{Error, ErrorKind};
 use crate::llm::{ChatEvent, FinishReason, Part, ToolCall, ToolResult, Usage};
@@ -19,6 +19,8 @@ pub(super) struct UiStream {
     open: Option<(Kind, String)>,
     /// How many parts have been opened.
     parts: usize,
+    /// The reader has seen something of the present step.
+    told: bool,
     calls: Calls,
     model: Option<String>,
     usage: Option<Usage>,
@@ -48,6 +50,7 @@ impl Encode for UiStream {
             send(frames, json!({"type": "start"}));
             send(frames, json!({"type": "start-step"}));
         }
+        self.told |= StreamDialect::UiMessages.shows(&event);
         match event {
             ChatEvent::Start { model, .. } => self.model = model.or(self.model.take()),
             ChatEvent::Text(text) | ChatEvent::Refusal(text) => {
@@ -85,16 +88,13 @@ impl Encode for UiStream {
                 self.close(frames);
                 self.whole(part, frames);
             }
-            ChatEvent::Reset => {
-                // With the step, the reader forgets what is open in it.
-                self.open = None;
-                self.calls.clear();
-                send(frames, json!({"type": "reset-step"}));
-            }
+            // What the reader has seen cannot be taken back.
+            ChatEvent::Reset if self.told => return Err(begun_anew()),
             ChatEvent::Usage(usage) => self.usage.get_or_insert_default().update(&usage),
             ChatEvent::StepEnd => {
                 self.close(frames);
                 self.calls.clear();
+                self.told = false;
                 send(frames, json!({"type": "finish-step"}));
                 send(frames, json!({"type": "start-step"}));
             }

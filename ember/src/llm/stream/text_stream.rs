@@ -2,7 +2,7 @@ use super::chat_stream::ChatStream;
 use super::event::ChatEvent;
 use crate::llm::chat::{Finish, refused};
 use crate::llm::error::{Error, ErrorKind};
-use crate::llm::message::Part;
+use crate::llm::message::{Part, Text};
 use futures_core::Stream;
 use futures_util::StreamExt;
 use std::pin::Pin;
@@ -53,7 +53,9 @@ impl Stream for TextStream {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             match ready!(self.events.poll_next_unpin(context)) {
-                Some(Ok(ChatEvent::Text(text))) => {
+                Some(Ok(
+                    ChatEvent::Text(text) | ChatEvent::Part(Part::Text(Text { text, .. })),
+                )) => {
                     self.told = true;
                     return Poll::Ready(Some(Ok(text)));
                 }
