@@ -11,8 +11,11 @@ use crate::openai_api::{
 use ember::ai::{OpenAiApi, VirtualKey, VirtualKeys};
 use ember::base::clock::{ManualClock, secs};
 use ember::llm::layer::CostConfig;
+use ember::llm::{
+    self, Embedder, Embeddings, HttpProvider, ModelRouter, ModelSpec, Price, ProviderConfig,
+    SpendLimit, Usage,
+};
 use ember::llm::{ChatEvent, Dropped, ErrorKind, FakeEmbedder, FakeProvider, FakeReply};
-use ember::llm::{HttpProvider, ModelRouter, ModelSpec, Price, ProviderConfig, SpendLimit, Usage};
 use ember::prelude::*;
 use ember::testing::{TestClient, TestResponse};
 use ember::{Env, Principal, serde_json};

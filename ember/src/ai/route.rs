@@ -112,6 +112,11 @@ impl AiOptions {
         self.system.as_ref().map_or(Ok(()), |system| system.check(parameters))
     }
 
+    /// Tells whether there is a limit in money.
+    pub(crate) fn limits_money(&self) -> bool {
+        !self.spend_limits.is_empty()
+    }
+
     /// What keeps a client from being asked under a limit in money: a model that nobody knows the
     /// price of.
     pub(crate) fn check_price(&self, client: &Client) -> Option<Finding> {

@@ -137,7 +137,6 @@ impl Embeddings {
     }
 
     /// Tells whether there are so many vectors, all of one length.
-    #[cfg(any(feature = "transport", test))]
     pub(crate) fn check(&self, texts: usize) -> Result<(), Error> {
         let length = self.vectors.first().map_or(0, Vec::len);
         let even = self.vectors.iter().all(|vector| vector.len() == length && length > 0);

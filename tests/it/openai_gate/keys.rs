@@ -171,3 +171,42 @@ fn a_key_of_some_models_needs_a_name_for_the_embedders() {
     assert_eq!(build(api().embedding_model("e")), None);
     assert_eq!(build(OpenAiApi::new("/v1").keys(VirtualKey::new("a", "sk-a"))), None);
 }
+
+#[test]
+fn whoever_has_a_limit_in_money_does_not_choose_what_an_embedding_costs() {
+    let limit = || SpendLimit::per_day("1".parse().unwrap()).allow_unpriced();
+    let build = |app: Ember| {
+        app.embedder(FakeEmbedder::new(4)).build().err().map(|error| error.to_string())
+    };
+    let of_key = |api: OpenAiApi| {
+        let key = VirtualKey::new("a", "sk-a").spend_limit(limit());
+        build(app(&FakeProvider::new(), api.keys(key)))
+    };
+    let of_all = |api: OpenAiApi| build(app(&FakeProvider::new(), api.open()).spend_limit(limit()));
+    for built in [&of_key as &dyn Fn(OpenAiApi) -> Option<String>, &of_all] {
+        assert!(built(OpenAiApi::new("/v1")).unwrap().contains(".embedding_model("));
+        assert_eq!(built(OpenAiApi::new("/v1").embedding_model("e")), None);
+    }
+}
+
+/// An embedder that loses a text.
+struct Forgetful;
+
+impl Embedder for Forgetful {
+    fn name(&self) -> &str {
+        "forgetful"
+    }
+
+    async fn embed<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Embeddings, llm::Error> {
+        Ok(Embeddings::new(texts.iter().skip(1).map(|_| vec![1.0]).collect()))
+    }
+}
+
+#[tokio::test]
+async fn vectors_that_do_not_fit_the_texts_are_not_passed_on() {
+    let app = app(&FakeProvider::new(), OpenAiApi::new("/v1").open()).embedder(Forgetful);
+    let client = TestClient::new(app.build().unwrap());
+    let body = json!({"model": "e", "input": ["one", "two"]});
+    let answer = client.post("/v1/embeddings").json(&body).send().await;
+    assert_eq!(answer.status(), 502, "{}", answer.text().await);
+}

@@ -113,6 +113,7 @@ pub(super) async fn create_embedding(request: Request) -> Result<Json<EmbeddingL
     };
     let used = embeddings.usage.map_or(tokens, |usage| usage.total_input());
     reserved.used(used).map_err(failed)?;
+    embeddings.check(asked.texts.len()).map_err(failed)?;
     Ok(Json(EmbeddingList::of(asked, embeddings.vectors, used)))
 }
 

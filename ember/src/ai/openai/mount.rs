@@ -130,7 +130,7 @@ impl OpenAiApi {
     }
 
     /// Names the model of the application's embedder. Without it any name is taken for it, except where a
-    /// key is bound to models: then it has to be named.
+    /// key is bound to models or there is a limit in money: then it has to be named.
     #[must_use]
     pub fn embedding_model(mut self, name: impl Into<String>) -> Self {
         self.embedding_model = Some(name.into());
@@ -161,12 +161,22 @@ impl OpenAiApi {
     fn mount(self, around: &Surroundings<'_>, findings: &mut Vec<Finding>) -> Mounted {
         let routes = self.route_models(around, findings);
         let keys = self.keys.settle(around.env, findings);
-        if around.has_embedder && self.embedding_model.is_none() && keys.binds_to_models() {
-            findings.push(Finding::new(format!(
-                "a key of the API below `{}` is bound to models, and that of the embedder has no name that could be one \
-                 of them; name it by `.embedding_model(…)`",
-                self.prefix
-            )));
+        let of_all = around.options.extensions.get::<AiOptions>();
+        let why = if keys.binds_to_models() {
+            Some(
+                "a key is bound to models, and that of the embedder has no name that could be one of them",
+            )
+        } else if keys.bind_to_money() || of_all.is_some_and(AiOptions::limits_money) {
+            Some(
+                "there is a limit in money, and whoever asks the embedder could name a cheaper model than its own",
+            )
+        } else {
+            None
+        };
+        if let Some(why) = why.filter(|_| around.has_embedder && self.embedding_model.is_none()) {
+            let message =
+                format!("the API below `{}`: {why}; name it by `.embedding_model(…)`", self.prefix);
+            findings.push(Finding::new(message));
         }
         let own = |name: &str| routes.iter().find(|route| route.name == name);
         let prices = Prices {

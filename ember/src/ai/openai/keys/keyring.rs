@@ -27,6 +27,11 @@ impl Keyring {
         self.secrets.iter().any(|(_, caller)| caller.is_bound_to_models())
     }
 
+    /// Tells whether some key has a limit in money.
+    pub(in crate::ai::openai) fn bind_to_money(&self) -> bool {
+        self.secrets.iter().any(|(_, caller)| caller.spend_limit.is_some())
+    }
+
     /// The keys that any model of a known price may be asked with, and no other.
     pub(in crate::ai::openai) fn unbound_for_money(&self) -> Vec<String> {
         let callers = self.secrets.iter().map(|(_, caller)| caller);
