@@ -3,8 +3,8 @@
 //! `cargo run --example basic_api`, then look at `http://localhost:8000/docs`, or
 //! `curl localhost:8000/notes`.
 
-use ember::AccessLog;
 use ember::prelude::*;
+use ember::web::middleware::{AccessLog, ApiKeyAuth};
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, PoisonError};
 
@@ -119,17 +119,15 @@ mod notes {
     }
 
     /// Takes all notes away; only with the key.
-    #[delete("/", middleware = [with_key], status = StatusCode::NO_CONTENT)]
+    #[delete("/", middleware = [keys()], status = StatusCode::NO_CONTENT)]
     async fn clear(notes: Component<Notes>) -> StatusCode {
         notes.with(Vec::clear);
         StatusCode::NO_CONTENT
     }
 
-    async fn with_key(headers: HeaderMap, request: Request, next: Next) -> Result<Response> {
-        match headers.get("x-key") {
-            Some(key) if key == "let me in" => Ok(next.run(request).await),
-            _ => Err(Error::forbidden("The header `x-key` says \"let me in\".")),
-        }
+    /// Who may. A program that others reach has its keys from outside of it.
+    fn keys() -> ApiKeyAuth {
+        ApiKeyAuth::new().key("curator", "let me in")
     }
 }
 
@@ -161,8 +159,8 @@ mod tests {
         }
         let found: Vec<Note> = client.get("/notes?contains=Ada").send().await.json().await;
         assert_eq!((found.len(), found[0].id), (1, 1));
-        assert_eq!(client.delete("/notes").send().await.status(), 403);
-        let cleared = client.delete("/notes").header("x-key", "let me in").send().await;
+        assert_eq!(client.delete("/notes").send().await.status(), 401);
+        let cleared = client.delete("/notes").header("x-api-key", "let me in").send().await;
         assert_eq!(cleared.status(), 204);
         assert_eq!(client.get("/notes").send().await.json::<Vec<Note>>().await.len(), 0);
     }

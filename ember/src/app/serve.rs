@@ -11,6 +11,7 @@ use crate::web::server::Tls;
 #[cfg(unix)]
 use crate::web::server::UnixSocket;
 use crate::web::server::{Server, ServerLimits};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -206,7 +207,10 @@ impl Ready {
         runtime.block_on(async {
             let mut signals = Signals::new()?;
             // Whoever has read that it serves may send a signal.
-            print!("{}", self.banner(place));
+            if let Err(error) = std::io::stdout().write_all(self.banner(place).as_bytes()) {
+                // Nobody reads it there; requests come all the same.
+                tracing::warn!(%error, "serving on {place}, which standard output does not take");
+            }
             while signals.next().await == Told::Reload {
                 self.reload();
             }

@@ -22,7 +22,7 @@ fn open(env: Env) -> Result<Db> {
 }
 
 async fn close(db: Component<Db>) -> Result {
-    // Whatever the log of SQLite still holds goes into the file.
+    // SQLite brings up to date what it knows of the tables, for the next start.
     db.run(|connection| connection.execute_batch("PRAGMA optimize")).await
 }
 
