@@ -58,12 +58,12 @@ pub enum StreamDialect {
     /// | `finish` | `reason`: the answer is complete, and nothing follows |
     /// | `error` | a problem document (RFC 9457): the answer is not complete, and nothing follows |
     Events,
-    /// `ui-messages`: the UI message stream of the AI SDK, version 1, which its `useChat` reads.
+    /// `ui-messages`: the UI message stream of the AI SDK, version 1, which `useChat` of its versions 5, 6 and 7 reads.
     ///
     /// Each round of the tool loop is a step. `finish` carries `{model, usage}` as the metadata of
     /// the message. A stream that breaks ends in a part `error` (`abort`, where it was called
     /// off), without `finish` and without `[DONE]`; and so does an answer that its provider begins anew
-    /// when some of it was told, as versions 5 and 6 know no part that takes back. Reasoning is shown.
+    /// when some of it was told, as 5 and 6 know no part that takes back. Reasoning is shown.
     UiMessages,
 }
 
