@@ -21,6 +21,9 @@ const ATTEMPTS: usize = 4;
 /// How large a piece may become that is made of others, in bytes. Larger ones stay apart.
 const MAX_MERGED: usize = 1 << 20;
 
+/// How long it may take to list conversations.
+const LISTING: Duration = Duration::from_secs(10);
+
 /// Keeps conversations in a [`Store`](crate::store::Store): in a file, or on a server that many
 /// processes share.
 ///
@@ -36,6 +39,9 @@ const MAX_MERGED: usize = 1 << 20;
 ///
 /// A conversation that has lost a piece, as on a server that forgets what it has no room for, cannot
 /// be gone on with: it is told as an error until it is deleted, and nothing else of it is lost.
+///
+/// To list conversations looks through the keys of the store, which on Redis are those of the whole database: it is for
+/// a database of its own, and ends in status 503 after ten seconds.
 pub struct StoreSessions {
     store: BoxStore,
     ttl: Duration,
@@ -391,6 +397,21 @@ impl SessionStore for StoreSessions {
     }
 
     async fn list(&self, page: SessionQuery) -> Result<Vec<SessionSummary>, Error> {
+        let listing = tokio::time::timeout(LISTING, self.look_through(&page));
+        listing.await.unwrap_or_else(|_| {
+            let message = format!("The conversations could not be listed within {LISTING:?}.");
+            Err(Error::new(ErrorKind::Unavailable, message))
+        })
+    }
+
+    async fn lock(&self, id: &str) -> Result<StoreLock, Error> {
+        self.store.lock(&head_key(id), self.hold).await
+    }
+}
+
+impl StoreSessions {
+    /// The conversations that the keys of the store tell of.
+    async fn look_through(&self, page: &SessionQuery) -> Result<Vec<SessionSummary>, Error> {
         let (mut found, mut cursor, mut seen) = (Vec::new(), None::<String>, BTreeSet::new());
         let begin = head_keys(&page.prefix);
         loop {
@@ -403,17 +424,13 @@ impl SessionStore for StoreSessions {
             let ids: Vec<_> =
                 ids.filter(|&id| seen.insert(id.to_owned())).map(str::to_owned).collect();
             for ids in ids.chunks(PAGE) {
-                self.collect(ids, &page, &mut found).await?;
+                self.collect(ids, page, &mut found).await?;
             }
             cursor = keys.cursor;
             if cursor.is_none() {
                 return Ok(found);
             }
         }
-    }
-
-    async fn lock(&self, id: &str) -> Result<StoreLock, Error> {
-        self.store.lock(&head_key(id), self.hold).await
     }
 }
 
@@ -572,5 +589,16 @@ mod tests {
         let rest = SessionQuery::new("ann/", 2).after(page[1].changed, "ann/2");
         let rest = sessions.list(rest).await.unwrap();
         assert_eq!((rest.len(), rest[0].id.as_str()), (1, "ann/1"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_takes_too_long_is_given_up() {
+        let flaky = Flaky::new(MemoryStore::new()).capable(Capability::ALL);
+        let sessions = StoreSessions::new(flaky.clone());
+        let sessions = sessions.unwrap();
+        flaky.take_its_time(11_000);
+        let error = sessions.list(SessionQuery::new("", 2)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.message().contains("10s"), "{error}");
     }
 }
