@@ -32,6 +32,7 @@ pub(crate) const TOOLS: &str = "tools";
 
 pub(crate) const DESCRIPTION: &str = "description";
 pub(crate) const MAX_CALLS: &str = "max_calls";
+pub(crate) const STRICT: &str = "strict";
 pub(crate) const NAME: &str = "name";
 pub(crate) const TIMEOUT: &str = "timeout";
 

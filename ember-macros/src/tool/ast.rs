@@ -10,7 +10,7 @@ pub(super) struct Ast {
 
 impl Ast {
     pub(super) fn parse(attribute: TokenStream, sink: &Sink) -> Self {
-        let known = &[keys::NAME, keys::DESCRIPTION, keys::TIMEOUT, keys::MAX_CALLS];
+        let known = &[keys::NAME, keys::DESCRIPTION, keys::TIMEOUT, keys::MAX_CALLS, keys::STRICT];
         Self { args: Args::parse("tool", known, attribute, sink) }
     }
 }

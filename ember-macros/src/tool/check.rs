@@ -49,10 +49,11 @@ impl Checked {
             None => doc::before_heading(&doc::text(&function.attributes)),
         };
         let inputs = arguments.into_iter().filter_map(|argument| input(argument, sink)).collect();
-        let options = [keys::TIMEOUT, keys::MAX_CALLS].into_iter().filter_map(|key| {
-            let value = args.take(key)?;
-            Some((Ident::new(key, Span::call_site()), value))
-        });
+        let options =
+            [keys::TIMEOUT, keys::MAX_CALLS, keys::STRICT].into_iter().filter_map(|key| {
+                let value = args.take(key)?;
+                Some((Ident::new(key, Span::call_site()), value))
+            });
         let options = options.collect();
         Self { options, ember: args.ember, name, description, inputs }
     }

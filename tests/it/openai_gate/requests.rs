@@ -123,3 +123,30 @@ async fn what_the_model_cannot_be_told_is_refused_or_named() {
     let plain = client.post(CHAT).json(&hello(json!({}))).send().await;
     assert_eq!(plain.header("x-ember-dropped"), None);
 }
+
+#[tokio::test]
+async fn tools_of_the_caller_are_held_to_their_schemas_where_the_caller_says_so() {
+    let parameters = json!({
+        "type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"],
+        "additionalProperties": false,
+    });
+    for stream in [false, true] {
+        let fake = unasked();
+        let client = local(app(&fake, "/v1"));
+        let tool = |name: &str, strict: Value| {
+            json!({"type": "function", "function": {
+                "name": name, "parameters": parameters, "strict": strict,
+            }})
+        };
+        let tools =
+            json!([tool("a", true.into()), tool("b", false.into()), tool("c", Value::Null)]);
+        let body = hello(json!({"stream": stream, "tools": tools}));
+        assert_eq!(client.post(CHAT).json(&body).send().await.status(), 200);
+        let strict: Vec<_> =
+            fake.requests()[0].tools.iter().map(|tool| tool.options().strict).collect();
+        assert_eq!(strict, [true, false, false]);
+        let body = hello(json!({"stream": stream, "tools": [tool("a", 1.into())]}));
+        let (status, error) = refused(client.post(CHAT).json(&body).send().await).await;
+        assert_eq!((status, &error["param"]), (400, &json!("tools[0].function.strict")));
+    }
+}

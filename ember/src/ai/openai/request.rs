@@ -199,7 +199,8 @@ fn tools(root: &At<'_>) -> Result<Vec<Tool>, Error> {
         if tools.iter().any(|other| other.name() == declared.name()) {
             return Err(name.error("invalid_value", "is the name of an earlier tool as well"));
         }
-        tools.push(declared);
+        let strict = function.get("strict").map(|at| at.flag()).transpose()?;
+        tools.push(declared.strict(strict.unwrap_or_default()));
     }
     Ok(tools)
 }

@@ -22,6 +22,8 @@ mod repeat;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 mod turns;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
+mod strict_tools;
+#[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 mod body;
 #[cfg(feature = "anthropic")]
 pub mod anthropic;

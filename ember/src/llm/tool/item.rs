@@ -71,6 +71,10 @@ pub struct ToolOptions {
     /// How often the model may call it while it answers one request; as often as it likes where
     /// there is no limit.
     pub max_calls: Option<usize>,
+    /// Whether the provider is asked to hold the arguments to the schema. OpenAI's strict mode can, where no member may be
+    /// left out; what cannot be asked for is listed in [`ChatResponse::dropped`](crate::llm::ChatResponse::dropped).
+    /// Arguments are checked here in any case.
+    pub strict: bool,
 }
 
 impl ToolOptions {
@@ -83,6 +87,12 @@ impl ToolOptions {
     /// Sets how often the model may call it while it answers one request.
     pub fn max_calls(&mut self, calls: usize) -> &mut Self {
         self.max_calls = Some(calls);
+        self
+    }
+
+    /// Sets whether the provider is asked to hold the arguments to the schema.
+    pub fn strict(&mut self, strict: bool) -> &mut Self {
+        self.strict = strict;
         self
     }
 }
@@ -157,6 +167,16 @@ impl Tool {
     #[must_use]
     pub fn max_calls(mut self, calls: usize) -> Self {
         Arc::make_mut(&mut self.0).options.max_calls(calls);
+        self
+    }
+
+    /// Sets whether the provider is asked to hold the arguments to the schema: [`ToolOptions::strict`].
+    #[must_use]
+    pub fn strict(mut self, strict: bool) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        inner.options.strict(strict);
+        // It stands in them.
+        inner.specs = Specs::default();
         self
     }
 
@@ -274,11 +294,11 @@ impl Tool {
     /// [`Tool::to_openai_responses_spec`], for requests.
     pub(crate) fn responses_spec(&self) -> &Value {
         self.0.specs.responses.get_or_init(|| {
-            let parameters = self.parameters().lower(Dialect::OpenAi).schema;
+            let (parameters, strict) = self.openai_parameters();
             json!({
                 "type": "function", "name": self.name(), "description": self.description(),
                 // Unlike chat completions, responses enforce the schema if nothing is said.
-                "parameters": parameters, "strict": false,
+                "parameters": parameters, "strict": strict,
             })
         })
     }
@@ -286,12 +306,41 @@ impl Tool {
     /// [`Tool::to_openai_spec`], for requests: the schema is lowered once, not in every round.
     pub(crate) fn openai_spec(&self) -> &Value {
         self.0.specs.openai.get_or_init(|| {
-            let parameters = self.parameters().lower(Dialect::OpenAi).schema;
-            json!({
-                "type": "function",
-                "function": {"name": self.name(), "description": self.description(), "parameters": parameters},
-            })
+            let (parameters, strict) = self.openai_parameters();
+            let mut function = json!({
+                "name": self.name(), "description": self.description(), "parameters": parameters,
+            });
+            if strict {
+                function["strict"] = true.into();
+            }
+            json!({"type": "function", "function": function})
         })
+    }
+
+    /// The schema of the arguments for OpenAI, and whether they are to be held to it.
+    fn openai_parameters(&self) -> (Value, bool) {
+        if self.options().strict && requires_all(self.parameters().as_value()) {
+            let lowered = self.parameters().lower(Dialect::OpenAiStrict);
+            return (lowered.schema, lowered.strict);
+        }
+        (self.parameters().lower(Dialect::OpenAi).schema, false)
+    }
+}
+
+/// Tells whether no object of a schema has a member that may be left out. Strict mode would put `null` there,
+/// which whoever wrote the schema does not expect.
+fn requires_all(schema: &Value) -> bool {
+    match schema {
+        Value::Object(members) => {
+            let required = members.get("required").and_then(Value::as_array);
+            let is_required = |name: &String| {
+                required.is_some_and(|names| names.iter().any(|known| known == name))
+            };
+            let own = members.get("properties").and_then(Value::as_object);
+            own.is_none_or(|own| own.keys().all(is_required)) && members.values().all(requires_all)
+        }
+        Value::Array(items) => items.iter().all(requires_all),
+        _ => true,
     }
 }
 

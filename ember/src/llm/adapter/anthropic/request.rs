@@ -1,5 +1,6 @@
 use super::thinking;
 use crate::base::schema::Dialect;
+use crate::llm::adapter::strict_tools;
 use crate::llm::adapter::turns::{Placed, Turns, own, plain_id};
 use crate::llm::adapter::{Body, Lent};
 use crate::llm::chat::{ChatRequest, Dropped, ResponseFormat, ToolChoice};
@@ -53,6 +54,7 @@ pub(super) fn encode<'a>(
     let mut lent = vec![("messages", messages.finish())];
     if !request.tools.is_empty() {
         lent.push(("tools", request.tools.iter().map(Tool::anthropic_spec).collect()));
+        dropped.extend(strict_tools::asked_for(&request.tools));
     }
     (Body { members: body, lent }, dropped)
 }

@@ -1,5 +1,6 @@
 use super::thinking;
 use crate::base::schema::Dialect;
+use crate::llm::adapter::strict_tools;
 use crate::llm::adapter::turns::{Placed, Turn, Turns, own};
 use crate::llm::adapter::{Body, Lent};
 use crate::llm::chat::{ChatRequest, Dropped, ResponseFormat, ToolChoice};
@@ -62,6 +63,7 @@ pub(super) fn encode<'a>(
         let declarations = request.tools.iter().map(Tool::gemini_spec);
         let declarations = Lent::object([("functionDeclarations", declarations.collect())]);
         lent.push(("tools", vec![declarations].into()));
+        dropped.extend(strict_tools::asked_for(&request.tools));
     }
     (Body { members: body, lent }, dropped)
 }

@@ -1,6 +1,7 @@
 use super::reasoning::{Returned, text_part};
 use super::vendors::Quirks;
 use crate::base::schema::Dialect;
+use crate::llm::adapter::strict_tools;
 use crate::llm::adapter::turns::{Turns, fnv1a, plain_id};
 use crate::llm::chat::{ChatRequest, Dropped, ResponseFormat, ToolChoice};
 use crate::llm::message::{Media, MediaSource, Message, Part, Reasoning, Role, ToolCall};
@@ -43,6 +44,7 @@ pub(super) fn encode(
         drop("response_format", "this server writes JSON, but not by a schema");
         format = response_format(&ResponseFormat::Json);
     }
+    dropped.extend(strict_tools::beyond_strict_mode(&request.tools));
     let body = Body {
         model,
         messages,

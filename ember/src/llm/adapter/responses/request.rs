@@ -1,4 +1,5 @@
 use crate::base::schema::Dialect;
+use crate::llm::adapter::strict_tools;
 use crate::llm::adapter::turns::{Placed, Turns, own, plain_id};
 use crate::llm::adapter::{Body, Lent};
 use crate::llm::chat::{ChatRequest, Dropped, ResponseFormat, ToolChoice};
@@ -62,6 +63,7 @@ pub(super) fn encode<'a>(
     let mut lent = vec![("input", writer.finish())];
     if !request.tools.is_empty() {
         lent.push(("tools", request.tools.iter().map(Tool::responses_spec).collect()));
+        dropped.extend(strict_tools::beyond_strict_mode(&request.tools));
     }
     (Body { members: body, lent }, dropped)
 }
