@@ -159,6 +159,15 @@ async fn what_the_provider_says_of_the_callers_request_is_told() {
             404,
             json!({"error": {"message": "No model gone.", "code": "model_not_found"}}),
         ),
+        // OpenAI's responses, and OpenRouter.
+        "lost" => Reply::json(
+            400,
+            json!({"error": {"message": "No model lost.", "code": "model_not_found"}}),
+        ),
+        "odd" => Reply::json(
+            400,
+            json!({"error": {"message": "odd is not a valid model ID", "code": 400}}),
+        ),
         "keyless" => Reply::json(401, json!({"error": {"message": "Bad key sk-up."}})),
         _ => Reply::json(
             400,
@@ -172,6 +181,8 @@ async fn what_the_provider_says_of_the_callers_request_is_told() {
     let client = local(app);
     for (model, status, code, words) in [
         ("gone", 404, json!("model_not_found"), "No model gone."),
+        ("lost", 404, json!("model_not_found"), "No model lost."),
+        ("odd", 404, json!("model_not_found"), "odd is not a valid model ID"),
         ("keyless", 502, Value::Null, "The model could not be asked."),
         ("m", 400, json!("content_policy_violation"), "Policy."),
     ] {

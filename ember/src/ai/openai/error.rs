@@ -1,4 +1,5 @@
 use crate::base::{Error, ErrorKind, Location, Problem};
+use crate::llm::adapter::has_no_such_model;
 use crate::llm::{self, Dropped};
 use crate::web::operation::{Content, Operation, Outcome, Status};
 use crate::web::{
@@ -105,7 +106,7 @@ pub(super) fn of_model(error: llm::Error, model: Option<&str>) -> Error {
         return no_such_model(model.unwrap_or_default()).with_source(error);
     }
     let (kind, code, told) = match error.kind() {
-        Kind::InvalidRequest if error.status() == Some(404) => {
+        Kind::InvalidRequest if has_no_such_model(&error) => {
             (ErrorKind::NotFound, Some("model_not_found"), Some(words(&error)))
         }
         Kind::InvalidRequest => (ErrorKind::BadRequest, error.code(), Some(words(&error))),

@@ -24,6 +24,8 @@ pub struct Failure {
     pub kind: Option<String>,
     /// The provider's code for the error: `insufficient_quota`.
     pub code: Option<String>,
+    /// The reason that a detail of the error names: `API_KEY_INVALID` (Google's `google.rpc.ErrorInfo`).
+    pub reason: Option<String>,
     /// What happened, in the provider's words; at most 4 KiB of them.
     pub message: String,
     /// How long the provider wants to be left alone, where the document says so.
@@ -56,6 +58,7 @@ impl Failure {
         Self {
             kind: text("type").filter(|kind| kind != "error").or_else(|| text("status")),
             code: text("code"),
+            reason: detail(inner, "reason").map(str::to_owned),
             retry_after: retry_delay(inner)
                 .or_else(|| [inner, value].into_iter().find_map(retry_member))
                 .or_else(|| wait_in_text(&message)),
@@ -83,7 +86,7 @@ impl Failure {
 
     /// What the provider calls the failure, the more exact word first.
     fn words(&self) -> impl Iterator<Item = &str> {
-        [self.code.as_deref(), self.kind.as_deref()].into_iter().flatten()
+        [&self.reason, &self.code, &self.kind].into_iter().filter_map(Option::as_deref)
     }
 
     /// The status that the provider's word stands for, where it sent none.
@@ -105,11 +108,12 @@ impl Failure {
         }
         let message = self.message.to_lowercase();
         let throttled = message.contains("rate limit") || message.contains("throttl");
-        if matches!(status, None | Some(400 | 413 | 422))
-            && !throttled
-            && TOO_LONG.iter().any(|phrase| message.contains(phrase))
-        {
-            return ErrorKind::ContextLength;
+        if matches!(status, None | Some(400 | 413 | 422)) && !throttled {
+            for (kind, phrases) in PHRASES {
+                if phrases.iter().any(|phrase| message.contains(phrase)) {
+                    return *kind;
+                }
+            }
         }
         match status {
             Some(401 | 403) => ErrorKind::Auth,
@@ -130,11 +134,14 @@ fn as_status(code: &str) -> Option<u16> {
     code.parse().ok().filter(|status| (400..=599).contains(status))
 }
 
+/// A member of one of the `details` that Google adds to an error (`google.rpc.Status`).
+fn detail<'a>(error: &'a Value, name: &str) -> Option<&'a str> {
+    error.get("details")?.as_array()?.iter().find_map(|detail| detail.get(name)?.as_str())
+}
+
 /// Google's hint: `details` with a `retryDelay` such as "8s" (`google.rpc.RetryInfo`).
 fn retry_delay(error: &Value) -> Option<Duration> {
-    let details = error.get("details")?.as_array()?;
-    let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str())?;
-    let seconds = delay.strip_suffix('s')?.parse().ok()?;
+    let seconds = detail(error, "retryDelay")?.strip_suffix('s')?.parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
 }
 
@@ -153,7 +160,8 @@ fn retry_member(error: &Value) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// The words that providers use as `code` or `type`, by what they mean.
+/// The words that providers use as `code` or `type`, by what they mean. Those of Google's details are
+/// of `google.api.ErrorReason`.
 const WORDS: &[(ErrorKind, &[&str])] = &[
     (
         ErrorKind::ContextLength,
@@ -170,11 +178,18 @@ const WORDS: &[(ErrorKind, &[&str])] = &[
             "billing_error",
             "billing_hard_limit_reached",
             "billing_not_active",
+            "BILLING_DISABLED",
         ],
     ),
     (
         ErrorKind::Auth,
-        &["invalid_api_key", "authentication_error", "permission_error", "UNAUTHENTICATED"],
+        &[
+            "invalid_api_key",
+            "authentication_error",
+            "permission_error",
+            "UNAUTHENTICATED",
+            "API_KEY_INVALID",
+        ],
     ),
     (ErrorKind::RateLimit, &["rate_limit_exceeded", "rate_limit_error", "RESOURCE_EXHAUSTED"]),
     (
@@ -205,19 +220,44 @@ const STATUS_WORDS: &[(&str, u16)] = &[
     ("rate_limit", 429),
 ];
 
-/// How providers without a code say that the input is too long.
-const TOO_LONG: &[&str] = &[
-    "maximum context length",
-    "context length exceeded",
-    "context window",
-    "prompt is too long",
-    "input is too long",
-    "input token count",
-    "too many input tokens",
-    "reduce the length of the messages",
-    "exceeds the available context size",
-    "exceed context limit",
+/// How providers say what they have no code for, where they call the request wrong.
+const PHRASES: &[(ErrorKind, &[&str])] = &[
+    // Anthropic, of an account that has spent its credit, or what it has allowed itself for the month:
+    // both are told as an `invalid_request_error` with 400.
+    (ErrorKind::Quota, &["credit balance is too low", "specified api usage limits"]),
+    // Gemini and xAI answer 400 to a key that they do not know.
+    (ErrorKind::Auth, &["api key not valid", "incorrect api key"]),
+    (
+        ErrorKind::ContextLength,
+        &[
+            "maximum context length",
+            "context length exceeded",
+            "context window",
+            "prompt is too long",
+            "input is too long",
+            "input token count",
+            "too many input tokens",
+            "reduce the length of the messages",
+            "exceeds the available context size",
+            "exceed context limit",
+        ],
+    ),
 ];
+
+/// How providers say with 400 that they have no such model: DeepSeek, Mistral and OpenRouter.
+const NO_MODEL: &[&str] =
+    &["the supported api model names are", "invalid model:", "is not a valid model id"];
+
+/// Tells whether a provider says that it has no model of the id that it was asked for: by the status
+/// 404, by OpenAI's code (which its responses send with 400), or in words.
+pub(crate) fn has_no_such_model(error: &Error) -> bool {
+    let Some(status) = error.status() else { return false };
+    let message = || error.message().to_lowercase();
+    error.kind() == ErrorKind::InvalidRequest
+        && (status == 404
+            || error.code() == Some("model_not_found")
+            || NO_MODEL.iter().any(|phrase| message().contains(phrase)))
+}
 
 /// How long the provider wants to be left alone: `retry-after-ms`, then `retry-after` in seconds
 /// or as a date, then what the message says ("try again in 1.5s").
@@ -319,6 +359,39 @@ mod tests {
             "m",
         );
         check(502, "", Server, "");
+    }
+
+    #[test]
+    fn a_spent_account_and_a_bad_key_are_known_by_what_is_said_of_them() {
+        use ErrorKind::*;
+        let anthropic = |message: &str| {
+            format!(
+                r#"{{"type":"error","error":{{"type":"invalid_request_error","message":"{message}"}}}}"#
+            )
+        };
+        let credit = "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing.";
+        check(400, &anthropic(credit), Quota, credit);
+        let limit = "You have reached your specified API usage limits.";
+        check(400, &anthropic(limit), Quota, limit);
+        let key =
+            "Incorrect API key provided. You can obtain an API key from https://console.x.ai.";
+        check(400, &format!(r#"{{"code":"invalid-argument","error":"{key}"}}"#), Auth, key);
+        let gemini = |reason: &str, status: &str| {
+            let info = format!(
+                r#"{{"@type":"type.googleapis.com/google.rpc.ErrorInfo","domain":"googleapis.com","reason":"{reason}"}}"#
+            );
+            format!(
+                r#"{{"error":{{"code":400,"message":"m","status":"{status}","details":[{{"@type":"x"}},{info}]}}}}"#
+            )
+        };
+        check(400, &gemini("API_KEY_INVALID", "INVALID_ARGUMENT"), Auth, "m");
+        check(403, &gemini("BILLING_DISABLED", "PERMISSION_DENIED"), Quota, "m");
+        check(400, &gemini("SOMETHING", "INVALID_ARGUMENT"), InvalidRequest, "m");
+        let error = Failure::read(gemini("API_KEY_INVALID", "INVALID_ARGUMENT").as_bytes());
+        assert_eq!(error.into_error("test", Some(400)).code(), Some("400"), "as it came");
+        // In the middle of a stream as well.
+        let failure = Failure::read(anthropic(credit).as_bytes()).into_error("test", None);
+        assert_eq!(failure.kind(), Quota);
     }
 
     #[test]

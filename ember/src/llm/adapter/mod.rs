@@ -46,6 +46,7 @@ use body::{Body, Lent};
 pub use call_ids::CallIds;
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 use ending::{cut, last};
+pub(crate) use failure::has_no_such_model;
 pub use failure::{Failure, wait_hint};
 #[cfg(any(feature = "openai", feature = "anthropic", feature = "gemini"))]
 use garbage::Garbage;

@@ -3,6 +3,7 @@
 //! A bad key of ours is no fault of whoever asked, and a bad request is never multiplied.
 
 use super::model::RoutedModel;
+use crate::llm::adapter::has_no_such_model;
 use crate::llm::error::{Error, ErrorKind};
 
 /// What follows on a failure.
@@ -31,7 +32,7 @@ impl Verdict {
             | ErrorKind::Decode => Self::Next,
             ErrorKind::Auth | ErrorKind::Quota | ErrorKind::Config => Self::NextAndAlarm,
             // The request names a model of the router; that its provider has none of that id is our mistake.
-            ErrorKind::InvalidRequest if error.status() == Some(404) => Self::NextAndAlarm,
+            ErrorKind::InvalidRequest if has_no_such_model(error) => Self::NextAndAlarm,
             ErrorKind::ContextLength => Self::LargerWindow,
             ErrorKind::InvalidRequest
             | ErrorKind::ContentFilter
@@ -119,6 +120,7 @@ fn despair(error: &Error) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::llm::adapter::Failure;
 
     #[track_caller]
     fn check(kinds: &[ErrorKind], expected: ErrorKind) {
@@ -146,5 +148,32 @@ mod tests {
         let error = |status| Error::new(ErrorKind::InvalidRequest, "no").with_status(status);
         assert_eq!(Verdict::of(&error(404)), Verdict::NextAndAlarm);
         assert_eq!(Verdict::of(&error(400)), Verdict::Stop);
+        let told = |body: &str| {
+            let error = Failure::read(body.as_bytes()).into_error("test", Some(400));
+            (error.kind(), Verdict::of(&error))
+        };
+        for body in [
+            r#"{"error": {"code": "model_not_found", "message": "The requested model 'm' does not exist.", "param": "model", "type": "invalid_request_error"}}"#,
+            r#"{"error":{"code":"invalid_request_error","message":"The supported API model names are a or b, but you passed m.","param":null,"type":"invalid_request_error"}}"#,
+            r#"{"code":"1500","message":"Invalid model: m","object":"error","param":null,"raw_status_code":400,"type":"invalid_model"}"#,
+            r#"{"error":{"code":400,"message":"a/m is not a valid model ID"},"user_id":"user"}"#,
+        ] {
+            assert_eq!(told(body), (ErrorKind::InvalidRequest, Verdict::NextAndAlarm), "{body}");
+        }
+        // Whoever asks a router for a model that it has not has made the mistake.
+        let ours = Error::new(ErrorKind::InvalidRequest, "no").with_code("model_not_found");
+        assert_eq!(Verdict::of(&ours), Verdict::Stop);
+    }
+
+    #[test]
+    fn a_spent_account_and_a_bad_key_are_no_fault_of_the_request() {
+        let verdict = |body: &str| {
+            let error = Failure::read(body.as_bytes()).into_error("test", Some(400));
+            (error.kind(), Verdict::of(&error))
+        };
+        let spent = r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#;
+        assert_eq!(verdict(spent), (ErrorKind::Quota, Verdict::NextAndAlarm));
+        let key = r#"{"code":"invalid-argument","error":"Incorrect API key provided."}"#;
+        assert_eq!(verdict(key), (ErrorKind::Auth, Verdict::NextAndAlarm));
     }
 }

@@ -34,7 +34,7 @@
 //! |---|---|
 //! | is overloaded, limits the rate, is too slow, cannot be reached, fails, is being left alone | the next |
 //! | breaks off, or says what cannot be understood, before anything of it was seen | the next |
-//! | has no quota left, refuses the key, is not configured as it must be, is not there (404) | the next, and an error in the log |
+//! | has no quota left, refuses the key, is not configured as it must be, is not there (404, or what else its provider says so with) | the next, and an error in the log |
 //! | cannot read so long a conversation | the next whose window is larger |
 //! | finds the request wrong, or refuses its content | the end |
 //! | whatever, once something of its answer was seen | the end: the stream ends in an error |
