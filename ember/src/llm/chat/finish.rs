@@ -27,6 +27,9 @@ impl Finish {
 
 impl Finish {
     /// Tells whether an answer that ended so is complete. `refused` says that it is a refusal.
+    ///
+    /// For the sake of a word that we do not know no text is thrown away; words for an answer that was given up
+    /// are known to the adapters, which call it [`FinishReason::Error`].
     pub(crate) fn check(&self, refused: bool) -> Result<(), Error> {
         let (kind, message) = match self.reason {
             FinishReason::Stop | FinishReason::Other(_) => return Ok(()),

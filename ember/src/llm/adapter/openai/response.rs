@@ -401,7 +401,8 @@ pub(super) fn finish(raw: Option<&str>, has_calls: bool, has_refused: bool) -> F
         "stop" | "" => FinishReason::Stop,
         "length" | "model_length" => FinishReason::Length,
         "content_filter" => FinishReason::ContentFilter,
-        "error" => FinishReason::Error,
+        // DeepSeek's word for want of capacity, and that of vLLM and SGLang for a request that was given up.
+        "error" | "insufficient_system_resource" | "abort" => FinishReason::Error,
         other => FinishReason::Other(other.to_owned()),
     };
     Finish { reason, raw: raw.map(str::to_owned) }
@@ -548,6 +549,16 @@ mod tests {
             "completion_tokens_details": {"reasoning_tokens": u64::MAX},
         });
         assert_eq!(read(body).unwrap().usage.unwrap().total(), u64::MAX);
+    }
+
+    #[test]
+    fn an_answer_that_the_server_gave_up_is_no_answer() {
+        for reason in ["error", "insufficient_system_resource", "abort"] {
+            let finish = read(choice(json!({"content": "The ans"}), reason)).unwrap().finish;
+            assert_eq!(finish, Finish::new(FinishReason::Error, reason));
+            let error = finish.check(false).unwrap_err();
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Server, Some(reason)));
+        }
     }
 
     #[test]

@@ -370,6 +370,12 @@ mod tests {
             "stop",
         );
         assert_eq!(nobody.finish.reason, FinishReason::Stop);
+        let given_up = check_both(
+            json!({"content": "a"}),
+            &[json!({"content": "a"})],
+            "insufficient_system_resource",
+        );
+        assert_eq!(given_up.finish.reason, FinishReason::Error);
     }
 
     #[test]

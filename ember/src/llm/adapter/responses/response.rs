@@ -103,6 +103,25 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_an_answer_is_none() {
+        let text = json!([{"type": "message", "content": [{"type": "output_text", "text": "a"}]}]);
+        for (body, reason) in [
+            (json!({"status": "incomplete", "output": text}), "incomplete"),
+            (
+                json!({"status": "incomplete", "incomplete_details": {"reason": "x"}, "output": text}),
+                "x",
+            ),
+            (json!({"status": "in_progress", "output": text}), "in_progress"),
+            (json!({"status": "queued", "output": []}), "queued"),
+            (json!({"status": "cancelled", "output": text}), "cancelled"),
+        ] {
+            let finish = read(body).unwrap().finish;
+            assert_eq!(finish, Finish::new(FinishReason::Error, reason));
+            assert_eq!(finish.check(false).unwrap_err().kind(), ErrorKind::Server);
+        }
+    }
+
+    #[test]
     fn what_is_no_answer_is_an_error() {
         let failed = json!({"status": "failed", "error": {"code": "server_error", "message": "m"}, "output": []});
         assert_eq!(read(failed).unwrap_err().kind(), ErrorKind::Server);

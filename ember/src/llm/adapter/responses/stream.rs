@@ -153,8 +153,7 @@ impl ResponseDecoder {
             }
             "response.completed" | "response.incomplete" | "response.failed" => {
                 let mut response = response();
-                let status = event.r#type.trim_start_matches("response.");
-                response.status.get_or_insert_with(|| status.to_owned());
+                response.end(event.r#type.trim_start_matches("response."));
                 return self.finish(response, out);
             }
             "error" => {
@@ -454,7 +453,7 @@ mod tests {
     use super::*;
     use crate::llm::adapter::json::tests::{agrees, agrees_on_recordings};
     use crate::llm::adapter::repeat::tests::repeats_change_nothing;
-    use crate::llm::chat::{ChatResponse, FinishReason};
+    use crate::llm::chat::{ChatResponse, Finish, FinishReason};
     use crate::llm::error::ErrorKind;
     use crate::llm::stream::Accumulator;
 
@@ -573,6 +572,27 @@ mod tests {
         assert_eq!(response.finish.reason, FinishReason::Length);
         assert_eq!(response.message.tool_calls().next().unwrap().arguments, "{\"a");
         assert_eq!(response.tool_calls().count(), 0);
+    }
+
+    #[test]
+    fn a_part_of_an_answer_is_none() {
+        let text = json!([{"type": "message", "content": [{"type": "output_text", "text": "a"}]}]);
+        let ended = |kind: &str, mut response: Value| {
+            response["output"] = text.clone();
+            read(&[json!({"type": format!("response.{kind}"), "response": response})]).unwrap()
+        };
+        let details = |reason: &str| json!({"reason": reason});
+        for (kind, response, reason) in [
+            ("incomplete", json!({"incomplete_details": details("interrupted")}), "interrupted"),
+            ("incomplete", json!({"status": "incomplete"}), "incomplete"),
+            ("incomplete", json!({"status": "in_progress"}), "incomplete"),
+        ] {
+            let response = ended(kind, response);
+            assert_eq!(response.finish, Finish::new(FinishReason::Error, reason));
+        }
+        // The event knows better than the response in it that it has ended.
+        let whole = ended("completed", json!({"status": "in_progress"}));
+        assert_eq!(whole.finish, Finish::new(FinishReason::Stop, "completed"));
     }
 
     #[test]

@@ -37,6 +37,13 @@ impl WireResponse {
         Failure::of(&json!({"error": error})).into_error(provider, None)
     }
 
+    /// Takes over how a stream ended, by its last event, where the response does not know that it has.
+    pub(super) fn end(&mut self, status: &str) {
+        if matches!(self.status.as_deref(), None | Some("queued" | "in_progress")) {
+            self.status = Some(status.to_owned());
+        }
+    }
+
     pub(super) fn usage(&self) -> Option<Usage> {
         self.usage.as_ref().map(WireUsage::usage)
     }
@@ -44,19 +51,20 @@ impl WireResponse {
     /// Why the answer has ended.
     pub(super) fn reason(&self, has_calls: bool, has_refused: bool) -> Finish {
         let cut = self.incomplete_details.as_ref().and_then(|details| details.reason.as_deref());
-        let raw = match self.status.as_deref() {
-            Some("incomplete") => cut.or(Some("incomplete")),
-            status => status,
-        };
-        let reason = match raw.unwrap_or_default() {
+        let status = self.status.as_deref();
+        let raw = cut.filter(|_| status == Some("incomplete")).or(status);
+        let reason = match (status.unwrap_or_default(), raw.unwrap_or_default()) {
             // xAI says `complete`.
-            "completed" | "complete" if has_calls => FinishReason::ToolCalls,
-            "completed" | "complete" if has_refused => FinishReason::ContentFilter,
-            "completed" | "complete" => FinishReason::Stop,
-            "max_output_tokens" => FinishReason::Length,
-            "content_filter" => FinishReason::ContentFilter,
-            "cancelled" | "failed" => FinishReason::Error,
-            other => FinishReason::Other(other.to_owned()),
+            ("completed" | "complete", _) if has_calls => FinishReason::ToolCalls,
+            ("completed" | "complete", _) if has_refused => FinishReason::ContentFilter,
+            ("completed" | "complete", _) => FinishReason::Stop,
+            ("incomplete", "max_output_tokens") => FinishReason::Length,
+            ("incomplete", "content_filter") => FinishReason::ContentFilter,
+            // Whatever else has cut it, or it is still being written, and what has come is a part of it.
+            ("incomplete" | "cancelled" | "failed" | "queued" | "in_progress", _) => {
+                FinishReason::Error
+            }
+            (other, _) => FinishReason::Other(other.to_owned()),
         };
         Finish { reason, raw: raw.map(str::to_owned) }
     }
