@@ -157,6 +157,11 @@ fn check_responses(messages: &[Message]) {
             _ => {}
         }
     }
+    // A thought stands before what it led to.
+    for at in (0..items.len()).filter(|at| items[*at]["type"] == "reasoning") {
+        let next = items[at..].iter().find(|item| item["type"] != "reasoning");
+        assert!(next.is_some_and(|item| item["id"].is_string()), "{body:#}");
+    }
     assert!(open.is_empty(), "{body:#}");
 }
 

@@ -55,13 +55,20 @@ fn expected(wire: Wire, answer: &Answer) -> Value {
             message
         }
         Wire::Responses => {
-            let items = answer.items().into_iter().zip(&answer.pieces);
-            let sent = items.filter(|(_, piece)| match piece {
+            let items = answer.items().into_iter().zip(&answer.pieces).enumerate();
+            let is_said = |piece: &Piece| match piece {
                 Piece::Text { text, .. } => !text.is_empty(),
-                Piece::Thought { mark, .. } => mark.is_some(),
+                Piece::Thought { .. } => false,
                 _ => true,
+            };
+            let sent = items.filter(|(index, (_, piece))| match piece {
+                // A thought goes back with what it led to.
+                Piece::Thought { mark, .. } => {
+                    mark.is_some() && answer.pieces[*index..].iter().any(is_said)
+                }
+                piece => is_said(piece),
             });
-            let items = sent.map(|(mut item, _)| {
+            let items = sent.map(|(_, (mut item, _))| {
                 item.as_object_mut().unwrap().remove("status");
                 if item["content"][0]["annotations"] == json!([]) {
                     item["content"][0].as_object_mut().unwrap().remove("annotations");

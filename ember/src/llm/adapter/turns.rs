@@ -36,8 +36,8 @@ pub(super) struct Turn<'a> {
 /// A part, and where it stands in the request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Placed<'a> {
-    message: usize,
-    index: usize,
+    pub(super) message: usize,
+    pub(super) index: usize,
     pub(super) part: &'a Part,
 }
 

@@ -3,7 +3,9 @@ use crate::llm::adapter::strict_tools;
 use crate::llm::adapter::turns::{Placed, Turns, own, plain_id};
 use crate::llm::adapter::{Body, Lent};
 use crate::llm::chat::{ChatRequest, Dropped, ResponseFormat, ToolChoice};
-use crate::llm::message::{Media, MediaSource, Message, Part, Role, Signature, Text, ToolCall};
+use crate::llm::message::{
+    Media, MediaSource, Message, Part, Reasoning, Role, Signature, Text, ToolCall,
+};
 use crate::llm::tool::Tool;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Map, Value, json};
@@ -28,7 +30,7 @@ pub(super) fn encode<'a>(
     let mut dropped = Vec::new();
     // Instructions stay where they stand; between them, turns are put in order.
     let is_system = |message: &&Message| message.role == Role::System;
-    let Turns { turns, dropped: unfit, .. } = Turns::of(&request.messages);
+    let Turns { turns, dropped: left_out, unfit, .. } = Turns::of(&request.messages);
     for (index, message) in request.messages.iter().enumerate().filter(|(_, m)| is_system(m)) {
         for (part_index, part) in message.content.iter().enumerate() {
             match part {
@@ -40,11 +42,20 @@ pub(super) fn encode<'a>(
             }
         }
     }
-    dropped.extend(unfit);
+    dropped.extend(left_out);
     for turn in &turns {
         writer.end_message();
         for placed in &turn.parts {
-            if let Err(why) = writer.part(turn.assistant, placed) {
+            let what = &request.messages[placed.message].content;
+            let rest = what.iter().enumerate().skip(placed.index + 1);
+            let rest = rest.map(|(index, part)| (part, !unfit.contains(&(placed.message, index))));
+            let outcome = match placed.part {
+                Part::Reasoning(thought) if turn.assistant && writer.is_orphan(thought, rest) => {
+                    Err("reasoning is taken back only with what it led to")
+                }
+                _ => writer.part(turn.assistant, placed),
+            };
+            if let Err(why) = outcome {
                 dropped.push(placed.dropped(why));
             }
         }
@@ -175,6 +186,39 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
+    /// Tells whether the item is missing that came next after a thought, which is refused without it
+    /// ("reasoning was provided without its required following item"). OpenAI knows it by its id: a call that nothing has
+    /// answered is not sent, a refusal has no id, and an answer that was cut while it thought holds nothing else.
+    ///
+    /// `rest` is what stands behind the thought in its message, and whether that is sent.
+    fn is_orphan<'p>(
+        &self,
+        thought: &Reasoning,
+        mut rest: impl Iterator<Item = (&'p Part, bool)>,
+    ) -> bool {
+        let has_id = |mark: Option<&Signature>| {
+            self.members(mark)
+                .is_some_and(|members| members.get("id").is_some_and(Value::is_string))
+        };
+        if !has_id(thought.signature.as_ref()) {
+            return false;
+        }
+        let next = rest.find(|(part, _)| match part {
+            Part::Reasoning(_) => false,
+            Part::Text(text) => !text.text.is_empty(),
+            _ => true,
+        });
+        let Some((next, true)) = next else { return true };
+        !match next {
+            Part::Text(text) => has_id(text.signature.as_ref()),
+            Part::ToolCall(call) => has_id(call.signature.as_ref()),
+            Part::Opaque(opaque) => {
+                opaque.provider == self.provider && opaque.value["id"].is_string()
+            }
+            _ => false,
+        }
+    }
+
     fn call(&mut self, call: &'a ToolCall) {
         let members = self.members(call.signature.as_ref()).unwrap_or_default();
         let id = plain_id(&call.id, ID_LIMIT);
@@ -288,7 +332,7 @@ fn options(request: &ChatRequest, body: &mut Map<String, Value>, dropped: &mut V
 mod tests {
     use super::*;
     use crate::base::Schema;
-    use crate::llm::message::{Opaque, Reasoning, ToolResult};
+    use crate::llm::message::{Opaque, ToolResult};
     use crate::llm::tool::ParameterSchema;
 
     fn written(request: &ChatRequest) -> (Value, Vec<String>) {
@@ -394,8 +438,66 @@ mod tests {
         let places = ["messages[0].content[0]", "messages[0].content[1]", "stop", "seed"];
         assert_eq!(dropped, places);
         // What OpenAI keeps is known by its id.
+        let thought = Part::Reasoning(Reasoning {
+            text: "hm".into(),
+            signature: mark(json!({"id": "rs_1"})),
+        });
+        let signature = mark(json!({"id": "msg_1"}));
+        let text = Part::Text(Text { text: "Well".into(), signature, ..Text::default() });
+        request.messages = vec![Message::new(Role::Assistant, [thought, text])];
         request.extra.insert("store".into(), true.into());
         assert_eq!(written(&request).0["input"][0]["id"], "rs_1");
+    }
+
+    #[test]
+    fn a_thought_does_not_go_back_without_what_it_led_to() {
+        let thought = |id: &str| {
+            let signature = mark(json!({"id": id, "encrypted_content": "e"}));
+            Part::Reasoning(Reasoning { text: "hm".into(), signature })
+        };
+        let text = |id: Option<&str>| {
+            let signature = id.and_then(|id| mark(json!({"id": id})));
+            Part::Text(Text { text: "Well".into(), signature, ..Text::default() })
+        };
+        let call = |id: &str, truncated: bool| {
+            let mut call = ToolCall::new(id, "add", "{}");
+            (call.signature, call.truncated) = (mark(json!({"id": format!("fc_{id}")})), truncated);
+            call
+        };
+        // What of the items is sent, by id, of an answer, and how many of its parts are listed.
+        let sent = |content: Vec<Part>| {
+            let results = content.iter().filter_map(|part| match part {
+                Part::ToolCall(call) if call.id != "lost" => Some(ToolResult::new(call, "2")),
+                _ => None,
+            });
+            let results = Message::tool_results(results.collect::<Vec<_>>());
+            let answer = Message::new(Role::Assistant, content);
+            let (body, dropped) = written(&ChatRequest::new([answer, results, Message::user("?")]));
+            let ids = body["input"].as_array().unwrap().iter();
+            let ids = ids.filter_map(|item| item["id"].as_str().map(str::to_owned));
+            (ids.collect::<Vec<_>>().join(" "), dropped.len())
+        };
+        let sent = |content: Vec<Part>, ids: &str, lost: usize| {
+            assert_eq!(sent(content.clone()), (ids.to_owned(), lost), "{content:?}");
+        };
+        let whole = call("c", false);
+        sent(vec![thought("rs"), Part::ToolCall(whole.clone())], "rs fc_c", 0);
+        sent(vec![thought("r1"), thought("r2"), text(Some("msg"))], "r1 r2 msg", 0);
+        sent(vec![thought("rs"), Part::ToolCall(call("lost", false))], "", 2);
+        // The limit was spent on thinking.
+        sent(vec![thought("rs")], "", 1);
+        sent(vec![thought("rs"), Part::Refusal("No.".into())], "", 1);
+        sent(vec![thought("rs"), text(None)], "", 1);
+        // What stands behind what is left out did not come of the first thought.
+        let cut = vec![
+            thought("r1"),
+            Part::ToolCall(call("lost", true)),
+            thought("r2"),
+            Part::ToolCall(whole),
+        ];
+        sent(cut, "r2 fc_c", 2);
+        let foreign = Part::Opaque(Opaque::new("gemini", json!({"id": "x"})));
+        sent(vec![thought("rs"), foreign, text(Some("msg"))], "msg", 2);
     }
 
     #[test]
