@@ -174,6 +174,8 @@ fn check_openai(messages: &[Message]) {
             let id = message["tool_call_id"].as_str().unwrap();
             assert!(id.len() <= 40 && open.contains(&id), "{body:#}");
             open.retain(|known| *known != id);
+        } else {
+            assert!(open.is_empty(), "something stands between calls and results: {body:#}");
         }
         open.extend(list(&message["tool_calls"]).iter().map(|call| call["id"].as_str().unwrap()));
     }

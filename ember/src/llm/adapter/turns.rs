@@ -6,9 +6,13 @@
 //! differ; what does not fit is left out, and listed.
 
 use crate::llm::chat::Dropped;
+#[cfg(any(feature = "openai", test))]
+use crate::llm::message::ToolResult;
 use crate::llm::message::{Message, Part, Role, Signature};
 #[cfg(any(feature = "openai", feature = "anthropic", test))]
 use std::borrow::Cow;
+#[cfg(any(feature = "openai", test))]
+use std::collections::HashMap;
 use std::collections::HashSet;
 
 /// A conversation, cut into turns.
@@ -72,6 +76,23 @@ impl<'a> Turns<'a> {
             all.push(turn.assistant, turn.parts);
         }
         all
+    }
+
+    /// The results that are kept, by the message that holds their calls and in the order of these.
+    #[cfg(any(feature = "openai", test))]
+    pub(super) fn answers(&self) -> HashMap<usize, Vec<&'a ToolResult>> {
+        let mut answers: HashMap<_, Vec<_>> = HashMap::new();
+        for (turn, next) in self.turns.iter().zip(self.turns.iter().skip(1)) {
+            let calls = turn.parts.iter().filter(|part| matches!(part.part, Part::ToolCall(_)));
+            let results = next.parts.iter().filter_map(|placed| match placed.part {
+                Part::ToolResult(result) => Some(result),
+                _ => None,
+            });
+            for (call, result) in calls.zip(results) {
+                answers.entry(call.message).or_default().push(result);
+            }
+        }
+        answers
     }
 
     fn push(&mut self, assistant: bool, parts: Vec<Placed<'a>>) {

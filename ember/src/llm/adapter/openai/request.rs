@@ -4,13 +4,15 @@ use crate::base::schema::Dialect;
 use crate::llm::adapter::strict_tools;
 use crate::llm::adapter::turns::{Turns, fnv1a, plain_id};
 use crate::llm::chat::{ChatRequest, Dropped, ResponseFormat, ToolChoice};
-use crate::llm::message::{Media, MediaSource, Message, Part, Reasoning, Role, ToolCall};
+use crate::llm::message::{
+    Media, MediaSource, Message, Part, Reasoning, Role, ToolCall, ToolResult,
+};
 use crate::llm::tool::Tool;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Writes the body of a request, and lists what it could not say.
 pub(super) fn encode(
@@ -20,12 +22,15 @@ pub(super) fn encode(
     stream: bool,
     quirks: &Quirks,
 ) -> Result<(Vec<u8>, Vec<Dropped>), serde_json::Error> {
-    // Calls without a result, and results without a call, are refused.
-    let Turns { mut dropped, unfit, .. } = Turns::of(&request.messages);
+    // Calls without a result, results without a call, and anything between the two are refused.
+    let turns = Turns::of(&request.messages);
+    let answers = turns.answers();
+    let Turns { mut dropped, unfit, .. } = turns;
+    let history = History { unfit, answers };
     let mut messages = Vec::with_capacity(request.messages.len());
     let server = Server { provider, quirks };
     for (index, message) in request.messages.iter().enumerate() {
-        write_message(message, index, &unfit, server, &mut messages, &mut dropped);
+        write_message(message, index, &history, server, &mut messages, &mut dropped);
     }
     let mut drop = |what: &str, why: &str| dropped.push(Dropped::new(what, why));
     let knows = |member: &str| !quirks.refuses.contains(&member);
@@ -67,6 +72,14 @@ pub(super) fn encode(
         extra: &request.extra,
     };
     Ok((serde_json::to_vec(&body)?, dropped))
+}
+
+/// What has become of the calls of a conversation.
+struct History<'a> {
+    /// The parts that are left out: the message, and the part of it.
+    unfit: HashSet<(usize, usize)>,
+    /// The results, by the message that holds their calls.
+    answers: HashMap<usize, Vec<&'a ToolResult>>,
 }
 
 /// Who is written to.
@@ -174,6 +187,12 @@ impl<'a> WireMessage<'a> {
             reasoning: BTreeMap::new(),
         }
     }
+
+    fn result(result: &'a ToolResult, quirks: &Quirks) -> Self {
+        let content = Content::Text(Cow::Borrowed(&result.content));
+        let tool_call_id = Some(wire_id(&result.call_id, quirks));
+        Self { tool_call_id, ..Self::new("tool", Some(content)) }
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -232,11 +251,12 @@ fn short_id(id: &str) -> String {
     digits.collect()
 }
 
-/// Appends the messages of the wire that one of ours becomes: results of tools have one each.
+/// Appends the messages of the wire that one of ours becomes. Results of tools have one each, directly
+/// behind the message that holds their calls, wherever they stand in the conversation.
 fn write_message<'a>(
     message: &'a Message,
     index: usize,
-    unfit: &HashSet<(usize, usize)>,
+    history: &History<'a>,
     Server { provider, quirks }: Server<'_>,
     messages: &mut Vec<WireMessage<'a>>,
     dropped: &mut Vec<Dropped>,
@@ -244,7 +264,7 @@ fn write_message<'a>(
     let mut drop = |part: usize, why: &str| {
         dropped.push(Dropped::new(format!("messages[{index}].content[{part}]"), why))
     };
-    let fits = |part: usize| !unfit.contains(&(index, part));
+    let fits = |part: usize| !history.unfit.contains(&(index, part));
     match message.role {
         Role::System => {
             for (part_index, part) in message.content.iter().enumerate() {
@@ -255,7 +275,6 @@ fn write_message<'a>(
             messages.push(WireMessage::new("system", Some(Content::Text(message.text()))));
         }
         Role::User => {
-            push_results(message, &fits, quirks, messages);
             let rest = message.content.iter().enumerate().filter(|(part, _)| fits(*part));
             let rest = rest.filter(|(_, part)| !matches!(part, Part::ToolResult(_)));
             let rest: Vec<_> = rest.collect();
@@ -299,30 +318,15 @@ fn write_message<'a>(
                     Some(Content::Parts(returned.thinking.into_iter().chain(texts).collect()));
             }
             messages.push(wire);
+            let results = history.answers.get(&index).into_iter().flatten();
+            messages.extend(results.map(|result| WireMessage::result(result, quirks)));
         }
         Role::Tool => {
-            push_results(message, &fits, quirks, messages);
             for (part_index, part) in message.content.iter().enumerate() {
                 if fits(part_index) && !matches!(part, Part::ToolResult(_)) {
                     drop(part_index, "only results can answer calls");
                 }
             }
-        }
-    }
-}
-
-/// Results have a message each.
-fn push_results<'a>(
-    message: &'a Message,
-    fits: &impl Fn(usize) -> bool,
-    quirks: &Quirks,
-    messages: &mut Vec<WireMessage<'a>>,
-) {
-    for (part_index, part) in message.content.iter().enumerate() {
-        if let (Part::ToolResult(result), true) = (part, fits(part_index)) {
-            let content = Content::Text(Cow::Borrowed(&result.content));
-            let tool_call_id = Some(wire_id(&result.call_id, quirks));
-            messages.push(WireMessage { tool_call_id, ..WireMessage::new("tool", Some(content)) });
         }
     }
 }
@@ -413,7 +417,6 @@ mod tests {
     use super::super::vendors::Vendor;
     use super::*;
     use crate::base::Schema;
-    use crate::llm::message::ToolResult;
     use crate::llm::tool::ParameterSchema;
 
     fn written(request: &ChatRequest, stream: bool) -> (Value, Vec<Dropped>) {
@@ -457,6 +460,52 @@ mod tests {
                 {"role": "tool", "tool_call_id": "c1", "content": "2"},
                 {"role": "tool", "tool_call_id": "c2", "content": "2"},
                 {"role": "assistant", "content": "2"},
+            ])
+        );
+        assert!(dropped.is_empty());
+    }
+
+    #[test]
+    fn results_stand_directly_behind_their_calls() {
+        let call = |id: &str| ToolCall::new(id, "now", "{}");
+        let asks = |id: &str| Message::new(Role::Assistant, [Part::ToolCall(call(id))]);
+        let answers = |id: &str, text: &str| Part::ToolResult(ToolResult::new(&call(id), text));
+        let request = ChatRequest::new([
+            Message::user("When?"),
+            asks("c1"),
+            Message::system("Be brief."),
+            asks("c2"),
+            Message::user("Wait"),
+            Message::new(Role::Tool, [answers("c2", "2")]),
+            Message::new(Role::User, [Part::text("Well?"), answers("c1", "1")]),
+            // The same id in another turn is another call.
+            asks("c1"),
+            Message::system("Be kind."),
+            Message::new(Role::Tool, [answers("c1", "3")]),
+        ]);
+        let (body, dropped) = written(&request, false);
+        let call = |id: &str| {
+            json!({"role": "assistant", "tool_calls": [
+                {"id": id, "type": "function", "function": {"name": "now", "arguments": "{}"}},
+            ]})
+        };
+        let said = |role: &str, text: &str| json!({"role": role, "content": text});
+        let result =
+            |id: &str, text: &str| json!({"role": "tool", "tool_call_id": id, "content": text});
+        assert_eq!(
+            body["messages"],
+            json!([
+                said("user", "When?"),
+                call("c1"),
+                result("c1", "1"),
+                said("system", "Be brief."),
+                call("c2"),
+                result("c2", "2"),
+                said("user", "Wait"),
+                said("user", "Well?"),
+                call("c1"),
+                result("c1", "3"),
+                said("system", "Be kind."),
             ])
         );
         assert!(dropped.is_empty());
