@@ -240,6 +240,17 @@ const PHRASES: &[(ErrorKind, &[&str])] = &[
             "reduce the length of the messages",
             "exceeds the available context size",
             "exceed context limit",
+            // xAI
+            "maximum prompt length is",
+            // LM Studio
+            "greater than the context length",
+            "loaded with context length of only",
+            // Ollama
+            "exceeded max context length",
+            // Kimi
+            "exceeded model token limit",
+            // vLLM
+            "longer than the model's context length",
         ],
     ),
 ];
@@ -462,6 +473,19 @@ mod tests {
             ErrorKind::ContextLength,
             long,
         );
+        for message in [
+            "This model's maximum prompt length is 131072 but the request contains 136973 tokens.",
+            "The number of tokens to keep from the initial prompt is greater than the context length.",
+            "Trying to keep the first 10136 tokens when context the overflows. However, the model is loaded with context length of only 7866 tokens, which is not enough.",
+            "prompt too long; exceeded max context length by 12 tokens",
+            "Invalid request: Your request exceeded model token limit: 262144 (requested: 269030)",
+            "The input (1492905 tokens) is longer than the model's context length (1048576 tokens).",
+        ] {
+            let body = format!(r#"{{"error":{{"message":"{message}"}}}}"#);
+            check(400, &body, ErrorKind::ContextLength, message);
+            let streamed = Failure::read(body.as_bytes()).into_error("test", None);
+            assert_eq!(streamed.kind(), ErrorKind::ContextLength, "{message}");
+        }
         let throttled = "Rate limit: context window tokens per minute";
         check(400, &format!(r#"{{"error":"{throttled}"}}"#), ErrorKind::InvalidRequest, throttled);
     }
