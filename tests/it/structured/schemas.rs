@@ -181,6 +181,45 @@ async fn who_enforces_every_schema_is_not_shown_a_loose_one() {
     assert_eq!(seen[1].json()["tool_choice"], json!({"type": "tool", "name": "City"}));
 }
 
+#[tokio::test]
+async fn a_model_that_takes_either_tools_or_a_form_is_given_a_tool() {
+    let upstream = Upstream::start(|seen| {
+        let body = seen.json();
+        // Gemini 2.5, where tools are declared.
+        if body["generationConfig"]["responseMimeType"].is_string() {
+            let message =
+                "Function calling with a response mime type: 'application/json' is unsupported";
+            let error = json!({"code": 400, "message": message, "status": "INVALID_ARGUMENT"});
+            return Reply::json(400, json!({"error": error}));
+        }
+        let arguments: Value = serde_json::from_str(PARIS).unwrap();
+        let part = json!({"functionCall": {"name": "City", "args": arguments}});
+        let content = json!({"role": "model", "parts": [part]});
+        let answer = json!({"candidates": [{"content": content, "finishReason": "STOP"}]});
+        match seen.target.contains("stream") {
+            true => Reply::events().data(answer),
+            false => Reply::json(200, answer),
+        }
+    })
+    .await;
+    let config =
+        ProviderConfig::new("gemini", "gemini-2.5-flash").api_key("k").base_url(upstream.url());
+    for streamed in [false, true] {
+        let client = Client::new(HttpProvider::gemini(&config).unwrap());
+        let prompt = client.prompt("?").tool(add {});
+        let city = match streamed {
+            false => prompt.json::<City>().await.unwrap(),
+            true => prompt.json_stream().await.unwrap().value().await.unwrap(),
+        };
+        assert_eq!(city, paris());
+    }
+    let forms = upstream.seen().into_iter().map(|seen| seen.json()["generationConfig"].take());
+    let forms: Vec<_> = forms.map(|config| config["responseMimeType"].clone()).collect();
+    let json = json!("application/json");
+    let once = [json.clone(), json, Value::Null];
+    assert_eq!(forms, [once.clone(), once].concat());
+}
+
 #[test]
 fn a_loose_schema_is_written_as_it_is() {
     let schema = Schema::of::<City>();

@@ -244,6 +244,7 @@ const FORM: &[&str] = &[
     "response_format",
     "response format",
     "responsemimetype",
+    "response mime type",
     "output_config",
     "output_format",
     "text.format",
