@@ -46,7 +46,12 @@ pub(super) fn encode<'a>(
         }
     }
     let thinks = thinking::write(request, model, &mut body, &mut dropped);
-    options(request, thinks, &mut body, &mut dropped);
+    let sampling = match thinks {
+        true => Err("a model that thinks takes none"),
+        false if thinking::takes_sampling(model) => Ok(()),
+        false => Err("the model chooses by itself"),
+    };
+    options(request, sampling, &mut body, &mut dropped);
     if stream {
         body.insert("stream".into(), true.into());
     }
@@ -202,10 +207,10 @@ fn media_block(media: &Media) -> Result<Value, Option<&'static str>> {
     Ok(json!({"type": if is_image { "image" } else { "document" }, "source": source}))
 }
 
-/// Everything but the conversation.
+/// Everything but the conversation. `sampling` says why the request may not say how words are chosen, if so.
 fn options(
     request: &ChatRequest,
-    thinks: bool,
+    sampling: Result<(), &'static str>,
     body: &mut Map<String, Value>,
     dropped: &mut Vec<Dropped>,
 ) {
@@ -225,23 +230,25 @@ fn options(
             body.insert("tool_choice".into(), choice);
         }
     }
-    match (request.temperature, request.top_p) {
-        (Some(_), _) if thinks => drop("temperature", "a model that thinks takes none"),
-        (Some(temperature), _) => {
+    match (request.temperature, sampling) {
+        (Some(_), Err(why)) => drop("temperature", why),
+        (Some(temperature), Ok(())) => {
             if temperature > 1.0 {
                 drop("temperature", "the highest is 1, which is used");
             }
             body.insert("temperature".into(), temperature.min(1.0).into());
         }
-        _ => {}
+        (None, _) => {}
     }
-    match (request.top_p, request.temperature) {
-        (Some(_), _) if thinks => drop("top_p", "a model that thinks takes none"),
-        (Some(_), Some(_)) => drop("top_p", "newer models take either a temperature or this"),
-        (Some(top_p), None) => {
+    match (request.top_p, request.temperature, sampling) {
+        (Some(_), _, Err(why)) => drop("top_p", why),
+        (Some(_), Some(_), Ok(())) => {
+            drop("top_p", "newer models take either a temperature or this");
+        }
+        (Some(top_p), None, Ok(())) => {
             body.insert("top_p".into(), top_p.into());
         }
-        (None, _) => {}
+        (None, ..) => {}
     }
     if !request.stop.is_empty() {
         body.insert("stop_sequences".into(), request.stop.as_slice().into());
@@ -390,6 +397,25 @@ mod tests {
         let message = ["messages[0].content[0]", "messages[0].content[1]"];
         let options = ["temperature", "top_p", "seed", "response_format"];
         assert_eq!(dropped, [&message[..], &options[..]].concat());
+    }
+
+    #[test]
+    fn a_model_that_chooses_by_itself_is_not_told_how() {
+        let request = || ChatRequest::from("Hi").temperature(0.5).top_p(0.9);
+        let sampled = |model: &str, request: ChatRequest| {
+            let (body, dropped) = encode("anthropic", &request, model, false);
+            let members = ["temperature", "top_p"].map(|name| body.members.contains_key(name));
+            (members, dropped.len())
+        };
+        for model in ["claude-fable-5", "claude-mythos-5-1", "claude-opus-4-7", "claude-haiku-5-5"]
+        {
+            assert_eq!(sampled(model, request()), ([false, false], 2), "{model}");
+            assert_eq!(sampled(model, request().reasoning_effort("none")), ([false, false], 2));
+        }
+        for model in ["claude-opus-4-6", "claude-sonnet-4-6", "claude-haiku-4-5"] {
+            assert_eq!(sampled(model, request()), ([true, false], 1), "{model}");
+            assert_eq!(sampled(model, request().reasoning_effort("high")), ([false, false], 2));
+        }
     }
 
     #[test]

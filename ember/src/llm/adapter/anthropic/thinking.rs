@@ -29,6 +29,29 @@ const BY_BUDGET: &[&str] = &[
 /// Models that do not think.
 const NEVER: &[&str] = &["claude-3-haiku", "claude-3-opus", "claude-3-sonnet", "claude-3-5-"];
 
+/// Models that always think: they refuse `disabled` with 400, and need no word to think.
+/// <https://platform.claude.com/docs/en/models/fable-5/migration-guide>
+const ALWAYS: &[&str] = &["claude-fable-", "claude-mythos-"];
+
+/// Models of newer generations that do not know `xhigh`; between `high` and `max` they have nothing.
+/// <https://platform.claude.com/docs/en/build-with-claude/effort>
+const NO_XHIGH: &[&str] = &["claude-opus-4-6", "claude-sonnet-4-6", "claude-mythos-preview"];
+
+/// Models beside those that always think that refuse a temperature and the like, thinking or not ("`temperature` is
+/// deprecated for this model").
+/// <https://platform.claude.com/docs/en/about-claude/models/migration-guide>
+const NO_SAMPLING: &[&str] =
+    &["claude-opus-4-7", "claude-opus-4-8", "claude-opus-5", "claude-sonnet-5", "claude-haiku-5"];
+
+fn is_one_of(model: &str, names: &[&str]) -> bool {
+    names.iter().any(|name| model.starts_with(name))
+}
+
+/// Tells whether a model lets the request say how it chooses its words, as long as it does not think.
+pub(super) fn takes_sampling(model: &str) -> bool {
+    !is_one_of(model, ALWAYS) && !is_one_of(model, NO_SAMPLING)
+}
+
 /// The budgets that stand for efforts.
 const BUDGETS: &[(&str, u64)] = &[
     ("minimal", MIN_BUDGET),
@@ -53,7 +76,9 @@ pub(super) fn write(
         dropped.push(Dropped::new("reasoning_effort", why));
         false
     };
-    let is_one_of = |names: &[&str]| names.iter().any(|name| model.starts_with(name));
+    let is_one_of = |names: &[&str]| is_one_of(model, names);
+    // The least there is.
+    let effort = if effort == "none" && is_one_of(ALWAYS) { "low" } else { effort };
     if effort == "none" {
         body.insert("thinking".into(), json!({"type": "disabled"}));
         return false;
@@ -67,7 +92,11 @@ pub(super) fn write(
         return drop("the model cannot think where it must call a tool");
     }
     if !is_one_of(BY_BUDGET) {
-        let effort = if effort == "minimal" { "low" } else { effort };
+        let effort = match effort {
+            "minimal" => "low",
+            "xhigh" if is_one_of(NO_XHIGH) => "high",
+            effort => effort,
+        };
         body.insert("thinking".into(), json!({"type": "adaptive"}));
         body.insert("output_config".into(), json!({"effort": effort}));
         return true;
@@ -115,12 +144,25 @@ mod tests {
         check(limited, "claude-opus-4-1", budget(4_000, 2_999), true, false);
         let small = ask("high").max_tokens(1_000);
         check(small, "claude-opus-4-1", json!({"max_tokens": 1000}), false, true);
-        let adaptive = json!({
-            "max_tokens": 8192, "thinking": {"type": "adaptive"}, "output_config": {"effort": "high"},
-        });
-        check(ask("high"), "claude-opus-4-6", adaptive, true, false);
+        let adaptive = |effort: &str| {
+            json!({
+                "max_tokens": 8192, "thinking": {"type": "adaptive"}, "output_config": {"effort": effort},
+            })
+        };
+        check(ask("high"), "claude-opus-4-6", adaptive("high"), true, false);
+        check(ask("minimal"), "claude-opus-4-6", adaptive("low"), true, false);
         let off = json!({"max_tokens": 8192, "thinking": {"type": "disabled"}});
         check(ask("none"), "claude-opus-4-6", off, false, false);
         check(ask("high"), "claude-3-5-haiku-latest", json!({"max_tokens": 8192}), false, true);
+        // What a model refuses becomes the nearest that it takes.
+        for model in ["claude-opus-4-6", "claude-sonnet-4-6", "claude-mythos-preview"] {
+            check(ask("xhigh"), model, adaptive("high"), true, false);
+            check(ask("max"), model, adaptive("max"), true, false);
+        }
+        check(ask("xhigh"), "claude-opus-4-7", adaptive("xhigh"), true, false);
+        for model in ["claude-fable-5-1", "claude-mythos-5"] {
+            check(ask("none"), model, adaptive("low"), true, false);
+            check(ask("xhigh"), model, adaptive("xhigh"), true, false);
+        }
     }
 }
