@@ -165,9 +165,13 @@ impl Answer {
     pub(super) fn message(&self) -> Value {
         let mut message = json!({"role": "assistant", "content": null});
         let (mut text, mut thought, mut calls) = (String::new(), String::new(), Vec::new());
+        let mut sources = Vec::new();
         for piece in &self.pieces {
             match piece {
-                Piece::Text { text: more, .. } => text += more,
+                Piece::Text { text: more, source, .. } => {
+                    text += more;
+                    sources.extend(chat_annotations(source));
+                }
                 Piece::Thought { text: more, .. } => thought += more,
                 Piece::Call { id, name, arguments, .. } => calls.push(json!({
                     "id": id, "type": "function",
@@ -184,6 +188,9 @@ impl Answer {
         }
         if !calls.is_empty() {
             message["tool_calls"] = calls.into();
+        }
+        if !sources.is_empty() {
+            message["annotations"] = sources.into();
         }
         message
     }
@@ -290,6 +297,12 @@ impl Answer {
 
 pub(super) fn annotations(source: &Option<String>) -> Value {
     source.iter().map(|source| json!({"type": "url_citation", "url": source})).collect()
+}
+
+/// What chat completions have for the same, which they nest once more.
+pub(super) fn chat_annotations(source: &Option<String>) -> Option<Value> {
+    let source = source.as_ref()?;
+    Some(json!({"type": "url_citation", "url_citation": {"url": source}}))
 }
 
 pub(super) fn citations(source: &Option<String>) -> Value {

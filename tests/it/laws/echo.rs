@@ -43,9 +43,10 @@ fn expected(wire: Wire, answer: &Answer) -> Value {
     match wire {
         Wire::OpenAi => {
             let mut message = answer.message();
-            // OpenAI itself takes no thoughts back.
+            // OpenAI itself takes no thoughts back, and no sources.
             let members = message.as_object_mut().unwrap();
             members.remove("reasoning_content");
+            members.remove("annotations");
             if members["content"].is_null() {
                 match members.contains_key("tool_calls") {
                     true => drop(members.remove("content")),

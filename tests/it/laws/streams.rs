@@ -1,7 +1,7 @@
 //! How each interface streams an answer.
 
 use super::Wire;
-use super::document::{Answer, End, Piece, annotations, citations};
+use super::document::{Answer, End, Piece, annotations, chat_annotations, citations};
 use serde_json::{Value, json};
 
 /// A streamed answer.
@@ -71,8 +71,11 @@ fn chat(answer: &Answer, last: Option<usize>) -> (Vec<Value>, usize) {
                     answer.cut(text).into_iter().map(|text| json!({"reasoning_content": text})),
                 );
             }
-            Piece::Text { text, .. } => {
+            Piece::Text { text, source, .. } => {
                 deltas[1].extend(answer.cut(text).into_iter().map(|text| json!({"content": text})));
+                deltas[1].extend(
+                    chat_annotations(source).map(|source| json!({"annotations": [source]})),
+                );
             }
             Piece::Call { id, name, .. } => {
                 let call = json!({"index": calls, "id": id, "type": "function",

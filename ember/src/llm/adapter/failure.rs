@@ -45,16 +45,24 @@ impl Failure {
     pub fn of(value: &Value) -> Self {
         // Some providers wrap the document in an array.
         let value = value.get(0).unwrap_or(value);
-        let inner =
-            ["error", "detail", "message"].iter().find_map(|key| value.get(key)).unwrap_or(value);
+        let member = |key: &str| value.get(key).filter(|member| !member.is_null());
+        let inner = ["error", "detail", "message"].into_iter().find_map(member).unwrap_or(value);
         // What stands beside the inner document is said of it.
         let text = |key: &str| match inner.get(key).or_else(|| value.get(key))? {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(number.to_string()),
             _ => None,
         };
-        let message = inner.get("message").and_then(Value::as_str).or(inner.as_str());
-        let message = clipped(message.unwrap_or(&inner.to_string()));
+        let message = match (inner.as_str(), member("message").and_then(Value::as_str)) {
+            // The class of the error, as text, and the reason beside it.
+            (Some(class), Some(reason)) if class != reason => format!("{class}: {reason}"),
+            (Some(text), _) => text.to_owned(),
+            (None, _) => match inner.get("message").and_then(Value::as_str) {
+                Some(message) => message.to_owned(),
+                None => inner.to_string(),
+            },
+        };
+        let message = clipped(&message);
         Self {
             kind: text("type").filter(|kind| kind != "error").or_else(|| text("status")),
             code: text("code"),
@@ -370,6 +378,17 @@ mod tests {
             "m",
         );
         check(502, "", Server, "");
+        // Frameworks say beside the class of an error what is wrong; others say nothing of it.
+        let reason = r#"{"statusCode":404,"error":"Not Found","message":"no such route"}"#;
+        check(404, reason, InvalidRequest, "Not Found: no such route");
+        check(404, r#"{"error":"no","message":"no"}"#, InvalidRequest, "no");
+        check(400, r#"{"error":null,"message":"x"}"#, InvalidRequest, "x");
+        check(
+            400,
+            r#"{"error":null,"detail":null}"#,
+            InvalidRequest,
+            r#"{"error":null,"detail":null}"#,
+        );
     }
 
     #[test]

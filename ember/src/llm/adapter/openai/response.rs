@@ -9,7 +9,7 @@ use crate::llm::adapter::json::{
 use crate::llm::adapter::{CallIds, Failure, Piece, Tell};
 use crate::llm::chat::{ChatResponse, Finish, FinishReason, mark_truncated};
 use crate::llm::error::{Error, ErrorKind};
-use crate::llm::message::{Message, Part, Reasoning, Role, ToolCall};
+use crate::llm::message::{Message, Part, Reasoning, Role, Text, ToolCall};
 use crate::llm::stream::ChatEvent;
 use crate::llm::usage::{Usage, sum_of};
 use serde::Deserialize;
@@ -43,9 +43,10 @@ pub(super) fn decode(provider: &str, body: &[u8], mut ids: CallIds) -> Result<Ch
         let signature = kept.take_shown(provider);
         content.push(Part::Reasoning(Reasoning { text: reasoning, signature }));
     }
+    let citations = message.take_citations();
     let text = message.content.into_texts().collect::<String>();
-    if !text.is_empty() {
-        content.push(Part::text(text));
+    if !text.is_empty() || !citations.is_empty() {
+        content.push(Part::Text(Text { text, citations, signature: None }));
     }
     let refused = message.refusal.filter(|refusal| !refusal.is_empty());
     content.extend(refused.map(|refusal| Part::Refusal(refusal.into_owned())));
@@ -101,6 +102,9 @@ wire! {
     }
 }
 
+/// The one type of annotations that OpenAI's reference knows. Others that are sent (OpenRouter's `file`) are no sources.
+const URL_CITATION: &str = "url_citation";
+
 wire! {
     /// The message of an answer, or what a chunk adds to it.
     pub(super) struct WireMessage<'a> {
@@ -108,6 +112,9 @@ wire! {
         pub(super) content: Content<'a> = "content",
         #[serde(borrow)]
         pub(super) refusal: Option<WireText<'a>> = "refusal",
+        /// Where the text was taken from.
+        #[serde(borrow)]
+        annotations: Option<Raw<'a>> = "annotations",
         #[serde(borrow)]
         reasoning_content: Option<WireText<'a>> = "reasoning_content",
         #[serde(borrow)]
@@ -139,8 +146,8 @@ impl<'a> WireMessage<'a> {
         let mut said = some.filter(|(text, _)| !text.is_empty());
         let (text, tell) = said.next()?;
         let calls = self.tool_calls.as_deref().unwrap_or_default();
-        let is_alone =
-            said.next().is_none() && calls.is_empty() && self.reasoning_details.is_none();
+        let others = self.reasoning_details.is_some() || self.annotations.is_some();
+        let is_alone = said.next().is_none() && calls.is_empty() && !others;
         Some(Piece { text: text.borrowed()?, tell }).filter(|_| is_alone)
     }
 }
@@ -153,6 +160,25 @@ impl WireMessage<'_> {
         let details = if named.is_some() { &[] } else { kept };
         let details = details.iter().map(reasoning::text).filter(|text| !text.is_empty());
         named.into_iter().chain(details)
+    }
+
+    /// Where the text was taken from, in the form in which responses tell it: there, what this interface keeps
+    /// in a member `url_citation` stands in the annotation itself.
+    pub(super) fn take_citations(&mut self) -> Vec<Value> {
+        let Some(Value::Array(annotations)) = self.annotations.take().map(Raw::value) else {
+            return Vec::new();
+        };
+        let flat = annotations.into_iter().filter_map(|annotation| {
+            let Value::Object(mut annotation) = annotation else { return None };
+            if annotation.get("type")? != URL_CITATION {
+                return None;
+            }
+            if let Some(Value::Object(citation)) = annotation.remove(URL_CITATION) {
+                annotation.extend(citation);
+            }
+            Some(Value::Object(annotation))
+        });
+        flat.collect()
     }
 
     /// What must go back as it came.
@@ -500,6 +526,29 @@ mod tests {
         for body in [&br#"{"choices": [{"index": -1}]}"#[..], b"[]", b"{", b"{\"id\": \"\xff\"}"] {
             let error = decode("test", body, CallIds::default()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Decode);
+        }
+    }
+
+    #[test]
+    fn annotations_say_where_the_text_was_taken_from() {
+        let cited = json!({"start_index": 0, "end_index": 1, "title": "t", "url": "https://a"});
+        let mut flat = cited.clone();
+        flat["type"] = "url_citation".into();
+        let annotations = json!([
+            {"type": "url_citation", "url_citation": cited},
+            {"type": "file", "file": {"content": "long"}},
+            {"type": "url_citation", "url": "https://b"},
+            "odd",
+        ]);
+        let response =
+            read(choice(json!({"content": "a", "annotations": annotations}), "stop")).unwrap();
+        let [Part::Text(text)] = &response.message.content[..] else { panic!("{response:?}") };
+        let other = json!({"type": "url_citation", "url": "https://b"});
+        assert_eq!((text.text.as_str(), &text.citations), ("a", &vec![flat, other]));
+        for odd in [json!(null), json!([]), json!({}), json!("x"), json!([null])] {
+            let response =
+                read(choice(json!({"content": "a", "annotations": odd}), "stop")).unwrap();
+            assert_eq!(response.message.content, [Part::text("a")]);
         }
     }
 

@@ -24,6 +24,8 @@ pub struct ChunkDecoder {
     kept: Kept,
     /// Whether the last that was told is reasoning.
     thinks: bool,
+    /// Whether the last that was told is text.
+    writes: bool,
     /// The figures so far: a later snapshot may leave out what an earlier one has told.
     usage: WireUsage,
     finish_reason: Option<String>,
@@ -108,6 +110,7 @@ impl ChunkDecoder {
             refused: false,
             kept: Kept::default(),
             thinks: false,
+            writes: false,
             usage: WireUsage::default(),
             finish_reason: None,
             empty_reason: false,
@@ -161,26 +164,36 @@ impl ChunkDecoder {
     fn delta(&mut self, delta: &mut WireMessage<'_>, out: &mut VecDeque<ChatEvent>) {
         let kept = delta.kept();
         for text in delta.take_reasoning(&kept) {
-            self.thinks = true;
+            (self.thinks, self.writes) = (true, false);
             out.push_back(ChatEvent::Reasoning(text));
         }
         kept.into_iter().for_each(|value| self.kept.keep(value, true));
+        let citations = delta.take_citations();
         let says = delta.content.has_text()
+            || !citations.is_empty()
             || delta.refusal.as_ref().is_some_and(|refusal| !refusal.is_empty())
             || delta.tool_calls.as_ref().is_some_and(|calls| !calls.is_empty());
         if says {
             self.end_thoughts(out);
         }
         let texts = std::mem::take(&mut delta.content).into_texts().filter(|text| !text.is_empty());
-        out.extend(texts.map(ChatEvent::Text));
+        for text in texts {
+            self.writes = true;
+            out.push_back(ChatEvent::Text(text));
+        }
+        // They belong to a text, which may not have begun.
+        if !citations.is_empty() && !std::mem::replace(&mut self.writes, true) {
+            out.push_back(ChatEvent::Text(String::new()));
+        }
+        out.extend(citations.into_iter().map(ChatEvent::Citation));
         if let Some(refusal) = some(delta.refusal.take()) {
-            self.refused = true;
+            (self.refused, self.writes) = (true, false);
             out.push_back(ChatEvent::Refusal(refusal));
         }
         for call in delta.tool_calls.iter().flatten() {
             let arguments = call.arguments();
             let open = self.call(call.index, call.id.as_deref().unwrap_or_default());
-            let Self { calls, ids, told, .. } = self;
+            let Self { calls, ids, told, writes, .. } = self;
             let open = &mut calls[open];
             // Only the first name counts.
             if open.place.is_none()
@@ -190,6 +203,7 @@ impl ChunkDecoder {
                 *told += 1;
                 open.place = Some(index);
                 let id = ids.take(&open.id);
+                *writes = false;
                 out.push_back(ChatEvent::ToolCallStart { index, id, name, signature: None });
                 out.extend(piece(index, std::mem::take(&mut open.early)));
             }
@@ -295,7 +309,7 @@ mod tests {
     use crate::llm::adapter::repeat::tests::repeats_change_nothing;
     use crate::llm::chat::{ChatResponse, Finish, FinishReason};
     use crate::llm::error::ErrorKind;
-    use crate::llm::message::ToolCall;
+    use crate::llm::message::{Part, ToolCall};
     use crate::llm::stream::Accumulator;
     use serde_json::{Value, json};
 
@@ -376,6 +390,38 @@ mod tests {
             "insufficient_system_resource",
         );
         assert_eq!(given_up.finish.reason, FinishReason::Error);
+    }
+
+    #[test]
+    fn annotations_belong_to_the_text() {
+        let source = |url: &str| json!({"type": "url_citation", "url_citation": {"url": url}});
+        let call =
+            json!([{"index": 0, "id": "c1", "function": {"name": "now", "arguments": "{}"}}]);
+        let message = json!({
+            "reasoning_content": "hm", "content": "abc", "tool_calls": call,
+            "annotations": [source("1"), source("2"), source("3")],
+        });
+        let pieces = [
+            json!({"reasoning_content": "hm"}),
+            json!({"annotations": [source("1")]}),
+            json!({"content": "a"}),
+            json!({"content": "b", "annotations": [source("2")]}),
+            json!({"content": "c"}),
+            json!({"content": "", "annotations": [source("3")]}),
+            json!({"tool_calls": call, "annotations": []}),
+        ];
+        let cited = check_both(message, &pieces, "tool_calls");
+        let [Part::Reasoning(_), Part::Text(text), Part::ToolCall(_)] = &cited.message.content[..]
+        else {
+            panic!("{cited:?}")
+        };
+        assert_eq!(text.citations[2], json!({"type": "url_citation", "url": "3"}));
+        let alone = check_both(
+            json!({"annotations": [source("1")]}),
+            &[json!({"annotations": [source("1")]})],
+            "stop",
+        );
+        assert_eq!((alone.text().as_ref(), alone.message.content.len()), ("", 1));
     }
 
     #[test]

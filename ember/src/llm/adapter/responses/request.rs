@@ -28,7 +28,7 @@ pub(super) fn encode<'a>(
     let stored = request.extra.get("store").is_some_and(|store| store == true);
     let mut writer = Writer { provider, stored, items: Vec::new(), custom: HashSet::new() };
     let mut dropped = Vec::new();
-    // Instructions stay where they stand; between them, turns are put in order.
+    // Instructions come first, wherever they stand, and then the turns.
     let is_system = |message: &&Message| message.role == Role::System;
     let Turns { turns, dropped: left_out, unfit, .. } = Turns::of(&request.messages);
     for (index, message) in request.messages.iter().enumerate().filter(|(_, m)| is_system(m)) {
