@@ -3,6 +3,7 @@
 mod asking;
 mod schemas;
 mod partial;
+mod types;
 
 use ember::base::Schema;
 use ember::llm::adapter::anthropic::Anthropic;

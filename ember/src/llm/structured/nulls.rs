@@ -3,6 +3,9 @@ use serde_json::Value;
 /// How deep a value is looked into; JSON that was parsed is not deeper.
 const MAX_DEPTH: usize = 128;
 
+/// How many references and alternatives are followed to see whether a value fits.
+const MAX_STEPS: usize = 8;
+
 /// Takes members out whose `null` means that they are absent.
 ///
 /// A strict provider demands every member, so one that may be left out is offered `null` instead.
@@ -23,7 +26,7 @@ fn walk(value: &mut Value, schema: &Value, root: &Value, depth: usize) {
     }
     for keyword in ["anyOf", "oneOf"] {
         if let Some(variant) =
-            parts(schema, keyword).find(|variant| may_be(value, variant, root, depth))
+            parts(schema, keyword).find(|variant| may_be(value, variant, root, MAX_STEPS))
         {
             walk(value, variant, root, depth);
         }
@@ -35,7 +38,8 @@ fn walk(value: &mut Value, schema: &Value, root: &Value, depth: usize) {
             members.retain(|name, member| {
                 let is_absent = member.is_null()
                     && !required(name)
-                    && property(name).is_some_and(|schema| !takes_null(schema, root, depth));
+                    && property(name)
+                        .is_some_and(|schema| !may_be(&Value::Null, schema, root, MAX_STEPS));
                 !is_absent
             });
             for (name, member) in members {
@@ -66,15 +70,13 @@ fn referred<'a>(schema: &Value, root: &'a Value) -> Option<&'a Value> {
     root.pointer(pointer)
 }
 
-/// Tells whether a value looks like a variant: by its type, the members it must have, and those
-/// that are always the same.
-fn may_be(value: &Value, schema: &Value, root: &Value, depth: usize) -> bool {
-    let Some(depth) = depth.checked_sub(1) else {
+/// Tells whether a value looks like what a schema describes: by its type, the members it must have,
+/// and those that are always the same. What stands beside a reference or alternatives holds as well.
+fn may_be(value: &Value, schema: &Value, root: &Value, steps: usize) -> bool {
+    let Some(steps) = steps.checked_sub(1) else {
         return false;
     };
-    if let Some(target) = referred(schema, root) {
-        return may_be(value, target, root, depth);
-    }
+    let fits = |part: &Value| may_be(value, part, root, steps);
     let is_type = |name: &Value| match value {
         Value::Null => name == "null",
         Value::Bool(_) => name == "boolean",
@@ -94,6 +96,11 @@ fn may_be(value: &Value, schema: &Value, root: &Value, depth: usize) -> bool {
     };
     type_fits
         && is_same(schema, value)
+        && referred(schema, root).is_none_or(fits)
+        && parts(schema, "allOf").all(fits)
+        && ["anyOf", "oneOf"]
+            .iter()
+            .all(|keyword| schema.get(keyword).is_none() || parts(schema, keyword).any(fits))
         && value.as_object().is_none_or(|members| {
             parts(schema, "required")
                 .all(|name| name.as_str().is_some_and(|name| members.contains_key(name)))
@@ -102,24 +109,6 @@ fn may_be(value: &Value, schema: &Value, root: &Value, depth: usize) -> bool {
                     property.is_none_or(|property| member.is_null() || is_same(property, member))
                 })
         })
-}
-
-fn takes_null(schema: &Value, root: &Value, depth: usize) -> bool {
-    let Some(depth) = depth.checked_sub(1) else {
-        return false;
-    };
-    if let Some(target) = referred(schema, root) {
-        return takes_null(target, root, depth);
-    }
-    if !may_be(&Value::Null, schema, root, depth) {
-        return false;
-    }
-    let all = parts(schema, "allOf").all(|part| takes_null(part, root, depth));
-    let one = ["anyOf", "oneOf"].iter().all(|keyword| {
-        schema.get(keyword).is_none()
-            || parts(schema, keyword).any(|variant| takes_null(variant, root, depth))
-    });
-    all && one
 }
 
 #[cfg(test)]
@@ -180,10 +169,41 @@ mod tests {
     }
 
     #[test]
+    fn the_variant_is_found_by_what_stands_beside_its_reference() {
+        let tagged = |kind: &str, target: &str| {
+            json!({
+                "$ref": format!("#/$defs/{target}"),
+                "properties": {"kind": {"const": kind}},
+                "required": ["kind"],
+            })
+        };
+        let with_n = |n: Value| json!({"type": "object", "properties": {"n": n}});
+        let schema = json!({
+            "oneOf": [tagged("a", "A"), tagged("b", "B"), {"anyOf": [tagged("c", "B")]}],
+            "$defs": {
+                "A": with_n(json!({"type": ["integer", "null"]})),
+                "B": with_n(json!({"type": "integer"})),
+            },
+        });
+        for (value, expected) in [
+            (json!({"kind": "a", "n": null}), json!({"kind": "a", "n": null})),
+            (json!({"kind": "b", "n": null}), json!({"kind": "b"})),
+            (json!({"kind": "c", "n": null}), json!({"kind": "c"})),
+        ] {
+            let mut value = value;
+            without_absent(&mut value, &schema);
+            assert_eq!(value, expected);
+        }
+    }
+
+    #[test]
     fn a_schema_without_end_comes_to_one() {
-        let schema = json!({"$ref": "#"});
-        let mut value = json!({"a": null});
-        without_absent(&mut value, &schema);
-        assert_eq!(value, json!({"a": null}));
+        for schema in
+            [json!({"$ref": "#"}), json!({"anyOf": [{"$ref": "#"}, {"$ref": "#"}, {"$ref": "#"}]})]
+        {
+            let mut value = json!({"a": null});
+            without_absent(&mut value, &schema);
+            assert_eq!(value, json!({"a": null}));
+        }
     }
 }

@@ -9,6 +9,8 @@
 
 mod rules;
 mod notes;
+mod unite;
+mod references;
 mod openapi;
 mod walk;
 
@@ -116,14 +118,6 @@ mod tests {
                 },
                 "required": ["city", "days", "unit", "near", "tags"],
                 "additionalProperties": false,
-                "$defs": {
-                    "Point": {
-                        "type": "object",
-                        "properties": {"x": {"type": "number"}},
-                        "required": ["x"],
-                        "additionalProperties": false,
-                    },
-                },
             }),
         );
         assert!(lowered.strict);

@@ -5,6 +5,28 @@ use serde_json::{Map, Value};
 
 pub(super) type Object = Map<String, Value>;
 
+/// Keywords that say nothing a model or a strict decoder could use.
+const NOISE: &[&str] = &[
+    "title",
+    "$schema",
+    "$id",
+    "$comment",
+    "examples",
+    "discriminator",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+];
+
+pub(super) fn is_noise(keyword: &str) -> bool {
+    NOISE.contains(&keyword) || keyword.starts_with("x-")
+}
+
+/// Tells whether a keyword only tells something to whoever reads the schema.
+pub(super) fn is_annotation(keyword: &str) -> bool {
+    is_noise(keyword) || matches!(keyword, "description" | "default")
+}
+
 pub(super) fn describe(node: &mut Object, note: &str) {
     let description = match node.get("description").and_then(Value::as_str) {
         Some(text) if !text.is_empty() => format!("{text} ({note})"),

@@ -1,41 +1,15 @@
-use super::notes::{Object, describe, escaped, relaxed};
+use super::notes::{Object, describe, escaped, is_annotation, is_noise, relaxed};
+use super::references::{References, definition, holds_definitions, without_definitions};
 use super::rules::Rules;
+use super::unite::{Clash, united};
 use super::{Lowered, Relaxed, openapi};
 use serde_json::{Value, json};
-
-/// Keywords that say nothing a model or a strict decoder could use.
-const NOISE: &[&str] = &[
-    "title",
-    "$schema",
-    "$id",
-    "$comment",
-    "examples",
-    "discriminator",
-    "deprecated",
-    "readOnly",
-    "writeOnly",
-];
+use std::borrow::Cow;
 
 /// Formats that `schemars` gives to numbers; the bounds beside them say the same.
 const NUMBER_FORMATS: &[&str] = &[
     "int8", "int16", "int32", "int64", "int128", "int", "uint8", "uint16", "uint32", "uint64",
     "uint128", "uint", "float", "double",
-];
-
-/// Keywords that shape a node; all others are constraints.
-const SHAPE: &[&str] = &[
-    "type",
-    "enum",
-    "const",
-    "description",
-    "properties",
-    "required",
-    "additionalProperties",
-    "items",
-    "prefixItems",
-    "anyOf",
-    "$ref",
-    "$defs",
 ];
 
 /// Applies the rules to a whole document, or tells what cannot be said under them.
@@ -47,41 +21,66 @@ pub(super) fn walk(schema: &Value, rules: &Rules) -> Result<Lowered, Relaxed> {
         }
         return Ok(Lowered { schema, strict: false, relaxed: Vec::new() });
     }
-    let no_definitions = Object::new();
-    let definitions = schema.get("$defs").and_then(Value::as_object).unwrap_or(&no_definitions);
-    let mut walker = Walker { rules, definitions, relaxed: Vec::new(), properties: 0 };
-    let mut root = walker.node(&walker.inlined_root(schema), "", 0)?;
+    let references = References::new(schema);
+    let mut walker = Walker {
+        rules,
+        references,
+        referred: Vec::new(),
+        inlined: Vec::new(),
+        relaxed: Vec::new(),
+        properties: 0,
+    };
+    let mut root = walker.root(schema)?;
     if rules.openapi {
         openapi::say(&mut root, "", &mut walker.relaxed)?;
-        return Ok(Lowered { schema: root, strict: true, relaxed: walker.relaxed });
     }
-    if root.get("type").is_none_or(|kind| kind != "object") {
+    // Gemini's root may be a list as well; alternatives are nobody's root.
+    let kind = root.get("type").and_then(Value::as_str);
+    if kind != Some("object") && !(rules.openapi && kind.is_some()) {
         return Err(relaxed("", "type"));
     }
+    let definitions = walker.definitions()?;
     if !definitions.is_empty() {
-        let lowered = definitions.iter().map(|(name, definition)| {
-            let lowered = walker.node(definition, &format!("/$defs/{name}"), 1)?;
-            Ok((name.clone(), lowered))
-        });
-        root["$defs"] = Value::Object(lowered.collect::<Result<_, _>>()?);
+        root["$defs"] = definitions.into();
     }
     Ok(Lowered { schema: root, strict: true, relaxed: walker.relaxed })
 }
 
 struct Walker<'a> {
     rules: &'a Rules,
-    definitions: &'a Object,
+    references: References<'a>,
+    /// The names of the definitions that what is written refers to.
+    referred: Vec<String>,
+    /// The references that lead back to themselves, within whose targets the walk is.
+    inlined: Vec<String>,
     relaxed: Vec<Relaxed>,
     properties: usize,
 }
 
 impl Walker<'_> {
     /// The root may not be a reference: it is replaced by what it refers to.
-    fn inlined_root(&self, schema: &Value) -> Value {
-        match self.target(schema) {
-            Some((_, target)) => merged(target, schema, &["$ref", "$defs"]),
-            None => schema.clone(),
+    fn root(&mut self, schema: &Value) -> Result<Value, Relaxed> {
+        let mut root = without_definitions(schema);
+        let reference = root.get("$ref").and_then(Value::as_str);
+        if let Some(target) = reference.and_then(|reference| self.references.target(reference)) {
+            root.shift_remove("$ref");
+            root = united(&root, &without_definitions(target)).map_err(|_| relaxed("", "$ref"))?;
         }
+        self.node(&root.into(), "", 0)
+    }
+
+    /// The definitions that are referred to, by the root or by each other.
+    fn definitions(&mut self) -> Result<Object, Relaxed> {
+        let mut lowered = Object::new();
+        while let Some((name, schema)) = self
+            .references
+            .definitions()
+            .find(|(name, _)| self.referred.contains(name) && !lowered.contains_key(*name))
+        {
+            let pointer = format!("/$defs/{}", escaped(name));
+            lowered.insert(name.clone(), self.node(schema, &pointer, 1)?);
+        }
+        Ok(lowered)
     }
 
     fn node(&mut self, schema: &Value, pointer: &str, depth: usize) -> Result<Value, Relaxed> {
@@ -92,60 +91,162 @@ impl Walker<'_> {
         if depth > self.rules.max_depth {
             return Err(relaxed(pointer, "depth"));
         }
-        if let Some((name, target)) = self.target(schema) {
-            let recursive = self.leads_to(target, name, &mut Vec::new());
-            if recursive && !self.rules.recursion {
-                return Err(relaxed(pointer, "$ref"));
-            }
-            return match !self.rules.openapi && (recursive || object.len() == 1) {
-                // Strict dialects refuse siblings of a reference.
-                true => Ok(json!({"$ref": format!("#/$defs/{name}")})),
-                false => self.node(&merged(target, schema, &["$ref"]), pointer, depth),
-            };
+        if let Some(reference) = object.get("$ref") {
+            let reference = reference.as_str().ok_or_else(|| relaxed(pointer, "$ref"))?;
+            return self.reference(reference, &without(object, "$ref"), pointer, depth);
         }
-        if let Some([only]) = object.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
-            return self.node(&merged(only, schema, &["allOf"]), pointer, depth);
+        match object.get("allOf").and_then(Value::as_array).map(Vec::as_slice) {
+            Some([Value::Object(only)]) => {
+                let whole = united(&without(object, "allOf"), only);
+                let whole = whole.map_err(|_| relaxed(pointer, "allOf"))?;
+                return self.node(&whole.into(), pointer, depth);
+            }
+            Some(_) => return Err(relaxed(pointer, "allOf")),
+            None => {}
+        }
+        for keyword in ["anyOf", "oneOf"] {
+            if let Some(Value::Array(variants)) = object.get(keyword) {
+                let beside = without(object, keyword);
+                let place = format!("{pointer}/{keyword}");
+                return self.alternatives(variants, &beside, pointer, &place, depth);
+            }
         }
         self.plain_node(object, pointer, depth)
     }
 
-    /// A node that is neither a reference nor an `allOf` of one.
+    /// A reference, and what stands beside it: a strict dialect refuses siblings of a reference,
+    /// so that these and what it leads to become one schema.
+    fn reference(
+        &mut self,
+        reference: &str,
+        beside: &Object,
+        pointer: &str,
+        depth: usize,
+    ) -> Result<Value, Relaxed> {
+        let inexpressible = || relaxed(pointer, "$ref");
+        let target = self.references.target(reference).ok_or_else(inexpressible)?;
+        let recursive = self.references.leads(target, reference);
+        if recursive && !self.rules.recursion {
+            return Err(inexpressible());
+        }
+        let name = definition(reference);
+        let can_stay = !self.rules.openapi && (name.is_some() || reference == "#");
+        let is_bare = beside.is_empty();
+        let only_tells = beside.keys().all(|keyword| is_annotation(keyword));
+        if can_stay && (is_bare || recursive && only_tells) {
+            self.referred.extend(name);
+            return Ok(json!({"$ref": reference}));
+        }
+        let whole = united(beside, &without_definitions(target)).map_err(|_| inexpressible())?;
+        if !recursive {
+            return self.node(&whole.into(), pointer, depth);
+        }
+        // What leads back to itself in this way again has no end.
+        if self.inlined.iter().any(|inlined| inlined == reference) {
+            return Err(inexpressible());
+        }
+        self.inlined.push(reference.to_owned());
+        let lowered = self.node(&whole.into(), pointer, depth);
+        self.inlined.pop();
+        lowered
+    }
+
+    /// Alternatives. What stands beside them holds for each, and becomes part of each: the members
+    /// of an object that is closed must stand in one place.
+    fn alternatives(
+        &mut self,
+        variants: &[Value],
+        beside: &Object,
+        pointer: &str,
+        place: &str,
+        depth: usize,
+    ) -> Result<Value, Relaxed> {
+        let (told, shared): (Object, Object) =
+            beside.clone().into_iter().partition(|(keyword, _)| is_annotation(keyword));
+        let mut lowered = Vec::new();
+        for (index, variant) in variants.iter().enumerate() {
+            let variant = match variant {
+                variant if shared.is_empty() => Cow::Borrowed(variant),
+                Value::Object(variant) => match united(variant, &shared) {
+                    Ok(whole) => Cow::Owned(whole.into()),
+                    // It was none.
+                    Err(Clash::Never) => continue,
+                    Err(Clash::Unsaid) => return Err(relaxed(pointer, "anyOf")),
+                },
+                Value::Bool(false) => continue,
+                _ => Cow::Owned(shared.clone().into()),
+            };
+            let variant = self.node(&variant, &format!("{place}/{index}"), depth)?;
+            match variant.as_object().map(|variant| (variant.len(), variant.get("anyOf"))) {
+                // Alternatives of alternatives are alternatives.
+                Some((1, Some(Value::Array(inner)))) => lowered.extend_from_slice(inner),
+                _ => lowered.push(variant),
+            }
+        }
+        let mut node = self.keywords(&told, pointer, depth)?;
+        match &mut lowered[..] {
+            [] => return Err(relaxed(pointer, "anyOf")),
+            // One alternative is none.
+            [only] if node.is_empty() => return Ok(only.take()),
+            _ => node.insert("anyOf".into(), lowered.into()),
+        };
+        Ok(node.into())
+    }
+
+    /// A node that is neither a reference nor alternatives.
     fn plain_node(
         &mut self,
         object: &Object,
         pointer: &str,
         depth: usize,
     ) -> Result<Value, Relaxed> {
+        let mut lowered = self.keywords(object, pointer, depth)?;
+        if may_be(object, "object") || object.contains_key("properties") {
+            self.members(object, &mut lowered, pointer, depth)?;
+        }
+        if may_be(object, "array") && !lowered.contains_key("items") {
+            return Err(relaxed(pointer, "items"));
+        }
+        if !lowered.contains_key("type") {
+            let kinds = type_of_values(&lowered);
+            lowered.extend(kinds.map(|kinds| ("type".to_owned(), kinds)));
+        }
+        // A description alone allows anything.
+        match ["type", "enum", "const"].iter().any(|keyword| lowered.contains_key(*keyword)) {
+            true => Ok(lowered.into()),
+            false => Err(relaxed(pointer, "true")),
+        }
+    }
+
+    /// What is left of the keywords of a node, but for those of its members.
+    fn keywords(
+        &mut self,
+        object: &Object,
+        pointer: &str,
+        depth: usize,
+    ) -> Result<Object, Relaxed> {
         let mut lowered = Object::new();
         let mut notes = Vec::new();
         for (keyword, value) in object {
             match keyword.as_str() {
-                "allOf" => return Err(relaxed(pointer, "allOf")),
-                "$defs" | "properties" | "required" | "additionalProperties" => {}
+                "properties" | "required" | "additionalProperties" => {}
+                keyword if holds_definitions(keyword) => {}
                 "items" => {
                     let items = self.node(value, &format!("{pointer}/items"), depth + 1)?;
                     lowered.insert(keyword.clone(), items);
                 }
-                "anyOf" | "oneOf" => {
-                    let variants = value.as_array().into_iter().flatten().enumerate();
-                    let variants = variants.map(|(i, variant)| {
-                        self.node(variant, &format!("{pointer}/{keyword}/{i}"), depth)
-                    });
-                    lowered.insert("anyOf".into(), variants.collect::<Result<_, _>>()?);
-                }
-                // The order of a tuple's items cannot be said.
-                "prefixItems" => return Err(relaxed(pointer, keyword)),
+                // The order of a tuple's items cannot be said, nor members without their names.
+                "prefixItems" | "patternProperties" => return Err(relaxed(pointer, keyword)),
+                "unevaluatedProperties" if *value == Value::Bool(false) => {}
+                "unevaluatedProperties" => return Err(relaxed(pointer, keyword)),
                 "const" if !self.rules.constants => {
                     lowered.insert("enum".into(), json!([value]));
-                    if let Some(kind) = type_of(value) {
-                        lowered.entry("type").or_insert_with(|| kind.into());
-                    }
                 }
                 "default" if value.is_null() => {}
-                keyword if NOISE.contains(&keyword) || keyword.starts_with("x-") => {}
+                keyword if is_noise(keyword) => {}
                 "format"
                     if value.as_str().is_some_and(|format| NUMBER_FORMATS.contains(&format)) => {}
-                shape if SHAPE.contains(&shape) => {
+                "type" | "enum" | "const" | "description" => {
                     lowered.insert(keyword.clone(), value.clone());
                 }
                 _ if self.enforces(keyword, value) => {
@@ -157,15 +258,10 @@ impl Walker<'_> {
                 }
             }
         }
-        if object.get("type").is_some_and(|kind| kind == "object")
-            || object.contains_key("properties")
-        {
-            self.members(object, &mut lowered, pointer, depth)?;
-        }
         if !notes.is_empty() {
             describe(&mut lowered, &notes.join(", "));
         }
-        Ok(Value::Object(lowered))
+        Ok(lowered)
     }
 
     /// The members of an object, which strict dialects want closed.
@@ -180,7 +276,8 @@ impl Walker<'_> {
         let properties =
             object.get("properties").and_then(Value::as_object).unwrap_or(&no_properties);
         let is_map = match object.get("additionalProperties") {
-            None => properties.is_empty(),
+            // The other keyword is only left if it closes the object.
+            None => properties.is_empty() && !object.contains_key("unevaluatedProperties"),
             Some(rest) => !matches!(rest, Value::Bool(false)),
         };
         if is_map {
@@ -192,6 +289,13 @@ impl Walker<'_> {
         }
         let required: Vec<_> =
             object.get("required").and_then(Value::as_array).into_iter().flatten().collect();
+        // What must be there must have a place.
+        if !required
+            .iter()
+            .all(|name| name.as_str().is_some_and(|name| properties.contains_key(name)))
+        {
+            return Err(relaxed(pointer, "required"));
+        }
         let mut members = Object::new();
         for (name, member) in properties {
             let mut member =
@@ -205,7 +309,7 @@ impl Walker<'_> {
             true => members.keys().map(|name| name.as_str().into()).collect(),
             false => required.into_iter().cloned().collect(),
         };
-        lowered.insert("type".into(), "object".into());
+        lowered.entry("type").or_insert_with(|| "object".into());
         lowered.insert("properties".into(), members.into());
         lowered.insert("required".into(), required.into());
         if self.rules.closed {
@@ -228,41 +332,21 @@ impl Walker<'_> {
             _ => listed,
         }
     }
-
-    /// The definition that a node refers to.
-    fn target<'s>(&'s self, schema: &'s Value) -> Option<(&'s str, &'s Value)> {
-        let name = schema.get("$ref")?.as_str()?.strip_prefix("#/$defs/")?;
-        Some((name, self.definitions.get(name)?))
-    }
-
-    /// Tells whether a node refers to a definition, directly or through others.
-    fn leads_to<'s>(&'s self, schema: &'s Value, goal: &str, seen: &mut Vec<&'s str>) -> bool {
-        if let Some((name, target)) = self.target(schema) {
-            if name == goal {
-                return true;
-            }
-            if !seen.contains(&name) {
-                seen.push(name);
-                return self.leads_to(target, goal, seen);
-            }
-        }
-        match schema {
-            Value::Object(object) => object.values().any(|value| self.leads_to(value, goal, seen)),
-            Value::Array(values) => values.iter().any(|value| self.leads_to(value, goal, seen)),
-            _ => false,
-        }
-    }
 }
 
-/// The target of a reference with the keywords that stood beside the reference.
-fn merged(target: &Value, beside: &Value, without: &[&str]) -> Value {
-    let mut merged = target.as_object().cloned().unwrap_or_default();
-    for (keyword, value) in beside.as_object().into_iter().flatten() {
-        if !without.contains(&keyword.as_str()) {
-            merged.insert(keyword.clone(), value.clone());
-        }
+/// An object without one of its keywords.
+fn without(object: &Object, keyword: &str) -> Object {
+    let mut object = object.clone();
+    object.shift_remove(keyword);
+    object
+}
+
+/// Tells whether a node says that it may be of a type.
+fn may_be(object: &Object, kind: &str) -> bool {
+    match object.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().any(|known| known == kind),
+        known => known.is_some_and(|known| known == kind),
     }
-    Value::Object(merged)
 }
 
 /// Lets a node also be `null`.
@@ -292,12 +376,31 @@ fn make_nullable(schema: &mut Value) {
     }
 }
 
+/// The type of the values that a node lists, where it has not said it.
+fn type_of_values(node: &Object) -> Option<Value> {
+    let mut values = match (node.get("const"), node.get("enum")) {
+        (Some(only), _) => std::slice::from_ref(only).iter(),
+        (None, Some(Value::Array(values))) => values.iter(),
+        _ => return None,
+    };
+    let first = type_of(values.next()?)?;
+    let mut kinds = vec![first];
+    for value in values {
+        let kind = type_of(value)?;
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    Some(if kinds.len() == 1 { first.into() } else { kinds.into() })
+}
+
 fn type_of(value: &Value) -> Option<&'static str> {
     match value {
+        Value::Null => Some("null"),
         Value::String(_) => Some("string"),
         Value::Bool(_) => Some("boolean"),
         Value::Number(number) if number.is_f64() => Some("number"),
         Value::Number(_) => Some("integer"),
-        _ => None,
+        Value::Array(_) | Value::Object(_) => None,
     }
 }
