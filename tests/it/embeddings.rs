@@ -1,5 +1,6 @@
 //! Vectors of texts, from a service on a real socket.
 
+use ember::base::tokens::estimate_tokens;
 use ember::llm::{Embedder, ErrorKind, HttpEmbedder, ProviderConfig};
 use ember_tests::{Reply, Upstream, fixtures, shared};
 use serde_json::{Value, json};
@@ -29,6 +30,53 @@ async fn more_texts_than_fit_are_sent_in_several_requests() {
     let sizes =
         upstream.seen().into_iter().map(|seen| seen.json()["requests"].as_array().unwrap().len());
     assert_eq!(sizes.collect::<Vec<_>>(), [100, 100, 50]);
+}
+
+#[tokio::test]
+async fn a_request_has_only_so_many_tokens_and_what_was_billed_is_told() {
+    // About 100,000 tokens.
+    let long = "word ".repeat(100_000 * 1_000 / estimate_tokens(&"word ".repeat(1_000)) as usize);
+    for tells in [true, false] {
+        let upstream = Upstream::start(move |seen| {
+            let texts = seen.json()["input"].as_array().unwrap().clone();
+            if texts.iter().any(|text| text == "last") {
+                return Reply::json(503, json!({"error": {"message": "busy"}}));
+            }
+            let vectors = (0..texts.len()).map(|index| json!({"index": index, "embedding": [1.0]}));
+            let mut body = json!({"data": vectors.collect::<Vec<_>>()});
+            if tells {
+                body["usage"] = json!({"prompt_tokens": 100 * texts.len()});
+            }
+            Reply::json(200, body)
+        })
+        .await;
+        let embedder = HttpEmbedder::openai(&config("openai", &upstream)).unwrap();
+        let texts = [&*long, &*long, &*long, "short", "short"];
+        let embeddings = embedder.embed(&texts).await.unwrap();
+        assert_eq!(embeddings.vectors.len(), 5);
+        assert_eq!(embeddings.usage.map(|usage| usage.total_input()), tells.then_some(500));
+        let sizes = |from: usize| -> Vec<usize> {
+            let seen = upstream.seen().into_iter().skip(from);
+            seen.map(|seen| seen.json()["input"].as_array().unwrap().len()).collect()
+        };
+        assert_eq!(sizes(0), [2, 3]);
+        if tells {
+            // A text that is too long by itself is sent alone: the service knows its limit best.
+            let longest = long.repeat(3);
+            embedder.embed(&["short", &longest, "short"]).await.unwrap();
+            assert_eq!(sizes(2), [1, 1, 1]);
+        }
+        let failed = embedder.embed(&[&*long, &*long, &*long, "last"]).await.unwrap_err();
+        assert_eq!((failed.kind(), failed.provider()), (ErrorKind::Overloaded, Some("openai")));
+        let used = failed.usage().unwrap();
+        assert_eq!(used.estimated, !tells);
+        match tells {
+            true => assert_eq!(used.total_input(), 200),
+            false => assert!((190_000..=250_000).contains(&used.total_input()), "{used:?}"),
+        }
+        let first = embedder.embed(&["last"]).await.unwrap_err();
+        assert_eq!(first.usage(), None);
+    }
 }
 
 #[tokio::test]

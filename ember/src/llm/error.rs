@@ -1,3 +1,4 @@
+use super::usage::Usage;
 use crate::base;
 use crate::base::error::{BoxError, ErrorClass};
 use std::borrow::Cow;
@@ -20,6 +21,7 @@ struct Inner {
     code: Option<String>,
     retry_after: Option<Duration>,
     should_retry: Option<bool>,
+    usage: Option<Usage>,
     source: Option<BoxError>,
 }
 
@@ -77,6 +79,7 @@ impl Error {
             code: None,
             retry_after: None,
             should_retry: None,
+            usage: None,
             source: None,
         }))
     }
@@ -134,6 +137,13 @@ impl Error {
         self
     }
 
+    /// Adds what was used before it failed, which is billed all the same.
+    #[must_use]
+    pub fn with_usage(mut self, usage: Usage) -> Self {
+        self.0.usage = Some(usage);
+        self
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
@@ -171,6 +181,12 @@ impl Error {
         self.0.retry_after
     }
 
+    /// What was used before it failed, where that is told: an [`Embedder`](super::Embedder) that sends
+    /// its texts in several requests tells what those have used that went well.
+    pub fn usage(&self) -> Option<Usage> {
+        self.0.usage
+    }
+
     /// Tells whether the same request may succeed if it is sent again to the same provider.
     ///
     /// The provider's own word decides, where there is one. A time limit of ours that has passed is no
@@ -195,6 +211,7 @@ impl Error {
             code,
             retry_after,
             should_retry,
+            usage,
             source: _,
         } = &*self.0;
         Self(Box::new(Inner {
@@ -206,6 +223,7 @@ impl Error {
             code: code.clone(),
             retry_after: *retry_after,
             should_retry: *should_retry,
+            usage: *usage,
             source: None,
         }))
     }

@@ -8,9 +8,19 @@ use super::error::{Error, ErrorKind};
 use super::origin::Origin;
 use super::provider::ProviderConfig;
 use super::transport::Transport;
+use super::usage::Usage;
+use crate::base::tokens::estimate_tokens;
 use std::fmt;
 
+/// How many tokens the texts of one request have at most, as they are estimated. OpenAI takes 300,000
+/// (API reference, "Create embeddings"); the rest is for what an estimate may be wrong by. A text that has
+/// more is a request of its own.
+const MAX_TOKENS: u64 = 250_000;
+
 /// An embedder that is reached over HTTP, through the adapter for its interface.
+///
+/// Texts are sent in as many requests as the interface's limits on their number and their tokens ask for. If one of
+/// these fails, the error tells what those before it have used ([`Error::usage`]).
 pub struct HttpEmbedder<A> {
     adapter: A,
     transport: Transport,
@@ -53,9 +63,19 @@ impl<A: EmbeddingAdapter> HttpEmbedder<A> {
     ) -> Result<Embeddings, Error> {
         let texts: Vec<_> = texts.iter().map(AsRef::as_ref).collect();
         let mut all = Embeddings::default();
-        for batch in texts.chunks(self.adapter.batch_limit()) {
-            let batch = self.batch(batch, dimensions).await;
-            all.extend(batch.map_err(|error| error.with_provider(self.adapter.name()))?);
+        let mut used: Option<Usage> = None;
+        for (batch, tokens) in batches(&texts, self.adapter.batch_limit()) {
+            let failed = |error: Error| {
+                let error = error.with_provider(self.adapter.name());
+                match used {
+                    Some(used) => error.with_usage(used),
+                    None => error,
+                }
+            };
+            let batch = self.batch(batch, dimensions).await.map_err(failed)?;
+            let estimate = || Usage { estimated: true, ..Usage::new(tokens, 0) };
+            *used.get_or_insert_default() += batch.usage.unwrap_or_else(estimate);
+            all.extend(batch);
         }
         Ok(all)
     }
@@ -71,6 +91,27 @@ impl<A: EmbeddingAdapter> HttpEmbedder<A> {
         embeddings.check(texts.len())?;
         Ok(embeddings)
     }
+}
+
+/// Parts of texts that are not more than so many, nor have more than [`MAX_TOKENS`] tokens, as far as a
+/// text does not have more by itself; with the tokens of each, as they are estimated.
+fn batches<'a>(
+    mut texts: &'a [&'a str],
+    limit: usize,
+) -> impl Iterator<Item = (&'a [&'a str], u64)> {
+    std::iter::from_fn(move || {
+        let (mut count, mut tokens) = (0, 0_u64);
+        for text in texts.iter().take(limit.max(1)) {
+            let more = tokens.saturating_add(estimate_tokens(text));
+            if count > 0 && more > MAX_TOKENS {
+                break;
+            }
+            (count, tokens) = (count + 1, more);
+        }
+        let (batch, rest) = texts.split_at_checked(count)?;
+        texts = rest;
+        (!batch.is_empty()).then_some((batch, tokens))
+    })
 }
 
 impl<A: EmbeddingAdapter> Embedder for HttpEmbedder<A> {

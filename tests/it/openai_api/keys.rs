@@ -1,6 +1,7 @@
 //! Keys and their limits.
 
 use super::*;
+use ember::llm::{Embedder, Embeddings, Error as LlmError};
 
 #[tokio::test]
 async fn keys_are_wanted_and_bound() {
@@ -119,4 +120,34 @@ fn an_open_gateway_is_a_mistake_unless_it_is_meant() {
     assert!(told.contains("two tools of the name `get_weather`"), "{told}");
     let told = findings(OpenAiApi::new("/v1").route_model("x", "/nowhere"), &[]).unwrap();
     assert!(told.contains("`/nowhere`"), "{told}");
+}
+
+/// An embedder whose second request fails.
+struct Interrupted;
+
+impl Embedder for Interrupted {
+    fn name(&self) -> &str {
+        "interrupted"
+    }
+
+    async fn embed<T: AsRef<str> + Sync>(&self, _: &[T]) -> Result<Embeddings, LlmError> {
+        Err(LlmError::new(ErrorKind::Overloaded, "busy").with_usage(Usage::new(30, 0)))
+    }
+}
+
+#[tokio::test]
+async fn what_was_embedded_before_a_failure_is_counted() {
+    let key = VirtualKey::new("a", "sk-a").token_limits(TokenLimits::per_minute(400));
+    let keys = VirtualKeys::new().key(key).clock(ManualClock::new().clock());
+    let fake =
+        FakeProvider::new().respond(|_| FakeReply::new().text("Hi").usage(Usage::new(10, 20)));
+    let app = app(&fake, OpenAiApi::new("/v1").keys(keys)).embedder(Interrupted);
+    let client = local(app);
+    let post = |path: &str, body: Value| {
+        client.post(path).header("authorization", "Bearer sk-a").json(&body).send()
+    };
+    let failed = post("/v1/embeddings", json!({"model": "e", "input": ["a", "b"]})).await;
+    assert_eq!(refused(failed).await.0, 503);
+    let chat = post("/v1/chat/completions", hello(json!({"max_tokens": 100}))).await;
+    assert_eq!(chat.header("x-ratelimit-remaining-tokens"), Some("340"), "of both");
 }

@@ -107,7 +107,9 @@ pub(super) async fn create_embedding(request: Request) -> Result<Json<EmbeddingL
     let embeddings = match embeddings {
         Ok(embeddings) => embeddings,
         Err(error) => {
-            reserved.used(0).map_err(failed)?;
+            // Some of several requests may have gone well.
+            let used = error.usage().map_or(0, |usage| usage.total_input());
+            reserved.used(used).map_err(failed)?;
             return Err(failed(error));
         }
     };
