@@ -1,9 +1,10 @@
 //! Conversations with a client: what is remembered, and what is not.
 
+use ember::llm::tool::Tool;
 use ember::llm::{
     ChatEvent, ChatRequest, Client, Error, ErrorKind, FakeProvider, FakeReply, FinishReason,
     History, MemorySessionStore, Message, Role, SessionChange, SessionQuery, SessionStore,
-    SessionSummary, Sessions,
+    SessionSummary, Sessions, ToolResult,
 };
 use ember::prelude::*;
 use futures_util::future::{join_all, poll_immediate};
@@ -138,6 +139,35 @@ async fn tools_run_are_stored_and_are_not_shown() {
         way.ask(&session, "Sure?").await.unwrap();
         let sent = fake.requests().pop().unwrap().messages;
         assert_eq!(texts(&sent), ["Be kind.", "1 + 2?", "It is 3.", "Sure?"]);
+    }
+}
+
+#[tokio::test]
+async fn results_of_tools_that_ran_elsewhere_reach_the_model() {
+    for way in WAYS {
+        let fake = FakeProvider::new()
+            .reply(FakeReply::new().text("Hello."))
+            .reply(FakeReply::new().tool_call("tide", json!({})))
+            .reply(FakeReply::new().text("High."))
+            .reply(FakeReply::new().text("Yes."));
+        let session = Client::new(fake.clone()).session("ada");
+        way.ask(&session, "Hi").await.unwrap();
+        let tide = Tool::declared("tide", "Tells the tide.", json!({"type": "object"})).unwrap();
+        let question = Message::user("The tide?");
+        let asked = ChatRequest::new([question.clone()]).tool(tide.clone());
+        let called = session.complete(asked).await.unwrap().message;
+        let result = ToolResult::new(called.tool_calls().next().unwrap(), "4 m");
+        let new = [question, called, Message::tool_results([result]), Message::system("Be brief.")];
+        let request = ChatRequest::new(new.clone()).tool(tide);
+        assert_eq!(way.ask(&session, request).await.unwrap(), "High.");
+        let sent = fake.requests().pop().unwrap().messages;
+        assert_eq!(texts(&sent[..3]), ["Be brief.", "Hi", "Hello."], "{way:?}");
+        assert_eq!(sent[3..], new[..3]);
+        way.ask(&session, "Sure?").await.unwrap();
+        let sent = fake.requests().pop().unwrap().messages;
+        let said = ["Be brief.", "Hi", "Hello.", "The tide?", "High.", "Sure?"];
+        assert_eq!(texts(&sent), said, "what tools said is not told again");
+        assert_eq!(session.history_with_tools().await.unwrap().len(), 9);
     }
 }
 

@@ -229,10 +229,16 @@ struct Open {
 }
 
 impl Open {
-    /// Adds what the request says, and makes it one that says everything.
+    /// Adds what the request says, and makes it one that says everything: what was spoken before,
+    /// and all that is new, the results of tools that ran elsewhere as well.
     fn request(&mut self, mut request: ChatRequest) -> ChatRequest {
-        self.add(std::mem::take(&mut request.messages));
-        request.messages = self.messages.iter().filter(|told| is_spoken(told)).cloned().collect();
+        let new = std::mem::take(&mut request.messages);
+        // An instruction takes the place of the one there was, at the front.
+        let added = new.iter().filter(|message| message.role != Role::System).count();
+        self.add(new);
+        let (before, new) = self.messages.split_at(self.messages.len() - added);
+        let spoken = before.iter().filter(|told| is_spoken(told));
+        request.messages = spoken.chain(new).cloned().collect();
         request
     }
 
