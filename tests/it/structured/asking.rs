@@ -1,6 +1,7 @@
 //! Values that are asked for, whole and as they grow.
 
 use super::*;
+use futures_util::StreamExt as _;
 
 #[tokio::test]
 async fn an_answer_that_fits_is_a_value() {
@@ -138,4 +139,83 @@ async fn a_streamed_value_grows() {
     }
     assert!(is_prefix(partials.last().unwrap(), &json!(paris())));
     assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn what_the_provider_takes_back_is_no_part_of_the_value() {
+    let start = |index, name: &str| ChatEvent::ToolCallStart {
+        index,
+        id: "c".into(),
+        name: name.into(),
+        signature: None,
+    };
+    let piece =
+        |arguments: &str| ChatEvent::ToolCallDelta { index: 0, arguments: arguments.into() };
+    let text = |text: &str| ChatEvent::Text(text.into());
+    let (wrong, cut) = ("{\"name\": \"Rome\", \"inhabitants\"", PARIS.split_at(13));
+    let reset = [text(wrong), ChatEvent::Reset, text(cut.0), text(cut.1)];
+    let anew = [start(0, "City"), piece(wrong), start(0, "City"), piece(cut.0), piece(cut.1)];
+    let reset_call = [
+        start(0, "City"),
+        piece(wrong),
+        ChatEvent::Reset,
+        start(1, "add"),
+        start(0, "City"),
+        piece(PARIS),
+    ];
+    // The call of another tool under an index takes the place of the answer's.
+    let other = [start(0, "City"), piece(wrong), start(0, "add"), piece("{}"), start(1, "City")];
+    let last = ChatEvent::ToolCallDelta { index: 1, arguments: PARIS.into() };
+    let other: Vec<_> = other.into_iter().chain([last]).collect();
+    for (events, mode) in [
+        (reset.to_vec(), JsonMode::Schema),
+        (anew.to_vec(), JsonMode::Tool),
+        (reset_call.to_vec(), JsonMode::Tool),
+        (other, JsonMode::Tool),
+    ] {
+        let reply = events.iter().cloned().fold(FakeReply::new(), FakeReply::event);
+        let reply = reply.finish(FinishReason::Stop);
+        let client = || Client::new(FakeProvider::new().reply(reply.clone()));
+        let prompt = client().prompt("?").json_mode(mode);
+        assert_eq!(prompt.json::<City>().await.unwrap(), paris(), "{events:?}");
+        let stream = client().prompt("?").json_mode(mode).json_stream::<City>().await.unwrap();
+        let seen: Vec<_> = stream.map(Result::unwrap).collect().await;
+        let again: Vec<_> = seen.iter().filter(|one| matches!(one, JsonEvent::Again(_))).collect();
+        assert_eq!(again.len(), 1, "{seen:?}");
+        let parts = seen.split(|one| matches!(one, JsonEvent::Again(_)));
+        let parts: Vec<Vec<Value>> = parts
+            .map(|events| {
+                let value = |event: &_| match event {
+                    JsonEvent::Partial(value) => value.clone(),
+                    JsonEvent::Done(done) => json!(done.value),
+                    other => panic!("{other:?}"),
+                };
+                events.iter().map(value).collect()
+            })
+            .collect();
+        assert_eq!(parts[0], [json!({"name": "Rome"})], "{seen:?}");
+        assert_eq!(parts[1].last(), Some(&json!(paris())));
+        for pair in parts[1].windows(2) {
+            assert!(is_prefix(&pair[0], &pair[1]), "{pair:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_value_before_tools_ran_is_taken_back() {
+    let fake = FakeProvider::new()
+        .reply(FakeReply::new().text("{\"value\": 1} ").tool_call("add", json!({"a": 1, "b": 2})))
+        .reply(FakeReply::new().text("{\"value\": 3}"));
+    let prompt = Client::new(fake).prompt("1 + 2?").tool(add {}).json_mode(JsonMode::Schema);
+    let stream = prompt.json_stream::<Sum>().await.unwrap();
+    let told = stream.map(|event| match event.unwrap() {
+        JsonEvent::Partial(value) => value,
+        JsonEvent::Again(_) => Value::Null,
+        JsonEvent::Done(done) => done.value.value.into(),
+        other => panic!("{:?}", std::mem::discriminant(&other)),
+    });
+    let told: Vec<_> = told.collect().await;
+    let again = told.iter().position(Value::is_null).unwrap();
+    assert_eq!(told[again - 1], json!({"value": 1}));
+    assert_eq!(told.last(), Some(&json!(3)));
 }

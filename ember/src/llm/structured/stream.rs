@@ -21,7 +21,8 @@ pub enum JsonEvent<T> {
     /// What is there so far, unchecked: texts may lack their end, lists and objects their last
     /// members. Each is the one before and more.
     Partial(Value),
-    /// What was there does not fit, for these reasons; the value begins anew.
+    /// What was there does not count, for these reasons: it does not fit, or the model has begun its
+    /// answer anew. The value begins anew as well.
     Again(Vec<String>),
     /// The value. Nothing follows.
     Done(Structured<T>),
@@ -105,6 +106,9 @@ impl<T> fmt::Debug for JsonStream<T> {
     }
 }
 
+/// What is said of a value that is void, though nothing is wrong with it.
+const ANEW: &str = "the model has begun its answer anew";
+
 fn ended() -> Error {
     Error::new(crate::llm::ErrorKind::Truncated, "the stream of the value has ended before")
 }
@@ -123,6 +127,17 @@ struct Reading {
     begun: bool,
     /// The call whose arguments are the answer.
     call: Option<usize>,
+    /// Whether anything of the value was told.
+    told: bool,
+}
+
+/// What an event means for the value.
+enum Change {
+    Nothing,
+    /// There is more of it.
+    More,
+    /// What was there of it is void.
+    Void,
 }
 
 impl Flow {
@@ -156,11 +171,19 @@ impl Flow {
                     Verdict::Again(mistakes) => JsonEvent::Again(mistakes),
                 });
             }
-            if reading.read(&event, self.attempts.tool())
-                && let Some(value) = reading.json.value()
-                && let Some(value) = self.attempts.shape().unwrapped(value)
-            {
-                return Ok(JsonEvent::Partial(value));
+            match reading.read(&event, self.attempts.tool()) {
+                Change::More => {
+                    let value = reading.json.value();
+                    let shape = self.attempts.shape();
+                    if let Some(value) = value.and_then(|value| shape.unwrapped(value)) {
+                        reading.told = true;
+                        return Ok(JsonEvent::Partial(value));
+                    }
+                }
+                Change::Void if std::mem::take(&mut reading.told) => {
+                    return Ok(JsonEvent::Again(vec![ANEW.to_owned()]));
+                }
+                Change::Void | Change::Nothing => {}
             }
         }
     }
@@ -169,40 +192,47 @@ impl Flow {
 impl Reading {
     fn new(stream: ChatStream) -> Self {
         let (accumulator, json) = (Accumulator::new(), PartialJson::new());
-        Self { stream, accumulator, json, begun: false, call: None }
+        Self { stream, accumulator, json, begun: false, call: None, told: false }
     }
 
-    /// Reads on; tells whether there is more of the value now. `tool` takes the answer, if any does.
-    fn read(&mut self, event: &ChatEvent, tool: Option<&str>) -> bool {
+    /// Reads on. `tool` takes the answer, if any does.
+    fn read(&mut self, event: &ChatEvent, tool: Option<&str>) -> Change {
         match (event, tool) {
             (ChatEvent::Text(piece), None) => self.push(piece),
             (ChatEvent::Part(Part::Text(text)), None) => self.push(&text.text),
             (ChatEvent::Part(Part::ToolCall(call)), Some(tool)) if call.name == tool => {
                 self.push(&call.arguments)
             }
+            // A call that begins under an index that is known takes the place of that one.
             (ChatEvent::ToolCallStart { index, name, .. }, Some(tool))
-                if name == tool && self.call.is_none() =>
+                if self.call.is_none_or(|call| call == *index) =>
             {
-                self.call = Some(*index);
-                false
+                let change = self.call.map_or(Change::Nothing, |_| self.void());
+                self.call = (name == tool).then_some(*index);
+                change
             }
             (ChatEvent::ToolCallDelta { index, arguments }, Some(_))
                 if self.call == Some(*index) =>
             {
                 self.push(arguments)
             }
-            // What was said before tools ran is not the answer.
-            (ChatEvent::StepEnd, _) => {
-                (self.json, self.begun) = (PartialJson::new(), false);
-                false
-            }
-            _ => false,
+            // What was said before tools ran is not the answer, nor what the provider takes back.
+            (ChatEvent::StepEnd | ChatEvent::Reset, _) => self.void(),
+            _ => Change::Nothing,
         }
     }
 
-    fn push(&mut self, piece: &str) -> bool {
+    fn push(&mut self, piece: &str) -> Change {
         let piece = if self.begun { Some(piece) } else { json_of(piece) };
         self.begun |= piece.is_some();
-        piece.is_some_and(|piece| self.json.push(piece))
+        match piece.is_some_and(|piece| self.json.push(piece)) {
+            true => Change::More,
+            false => Change::Nothing,
+        }
+    }
+
+    fn void(&mut self) -> Change {
+        (self.json, self.begun, self.call) = (PartialJson::new(), false, None);
+        Change::Void
     }
 }
