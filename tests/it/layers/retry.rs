@@ -82,6 +82,20 @@ async fn retry_waits_as_the_provider_asks_up_to_a_limit() {
     }
 }
 
+#[tokio::test]
+async fn a_provider_that_asks_for_no_wait_is_not_overrun() {
+    for streamed in WAYS {
+        for hint in [Duration::ZERO, millis(1)] {
+            let refused = || error(ErrorKind::RateLimit).retry_after(hint);
+            let fake = fake([refused(), refused(), hello()]);
+            let (retry, hands) = retry(&fake, RetryConfig::new());
+            let (outcome, waited) = in_no_time(&hands, ask(&retry, streamed)).await;
+            outcome.unwrap();
+            assert_eq!((fake.requests().len(), waited), (3, millis(1_500)), "as without a hint");
+        }
+    }
+}
+
 /// Fails once with a given error, and then repeats the question.
 struct Once(Mutex<Option<Error>>);
 

@@ -14,10 +14,11 @@ use std::time::Duration;
 /// What may pass is what [`Error::is_retryable`] says. A stream is opened anew only as long as nothing of
 /// the answer has been told; whoever reads it never sees a word twice.
 ///
-/// Before a retry it waits: as long as the provider asks for, and a little longer by chance, so
-/// that those who were refused together do not come back together; or, where the provider says
-/// nothing, by chance between nothing and a limit that doubles with each retry ("full jitter", Marc Brooker,
-/// "Exponential Backoff And Jitter", AWS 2015). A provider that wants to be left alone for longer
+/// Before a retry it waits: by chance between nothing and a limit that doubles with each retry
+/// ("full jitter", Marc Brooker, "Exponential Backoff And Jitter", AWS 2015); and never less than the
+/// provider asks for, and a little longer by chance, so that those who were refused together do not
+/// come back together. A provider that asks for nothing (`Retry-After: 0`, or a date that has passed)
+/// is not overrun for that. A provider that wants to be left alone for longer
 /// than [`RetryConfig::max_wait`] is not waited for: the error is returned at once, for a
 /// fallback to take over.
 ///
@@ -53,9 +54,9 @@ struct Shared<P> {
 pub struct RetryConfig {
     /// How often a call is repeated at most. 2.
     pub max_retries: u32,
-    /// The longest wait before the first retry where the provider asks for none. 500 ms.
+    /// The longest wait before the first retry where the provider asks for no longer one. 500 ms.
     pub base_delay: Duration,
-    /// The longest wait before any retry where the provider asks for none. 8 s.
+    /// The longest wait before any retry where the provider asks for no longer one. 8 s.
     pub max_delay: Duration,
     /// The longest wait that a provider may ask for. 60 s.
     pub max_wait: Duration,
@@ -133,15 +134,11 @@ impl RetryConfig {
             let seconds = whole.as_secs_f64() * chance.clamp(0.0, 1.0);
             Duration::try_from_secs_f64(seconds).unwrap_or(whole)
         };
-        match hint {
-            Some(hint) => {
-                (hint <= self.max_wait).then(|| hint.saturating_add(part((hint / 10).min(EXTRA))))
-            }
-            None => {
-                let doubled = self.base_delay.saturating_mul(1 << retry.min(16));
-                Some(part(doubled.min(self.max_delay)))
-            }
-        }
+        let doubled = self.base_delay.saturating_mul(1 << retry.min(16));
+        let own = part(doubled.min(self.max_delay));
+        let Some(hint) = hint else { return Some(own) };
+        let asked_for = || hint.saturating_add(part((hint / 10).min(EXTRA)));
+        (hint <= self.max_wait).then(|| asked_for().max(own))
     }
 }
 
@@ -315,6 +312,9 @@ mod tests {
         assert_eq!(wait(0, Some(secs(2)), 0.0), Some(secs(2)), "never earlier than asked for");
         assert_eq!(wait(0, Some(secs(2)), 1.0), Some(millis(2_200)));
         assert_eq!(wait(0, Some(secs(60)), 1.0), Some(secs(61)));
+        assert_eq!(wait(1, Some(Duration::ZERO), 1.0), Some(secs(1)), "not at once");
+        assert_eq!(wait(1, Some(millis(20)), 1.0), Some(secs(1)));
+        assert_eq!(wait(1, Some(millis(20)), 0.0), Some(millis(20)));
         assert_eq!(wait(0, Some(millis(60_001)), 0.0), None);
     }
 
