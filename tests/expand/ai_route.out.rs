@@ -14,16 +14,17 @@ const _: () = {
         const ROUTE: __ember::RouteDescriptor = __ember::RouteDescriptor::new::<
             Self,
         >(
-            "chat",
-            &["POST"],
-            "/v1/chat",
-            "Talks with a user.",
-            __ember::Location {
-                module: ::core::module_path!(),
-                file: ::core::file!(),
-                line: ::core::line!(),
-            },
-        );
+                "chat",
+                &["POST"],
+                "/v1/chat",
+                "Talks with a user.",
+                __ember::Location {
+                    module: ::core::module_path!(),
+                    file: ::core::file!(),
+                    line: ::core::line!(),
+                },
+            )
+            .arguments(&["conversation"]);
         const HANDLE: __ember::HandlerFn = __ember::HandlerFn::OfRequest(|mut request| {
             __ember::Box::pin(async move {
                 let arg0 = __ember::head::<ConversationContext, _>(&mut request).await?;

@@ -11,16 +11,17 @@ const _: () = {
         const ROUTE: __ember::RouteDescriptor = __ember::RouteDescriptor::new::<
             Self,
         >(
-            "task",
-            &["GET"],
-            "/tasks/{id}",
-            "One task.",
-            __ember::Location {
-                module: ::core::module_path!(),
-                file: ::core::file!(),
-                line: ::core::line!(),
-            },
-        );
+                "task",
+                &["GET"],
+                "/tasks/{id}",
+                "One task.",
+                __ember::Location {
+                    module: ::core::module_path!(),
+                    file: ::core::file!(),
+                    line: ::core::line!(),
+                },
+            )
+            .arguments(&["db"]);
         const HANDLE: __ember::HandlerFn = __ember::HandlerFn::OfRequest(|request| {
             __ember::Box::pin(async move {
                 let arg0 = __ember::path::<u64>(&request, "id")?;
@@ -103,16 +104,17 @@ const _: () = {
         const ROUTE: __ember::RouteDescriptor = __ember::RouteDescriptor::new::<
             Self,
         >(
-            "change",
-            &["PUT", "PATCH"],
-            "/tasks/{id}",
-            "",
-            __ember::Location {
-                module: ::core::module_path!(),
-                file: ::core::file!(),
-                line: ::core::line!(),
-            },
-        );
+                "change",
+                &["PUT", "PATCH"],
+                "/tasks/{id}",
+                "",
+                __ember::Location {
+                    module: ::core::module_path!(),
+                    file: ::core::file!(),
+                    line: ::core::line!(),
+                },
+            )
+            .arguments(&["user"]);
         const HANDLE: __ember::HandlerFn = __ember::HandlerFn::OfRequest(|mut request| {
             __ember::Box::pin(async move {
                 let arg0 = __ember::head::<Json<Change>, _>(&mut request).await?;

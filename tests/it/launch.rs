@@ -195,3 +195,47 @@ fn a_module_is_a_scope() {
     assert_eq!(names, ["fine"]);
     assert!(fine.route_table().starts_with("GET  /fine  fine  tests/it/launch.rs:"));
 }
+
+mod like_a_prefix {
+    use ember::prelude::*;
+
+    ember::blueprint! { prefix = "/shop/{tenant}" }
+
+    #[post("/")]
+    async fn order(tenant: String) -> String {
+        tenant
+    }
+
+    #[post("/unused")]
+    async fn unused(_tenant: String) {}
+
+    #[get("/whole")]
+    async fn whole(tenant: Path<String>) -> String {
+        tenant.0
+    }
+
+    #[get("/headers")]
+    async fn headers(headers: HeaderMap) -> String {
+        headers.len().to_string()
+    }
+
+    pub(super) fn app() -> ember::Ember {
+        ember::app!()
+    }
+}
+
+#[test]
+fn an_argument_that_a_prefix_would_not_fill_is_told() {
+    let error = like_a_prefix::app().build().unwrap_err();
+    let found: Vec<_> = error.findings().iter().map(ToString::to_string).collect();
+    assert_eq!(found.len(), 2, "{error}");
+    assert!(
+        found[0].starts_with(
+            "the argument `tenant` has the name of a parameter of `/shop/{tenant}` and"
+        )
+    );
+    assert!(found[0].contains("at `order` (tests/it/launch.rs:"), "{error}");
+    assert!(found[1].starts_with(
+        "the argument `_tenant` has the name of a parameter of `/shop/{tenant}/unused` and"
+    ));
+}

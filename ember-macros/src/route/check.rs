@@ -16,6 +16,8 @@ pub(super) struct Checked {
     pub(super) methods: Vec<String>,
     pub(super) docs: String,
     pub(super) inputs: Vec<Input>,
+    /// The names of arguments that take nothing from the path, which may be one of a prefix.
+    pub(super) beside_path: Vec<String>,
     pub(super) settings: Vec<Setting>,
 }
 
@@ -51,9 +53,10 @@ impl Checked {
             return None;
         };
         let parameters = path::parse(&path, sink);
+        let beside_path = beside_path(&parameters, &arguments);
         let inputs = inputs(parameters, arguments, sink);
         let docs = doc::text(&function.attributes);
-        Some(Self { ember: args.ember, path, methods, docs, inputs, settings })
+        Some(Self { ember: args.ember, path, methods, docs, inputs, beside_path, settings })
     }
 }
 
@@ -107,12 +110,7 @@ fn takes_whole_path(ty: &Type) -> bool {
 }
 
 fn input(parameters: &mut Vec<Parameter>, argument: Argument) -> Input {
-    let position = argument.name.and_then(|name| {
-        let name = name.to_string();
-        // A leading underscore says that the function does not use the value.
-        let unused = name.strip_prefix('_');
-        parameters.iter().position(|known| known.name == name || unused == Some(&known.name))
-    });
+    let position = argument.name.and_then(|name| position(parameters, &name));
     match position {
         Some(position) => {
             let docs = doc::text(&argument.attributes);
@@ -120,6 +118,20 @@ fn input(parameters: &mut Vec<Parameter>, argument: Argument) -> Input {
         }
         None => Input::Head(argument.ty),
     }
+}
+
+/// Finds the parameter that an argument of this name takes.
+fn position(parameters: &[Parameter], name: &Ident) -> Option<usize> {
+    let name = name.to_string();
+    // A leading underscore says that the function does not use the value.
+    let unused = name.strip_prefix('_');
+    parameters.iter().position(|known| known.name == name || unused == Some(&known.name))
+}
+
+fn beside_path(parameters: &[Parameter], arguments: &[Argument]) -> Vec<String> {
+    let beside = arguments.iter().filter(|argument| !takes_whole_path(&argument.ty));
+    let names = beside.filter_map(|argument| argument.name.as_ref());
+    names.filter(|name| position(parameters, name).is_none()).map(Ident::to_string).collect()
 }
 
 fn methods(kind: Kind, args: &mut Args, sink: &Sink) -> Vec<String> {

@@ -17,6 +17,8 @@ pub(super) fn expand(route: &Checked, function: &Function) -> TokenStream {
     let location = location(name);
     let handle = handle(route, function);
     let describe = describe(route, function);
+    let beside_path = &route.beside_path;
+    let arguments = (!beside_path.is_empty()).then(|| quote!(.arguments(&[#(#beside_path),*])));
     let options =
         (!route.settings.is_empty()).then(|| settings::function("options", &route.settings));
     let block = in_block(
@@ -24,7 +26,7 @@ pub(super) fn expand(route: &Checked, function: &Function) -> TokenStream {
         quote! {
             impl __ember::RouteItem for #name {
                 const ROUTE: __ember::RouteDescriptor =
-                    __ember::RouteDescriptor::new::<Self>(#title, &[#(#methods),*], #path, #docs, #location);
+                    __ember::RouteDescriptor::new::<Self>(#title, &[#(#methods),*], #path, #docs, #location)#arguments;
                 #handle
                 #describe
                 #options

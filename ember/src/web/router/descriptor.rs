@@ -20,6 +20,8 @@ pub struct RouteDescriptor {
     pub(crate) handle: HandlerFn,
     pub(crate) describe: fn(&mut Operation),
     pub(crate) options: fn(&mut RouteOptions),
+    /// The names of arguments that are not taken from the path in the attribute.
+    pub(crate) arguments: &'static [&'static str],
 }
 
 /// A function that is a route: the type of the function's own name that a route attribute makes.
@@ -64,7 +66,16 @@ impl RouteDescriptor {
             handle: R::HANDLE,
             describe: R::describe,
             options: R::options,
+            arguments: &[],
         }
+    }
+
+    /// Names the arguments that are not taken from the path in the attribute, nor see the whole path.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn arguments(mut self, names: &'static [&'static str]) -> Self {
+        self.arguments = names;
+        self
     }
 }
 

@@ -50,6 +50,7 @@ impl Route {
             name: "mount".to_owned(),
             docs: "".into(),
             location: None,
+            arguments: &[],
             endpoint: Endpoint::Shared(Arc::new(endpoint)),
             operation: Operation::new(),
             settings: Settings::default(),

@@ -35,6 +35,8 @@ pub struct Route {
     /// The doc comment.
     pub(super) docs: Cow<'static, str>,
     pub(super) location: Option<Location>,
+    /// The names of arguments that take nothing from the path, as far as a macro has seen them.
+    pub(super) arguments: &'static [&'static str],
     pub(super) endpoint: Endpoint,
     pub(super) operation: Operation,
     pub(super) settings: Settings,
@@ -65,6 +67,7 @@ impl Route {
             name: short_name(type_name::<H>()),
             docs: Cow::Borrowed(""),
             location: None,
+            arguments: &[],
             endpoint: Endpoint::of(handler),
             operation,
             settings: Settings::default(),
@@ -160,6 +163,7 @@ impl Route {
             name: descriptor.name.to_owned(),
             docs: descriptor.docs.into(),
             location: Some(descriptor.location),
+            arguments: descriptor.arguments,
             endpoint: Endpoint::Plain(descriptor.handle),
             operation,
             settings,
@@ -181,6 +185,7 @@ impl Route {
             name: options.name.take().unwrap_or(self.name),
             docs: self.docs,
             location: self.location,
+            arguments: self.arguments,
             endpoint: self.endpoint,
             operation: self.operation,
             options,

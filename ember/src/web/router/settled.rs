@@ -22,6 +22,8 @@ pub(crate) struct Settled {
     /// The doc comment.
     pub(crate) docs: Cow<'static, str>,
     pub(crate) location: Option<Location>,
+    /// The names of arguments that take nothing from the path, as far as a macro has seen them.
+    pub(crate) arguments: &'static [&'static str],
     pub(crate) endpoint: Endpoint,
     pub(crate) operation: Operation,
     pub(crate) options: RouteOptions,

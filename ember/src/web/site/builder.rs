@@ -8,7 +8,7 @@ use crate::web::components::{Components, Need};
 use crate::web::hook::EndpointHooks;
 use crate::web::limits::RouteLimits;
 use crate::web::middleware::BoxMiddleware;
-use crate::web::router::{Hosts, Settled, TrailingSlash};
+use crate::web::router::{Hosts, RoutePath, Settled, TrailingSlash};
 use crate::web::state::{AppState, RouteEntry};
 use http::Method;
 use std::collections::BTreeMap;
@@ -116,6 +116,7 @@ impl SiteBuilder {
                     continue;
                 }
             };
+            findings.extend(misfits(route, &path));
             let trees = match hosts.trees_of(&route.options.hosts) {
                 Ok(trees) => trees,
                 Err(bad) => {
@@ -217,6 +218,24 @@ impl SiteBuilder {
             findings.push(routes.into_iter().fold(finding, |finding, route| finding.at(route)));
         }
     }
+}
+
+/// Arguments that have the name of a parameter which they would not take.
+fn misfits(route: &Settled, path: &RoutePath) -> Vec<Finding> {
+    let parameters: Vec<_> = path.parameters().collect();
+    // The macro has seen the path in the attribute alone.
+    let untaken = |name: &&str| {
+        let bare = name.strip_prefix('_').unwrap_or(name);
+        parameters.contains(name) || parameters.contains(&bare)
+    };
+    let by_name = route.arguments.iter().copied().filter(untaken).map(|name| {
+        format!(
+            "the argument `{name}` has the name of a parameter of `{path}` and would not take it: only the path in the \
+             attribute of a function is taken by name, and no prefix; take all parameters as `Path<…>`, or rename the \
+             argument"
+        )
+    });
+    by_name.map(|message| Finding::new(message).at(route)).collect()
 }
 
 fn with_path(route: &Settled) -> String {
