@@ -239,3 +239,67 @@ fn an_argument_that_a_prefix_would_not_fill_is_told() {
         "the argument `_tenant` has the name of a parameter of `/shop/{tenant}/unused` and"
     ));
 }
+
+mod misfits {
+    use ember::Error;
+    use ember::prelude::*;
+    use serde::Deserialize;
+
+    ember::blueprint! { prefix = "/shop/{tenant}" }
+
+    #[derive(Deserialize)]
+    struct Place {
+        tenant: String,
+        city: String,
+        #[serde(default)]
+        page: u32,
+    }
+
+    #[get("/pair")]
+    async fn pair(Path((tenant, id)): Path<(String, u64)>) -> String {
+        format!("{tenant} {id}")
+    }
+
+    #[get("/place")]
+    async fn nowhere(Path(place): Path<Place>) -> String {
+        format!("{} {} {}", place.tenant, place.city, place.page)
+    }
+
+    #[get("/{city}/place")]
+    async fn fine(Path(place): Path<Place>) -> String {
+        format!("{} {} {}", place.tenant, place.city, place.page)
+    }
+
+    #[get("/seen")]
+    async fn seen(place: Result<Path<Place>>) -> String {
+        place.is_ok().to_string()
+    }
+
+    #[catch(409)]
+    async fn perhaps_never(_: &Error, Path(id): Path<(u64, u64)>) -> String {
+        format!("{id:?}")
+    }
+
+    pub(super) fn app() -> ember::Ember {
+        ember::app!()
+    }
+}
+
+#[test]
+fn a_path_that_asks_for_what_is_not_there_is_told() {
+    let by_hand = |Path((a, b)): Path<(u64, u64)>| async move { format!("{a} {b}") };
+    let app = misfits::app().route(Route::get("/by/{hand}", by_hand));
+    let error = app.build().unwrap_err();
+    assert_eq!(error.findings().len(), 3, "{error}");
+    for (part, place) in [
+        ("`/shop/{tenant}/pair` does not have: 2 values are wanted", "`pair`"),
+        (
+            "`/shop/{tenant}/place` does not have: the path of the route has no parameter `city`",
+            "`nowhere`",
+        ),
+        ("`/by/{hand}` does not have: 2 values are wanted", "`"),
+    ] {
+        let found = error.findings().iter().find(|finding| finding.message.contains(part));
+        assert!(found.is_some_and(|found| found.places[0].contains(place)), "{part}:\n{error}");
+    }
+}

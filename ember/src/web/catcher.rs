@@ -152,7 +152,10 @@ impl Catchers {
 
     /// Tells what their functions need.
     pub(crate) fn describe(&self, operation: &mut Operation) {
-        self.0.iter().for_each(|catcher| (catcher.descriptor.describe)(operation));
+        // Not all of them are asked on every route that they reach.
+        self.0.iter().for_each(|catcher| {
+            operation.of_any_path(catcher.descriptor.describe);
+        });
     }
 
     /// The catchers for a path that leads nowhere.

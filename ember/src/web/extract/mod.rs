@@ -148,6 +148,6 @@ impl<T: FromRequestParts> FromRequestParts for Result<T, Error> {
     }
 
     fn describe(operation: &mut Operation) {
-        T::describe(operation);
+        operation.of_any_path(T::describe);
     }
 }

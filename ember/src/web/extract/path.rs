@@ -1,5 +1,5 @@
 use super::FromRequestParts;
-use super::path_de::{ParamsDeserializer, PathError, ValueDeserializer};
+use super::path_de::{ParamsDeserializer, PathError, ValueDeserializer, misfit};
 use crate::base::Error;
 use crate::web::operation::Operation;
 use crate::web::request::{Request, RequestParts};
@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 ///
 /// A single parameter is simpler to take by its name: `async fn task(id: u64)` on
 /// `"/tasks/{id}"`. A value that does not fit is answered with 400; a type that asks for
-/// other parameters than the path has is a mistake of the program, and a 500.
+/// other parameters than the path has is refused at the start, where that can be told without a value,
+/// and is a 500 else.
 ///
 /// ```
 /// use ember::prelude::*;
@@ -29,7 +30,7 @@ impl<T: DeserializeOwned> FromRequestParts for Path<T> {
     }
 
     fn describe(operation: &mut Operation) {
-        operation.path::<T>().problems();
+        operation.path_if_fit::<T>(misfit::<T>).problems();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::base::Error;
 use serde::de::value::{CowStrDeserializer, MapDeserializer, SeqDeserializer, UnitDeserializer};
-use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
+use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use std::borrow::Cow;
 use std::fmt;
@@ -10,8 +10,10 @@ use std::fmt;
 /// Why the parameters of a path are not what a type asks for.
 #[derive(Debug)]
 pub(super) enum PathError {
-    /// A value does not fit: the client's mistake, as one public sentence.
-    Value(String),
+    /// The value of a parameter does not fit: the client's mistake.
+    Value { parameter: String, reason: String },
+    /// As above, of which the type does not say where it lies; one public sentence.
+    Values(String),
     /// The type asks for other parameters than the path has: a mistake of the program.
     Shape(String),
 }
@@ -19,7 +21,10 @@ pub(super) enum PathError {
 impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Value(text) | Self::Shape(text) => f.write_str(text),
+            Self::Value { parameter, reason } => {
+                write!(f, "The path parameter `{parameter}` does not fit: {reason}.")
+            }
+            Self::Values(text) | Self::Shape(text) => f.write_str(text),
         }
     }
 }
@@ -28,8 +33,8 @@ impl PathError {
     /// What is answered: only a mistake of the client is told to it.
     pub(super) fn into_error(self) -> Error {
         match self {
-            Self::Value(text) => Error::bad_request(text),
             Self::Shape(text) => Error::internal(text),
+            of_client => Error::bad_request(of_client.to_string()),
         }
     }
 }
@@ -38,7 +43,7 @@ impl std::error::Error for PathError {}
 
 impl de::Error for PathError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::Value(format!("The path does not fit: {message}."))
+        Self::Values(format!("The path does not fit: {message}."))
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -51,6 +56,41 @@ impl de::Error for PathError {
 
     fn invalid_length(length: usize, expected: &dyn de::Expected) -> Self {
         Self::Shape(format!("the path of the route has {length} parameters, not {expected}"))
+    }
+}
+
+/// Values that types of many kinds are read from: numbers and text, switches, numbers of UUIDs, points
+/// of time, addresses.
+const SAMPLES: [&str; 6] = [
+    "1",
+    "true",
+    "00000000-0000-0000-0000-000000000000",
+    "2000-01-01",
+    "2000-01-01T00:00:00Z",
+    "::1",
+];
+
+/// Why a type asks for other parameters than these, if it does: what would be a mistake of the program
+/// in every request.
+///
+/// Only `serde` knows what a type asks for, so it is read from values that are made up. For a parameter
+/// that none of them fits, nothing can be told of what is read after it, and nothing is.
+pub(super) fn misfit<T: DeserializeOwned>(names: &[&str]) -> Option<String> {
+    let mut samples = vec![0; names.len()];
+    loop {
+        let values = names.iter().zip(&samples);
+        let params: Vec<_> = values.map(|(name, at)| (*name, Cow::from(SAMPLES[*at]))).collect();
+        match T::deserialize(ParamsDeserializer::new(&params)) {
+            Err(PathError::Shape(reason)) => return Some(reason),
+            Err(PathError::Value { parameter, .. }) => {
+                let sample = &mut samples[names.iter().position(|name| *name == parameter)?];
+                *sample += 1;
+                if *sample == SAMPLES.len() {
+                    return None;
+                }
+            }
+            Err(PathError::Values(_)) | Ok(_) => return None,
+        }
     }
 }
 
@@ -67,7 +107,7 @@ impl<'a> ValueDeserializer<'a> {
     }
 
     fn misfit(self, reason: impl fmt::Display) -> PathError {
-        PathError::Value(format!("The path parameter `{}` does not fit: {reason}.", self.name))
+        PathError::Value { parameter: self.name.to_owned(), reason: reason.to_string() }
     }
 
     /// Puts the name of the parameter before what a visitor complains of.
@@ -337,5 +377,45 @@ mod tests {
         assert_eq!(all(&params[1..]), Ok(Id(7)));
         assert!(all::<u64>(&params).unwrap_err().contains("has 2 parameters"));
         assert!(all::<(u64,)>(&params).unwrap_err().contains("1 values are wanted"));
+    }
+
+    #[test]
+    fn what_can_never_fit_is_known_without_a_request() {
+        #[derive(Deserialize)]
+        #[expect(dead_code, reason = "it is only asked what it wants")]
+        struct Event {
+            at: std::net::Ipv6Addr,
+            open: bool,
+            page: Option<u32>,
+            #[serde(default)]
+            size: u32,
+            user: String,
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "it is only asked what it wants")]
+        struct Strict {
+            id: u64,
+        }
+        let fits = |misfit: Option<String>| assert_eq!(misfit, None);
+        fits(misfit::<u64>(&["id"]));
+        fits(misfit::<Color>(&["color"]));
+        fits(misfit::<(Color, bool)>(&["color", "is"]));
+        fits(misfit::<Place>(&["id", "user", "more"]));
+        fits(misfit::<Event>(&["user", "open", "at"]));
+        fits(misfit::<Vec<u64>>(&["a", "b"]));
+        fits(misfit::<std::collections::HashMap<String, String>>(&[]));
+        fits(misfit::<()>(&["id"]));
+        fits(misfit::<Strict>(&["id"]));
+        let told = |misfit: Option<String>, reason: &str| {
+            assert!(misfit.as_deref().is_some_and(|told| told.contains(reason)), "{misfit:?}");
+        };
+        told(misfit::<u64>(&["user", "id"]), "has 2 parameters");
+        told(misfit::<Id>(&[]), "has 0 parameters");
+        told(misfit::<Color>(&[]), "has 0 parameters");
+        told(misfit::<(Color, bool)>(&["color"]), "2 values are wanted");
+        told(misfit::<Place>(&["user"]), "no parameter `id`");
+        told(misfit::<Event>(&["at", "open"]), "no parameter `user`");
+        told(misfit::<Strict>(&["id", "user"]), "`user`");
     }
 }

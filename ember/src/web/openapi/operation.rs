@@ -2,7 +2,7 @@
 
 use crate::base::schema::{SchemaSet, without_null};
 use crate::web::operation::{
-    Content, Operation, Outcome, Parameter, Place, Security, Shape, Status,
+    Content, Operation, Outcome, Parameter, ParameterType, Place, Security, Shape, Status,
 };
 use crate::web::state::RouteEntry;
 use http::Method;
@@ -82,11 +82,13 @@ fn parameters(
     // A form is read from the query of a request that has no body.
     if let Some(body) = operation.body.as_ref().filter(|body| body.or_query && !has_body) {
         types.extend(body.contents.iter().filter_map(|content| match content.shape {
-            Shape::Type(name) => Some((Place::Query, name)),
+            Shape::Type(type_name) => Some(ParameterType::named(Place::Query, type_name)),
             _ => None,
         }));
     }
-    for (place, type_name) in types.into_iter().filter(|(place, _)| *place != Place::Path) {
+    for ParameterType { place, type_name, .. } in
+        types.into_iter().filter(|ty| ty.place != Place::Path)
+    {
         for (name, mut schema, required) in schemas.members(type_name).into_iter().flatten() {
             if all.iter().any(|known| known.place == place && known.name == name) {
                 continue;
@@ -152,8 +154,8 @@ fn path_parameters(
             operation.parameters.iter().find(told).cloned().unwrap_or_else(|| Parameter::path(name))
         })
         .collect();
-    let of_path = operation.parameter_types.iter().filter(|(place, _)| *place == Place::Path);
-    for (_, type_name) in of_path {
+    let of_path = operation.parameter_types.iter().filter(|ty| ty.place == Place::Path);
+    for ParameterType { type_name, .. } in of_path {
         if let Some(members) = schemas.members(type_name) {
             for (name, schema, _) in members {
                 if let Some(parameter) = all.iter_mut().find(|known| known.name == name) {

@@ -16,13 +16,13 @@ mod notes;
 
 pub use notes::Notes;
 pub use outcome::{Content, Outcome, Status};
+pub(crate) use parameter::{Misfit, ParameterType};
 pub use parameter::{Parameter, Place};
 pub use security::Security;
 pub use shape::Shape;
 
 use super::components::Need;
 use crate::base::schema::{JsonSchema, TypeSchema};
-use std::any::type_name;
 
 /// What a route needs, reads and answers.
 ///
@@ -53,7 +53,7 @@ pub struct Operation {
     pub(crate) schemas: Vec<TypeSchema>,
     pub(crate) parameters: Vec<Parameter>,
     /// Types whose members are parameters of their own, by where they stand.
-    pub(crate) parameter_types: Vec<(Place, &'static str)>,
+    pub(crate) parameter_types: Vec<ParameterType>,
     pub(crate) body: Option<RequestBody>,
     pub(crate) outcomes: Vec<Outcome>,
     /// Headers of every answer that is no failure.
@@ -121,13 +121,28 @@ impl Operation {
 
     /// Says that all parameters of the path are read as a `T`: a value, a tuple or a struct.
     pub fn path<T: ?Sized>(&mut self) -> &mut Self {
-        self.parameter_types.push((Place::Path, type_name::<T>()));
+        self.parameter_types.push(ParameterType::of::<T>(Place::Path));
+        self
+    }
+
+    /// As [`Operation::path`], with what tells why the type asks for other parameters than the path has.
+    pub(crate) fn path_if_fit<T: ?Sized>(&mut self, misfit: Misfit) -> &mut Self {
+        let ty = ParameterType::of::<T>(Place::Path);
+        self.parameter_types.push(ParameterType { misfit: Some(misfit), ..ty });
+        self
+    }
+
+    /// Takes over what a part says that can do without the parameters which it asks for.
+    pub(crate) fn of_any_path(&mut self, describe: impl FnOnce(&mut Self)) -> &mut Self {
+        let known = self.parameter_types.len();
+        describe(self);
+        self.parameter_types.iter_mut().skip(known).for_each(|ty| ty.misfit = None);
         self
     }
 
     /// Says that the query is read as a `T`, each of whose members is a parameter.
     pub fn query<T: ?Sized>(&mut self) -> &mut Self {
-        self.parameter_types.push((Place::Query, type_name::<T>()));
+        self.parameter_types.push(ParameterType::of::<T>(Place::Query));
         self
     }
 

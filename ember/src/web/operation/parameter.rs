@@ -1,4 +1,5 @@
 use super::Shape;
+use std::any::type_name;
 use std::borrow::Cow;
 
 /// A parameter that a route reads from a request: its name, its place, and what it looks like.
@@ -31,6 +32,30 @@ pub enum Place {
     Header,
     /// In a cookie.
     Cookie,
+}
+
+/// Why a type cannot be read from parameters of these names, if so.
+pub(crate) type Misfit = fn(&[&str]) -> Option<String>;
+
+/// A type whose members are parameters of their own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ParameterType {
+    /// Where they stand.
+    pub(crate) place: Place,
+    /// The name of the type, as [`type_name`] gives it.
+    pub(crate) type_name: &'static str,
+    /// For the start-up check, where it can tell.
+    pub(crate) misfit: Option<Misfit>,
+}
+
+impl ParameterType {
+    pub(crate) fn of<T: ?Sized>(place: Place) -> Self {
+        Self::named(place, type_name::<T>())
+    }
+
+    pub(crate) fn named(place: Place, type_name: &'static str) -> Self {
+        Self { place, type_name, misfit: None }
+    }
 }
 
 impl Place {

@@ -220,9 +220,14 @@ impl SiteBuilder {
     }
 }
 
-/// Arguments that have the name of a parameter which they would not take.
+/// Arguments that do not fit the whole path of their route.
 fn misfits(route: &Settled, path: &RoutePath) -> Vec<Finding> {
     let parameters: Vec<_> = path.parameters().collect();
+    let by_type = route.operation.parameter_types.iter().filter_map(|ty| {
+        let reason = ty.misfit?(&parameters)?;
+        let type_name = ty.type_name;
+        Some(format!("`Path<{type_name}>` asks for what the path `{path}` does not have: {reason}"))
+    });
     // The macro has seen the path in the attribute alone.
     let untaken = |name: &&str| {
         let bare = name.strip_prefix('_').unwrap_or(name);
@@ -235,7 +240,7 @@ fn misfits(route: &Settled, path: &RoutePath) -> Vec<Finding> {
              argument"
         )
     });
-    by_name.map(|message| Finding::new(message).at(route)).collect()
+    by_type.chain(by_name).map(|message| Finding::new(message).at(route)).collect()
 }
 
 fn with_path(route: &Settled) -> String {
