@@ -4,8 +4,8 @@ use crate::web::extract::FromRequestParts;
 use crate::web::operation::Operation;
 use crate::web::request::RequestParts;
 use crate::web::response::Response;
-use http::HeaderMap;
 use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
 use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -137,8 +137,10 @@ fn is_removed(cookie: &Cookie) -> bool {
 
 /// Reads the `Cookie` headers, of which HTTP/2 may send several (RFC 9113 §8.2.3).
 fn parse(headers: &HeaderMap) -> Vec<(String, String)> {
-    let texts = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.split_once('='));
+    let values = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let pairs = values.flat_map(|value| value.split(|byte| *byte == b';'));
+    // Browsers send UTF-8. What is no text may be of another application of the host, and spoils no other cookie.
+    let pairs = pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.split_once('='));
     pairs.map(|(name, value)| (name.trim().to_owned(), decode(value.trim()))).collect()
 }
 
@@ -179,6 +181,17 @@ mod tests {
         assert_eq!(get("e").as_deref(), Some("100%"));
         assert_eq!(get("f").as_deref(), Some("%ff"));
         assert_eq!(get("nonsense"), None);
+    }
+
+    #[test]
+    fn what_is_no_text_spoils_no_other_cookie() {
+        let mut headers = HeaderMap::new();
+        let sent = b"a=1; name=Jos\xc3\xa9; old=Jos\xe9; b=2";
+        headers.insert(COOKIE, HeaderValue::from_bytes(sent).unwrap());
+        let cookies = Cookies::of(&headers);
+        assert_eq!(cookies.names(), ["a", "name", "b"]);
+        assert_eq!(cookies.get("name").as_deref(), Some("José"));
+        assert_eq!(cookies.get("b").as_deref(), Some("2"));
     }
 
     #[test]
