@@ -25,8 +25,10 @@ impl Hosts {
         if let Some(bad) = hosts.iter().find(|host| !is_host(host)) {
             return Err(bad);
         }
-        let wanted = |host: &str| hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
-        for host in hosts.iter().map(|host| host.to_ascii_lowercase()) {
+        let hosts: Vec<_> =
+            hosts.iter().map(|host| without_dot(host).to_ascii_lowercase()).collect();
+        let wanted = |host: &str| hosts.iter().any(|known| known == host);
+        for host in hosts.iter().cloned() {
             match host.strip_prefix('*') {
                 None => {
                     self.exact.entry(host).or_default();
@@ -57,9 +59,9 @@ impl Hosts {
         if bound && let Some(host) = host(uri, headers) {
             let host = &*host;
             let is_below = |suffix: &str| host.len() > suffix.len() && host.ends_with(suffix);
-            let below = self.below.iter().find(|(suffix, _)| is_below(suffix));
-            let found = self.exact.get(host).and_then(&mut look);
-            if let Some(found) = found.or_else(|| below.and_then(|(_, tree)| look(tree))) {
+            let below = self.below.iter().filter(|(suffix, _)| is_below(suffix));
+            let exact = self.exact.get(host).into_iter();
+            if let Some(found) = exact.chain(below.map(|(_, tree)| tree)).find_map(&mut look) {
                 return Some(found);
             }
         }
@@ -73,6 +75,7 @@ fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
         Some(host) => host,
         None => without_port(headers.get(HOST)?.to_str().ok()?),
     };
+    let host = without_dot(host);
     Some(match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
         true => host.to_ascii_lowercase().into(),
         false => host.into(),
@@ -84,6 +87,11 @@ fn without_port(authority: &str) -> &str {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
     }
+}
+
+/// A name is the same with the dot of the root of all names at its end (RFC 1034 §3.1).
+fn without_dot(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
 }
 
 /// Tells whether a text is a host, or `*.` and a host.
@@ -126,6 +134,31 @@ mod tests {
         assert_eq!(found("x.b.example.com"), Some(3));
         assert_eq!(found("example.com"), Some(0));
         assert_eq!(found("[::1]:80"), Some(0));
+    }
+
+    #[test]
+    fn every_pattern_above_a_host_is_looked_at() {
+        let mut hosts = Hosts::default();
+        let routes = ["*.example.com", "*.api.example.com", "x.api.example.com.", "*.com"];
+        let paths = ["/a", "/b", "/c", "/b"];
+        for (index, (host, path)) in (0..).zip(routes.into_iter().zip(paths)) {
+            for tree in hosts.trees_of(&[host.to_owned()]).unwrap() {
+                tree.insert(&path.parse().unwrap(), &Method::GET, index).unwrap();
+            }
+        }
+        let found = |host: &'static str, path: &'static str| {
+            let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static(host))]);
+            hosts.search(&Uri::from_static(path), &headers, |tree| {
+                tree.find(path, &mut Parameters::new())?.route(&Method::GET)
+            })
+        };
+        assert_eq!(found("x.api.example.com", "/a"), Some(0));
+        assert_eq!(found("x.api.example.com", "/b"), Some(1));
+        assert_eq!(found("x.api.example.com", "/c"), Some(2));
+        assert_eq!(found("y.example.com", "/b"), Some(3));
+        assert_eq!(found("x.api.example.com.:80", "/c"), Some(2));
+        assert_eq!(found("y.example.com.", "/a"), Some(0));
+        assert_eq!(found("y.example.com.", "/c"), None);
     }
 
     #[test]
