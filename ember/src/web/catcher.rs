@@ -5,7 +5,7 @@ use super::response::{IntoResponse, Response, ResponseError};
 use crate::base::registry::collected_function;
 use crate::base::{Error, ErrorKind, Location};
 use http::StatusCode;
-use http::header::{ETAG, HeaderMap, HeaderName, LAST_MODIFIED, TRANSFER_ENCODING};
+use http::header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, TRANSFER_ENCODING};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -211,11 +211,11 @@ impl Catchers {
 }
 
 /// Keeps what the error's response says beside its body: what is allowed, how long to wait, what is left of
-/// limits, cookies. What the catcher says goes before it.
+/// limits, how much there would be to ask for, cookies. What the catcher says goes before it.
 fn carry_over(before: &HeaderMap, answer: &mut HeaderMap) {
     let of_the_body = |name: &HeaderName| {
         [ETAG, LAST_MODIFIED, TRANSFER_ENCODING].contains(name)
-            || name.as_str().starts_with("content-")
+            || (name.as_str().starts_with("content-") && name != CONTENT_RANGE)
     };
     let names = before.keys().filter(|name| !of_the_body(name));
     let names: Vec<_> = names.filter(|name| !answer.contains_key(*name)).collect();

@@ -2,6 +2,7 @@ use ember::http::Method;
 use ember::prelude::*;
 use ember::testing::{TestClient, TestResponse};
 use ember::web::middleware::{Compression, StaticFiles};
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -194,7 +195,9 @@ async fn conditional_requests_save_the_body() {
     }
     let newer = [("if-none-match", "\"x\""), ("if-modified-since", modified)];
     assert_eq!(get(&client, target, &newer).await.status(), 200);
-    assert_eq!(get(&client, target, &[("if-match", "\"x\"")]).await.status(), 412);
+    let failed = get(&client, target, &[("if-match", "\"x\"")]).await;
+    assert_eq!(failed.status(), 412);
+    assert_eq!(failed.json::<Value>().await["status"], 412);
     assert_eq!(get(&client, target, &[("if-match", tag)]).await.status(), 200);
     let old = [("if-unmodified-since", "Thu, 01 Jan 1970 00:01:00 GMT")];
     assert_eq!(get(&client, target, &old).await.status(), 412);
@@ -224,12 +227,41 @@ async fn a_range_is_sent_on_its_own() {
         (beyond.status().as_u16(), beyond.header("content-range")),
         (416, Some("bytes */10"))
     );
+    assert_eq!(beyond.json::<Value>().await["status"], 416);
     for range in ["bytes=0-1,3-4", "items=0-1", "bytes=9-1", "nonsense"] {
         let response = get(&client, target, &[("range", range)]).await;
         assert_eq!((response.status().as_u16(), response.text().await.len()), (200, 10), "{range}");
     }
     let head = client.head(target).header("range", "bytes=0-3").send().await;
     assert_eq!((head.status().as_u16(), head.header("content-length")), (200, Some("10")));
+}
+
+mod caught {
+    use ember::prelude::*;
+
+    #[catch]
+    async fn anything(error: &Error) -> String {
+        format!("caught: {}", error.message())
+    }
+
+    pub(super) fn app() -> Ember {
+        ember::app!()
+    }
+}
+
+#[tokio::test]
+async fn a_catcher_answers_with_the_status_of_a_refusal() {
+    let folder = folder();
+    let client = TestClient::new(caught::app().files("/static", root(&folder)).build().unwrap());
+    let beyond = get(&client, "/static/hello.txt", &[("range", "bytes=10-")]).await;
+    assert_eq!(
+        (beyond.status().as_u16(), beyond.header("content-range")),
+        (416, Some("bytes */10"))
+    );
+    assert_eq!(beyond.text().await, "caught: The range lies beyond the end of the file.");
+    let failed = get(&client, "/static/hello.txt", &[("if-match", "\"x\"")]).await;
+    assert_eq!(failed.status(), 412);
+    assert_eq!(failed.text().await, "caught: The file has changed.");
 }
 
 #[tokio::test]

@@ -65,12 +65,16 @@ kinds! {
     Conflict = CONFLICT, "The request contradicts the present state.";
     /// What was here is gone for good (410).
     Gone = GONE, "What was here is gone.";
+    /// What the request was to depend on does not hold (412).
+    PreconditionFailed = PRECONDITION_FAILED, "What the request depends on does not hold.";
     /// The body is larger than the limit (413).
     PayloadTooLarge = PAYLOAD_TOO_LARGE, "The request body is too large.";
     /// The address is longer than the limit (414).
     UriTooLong = URI_TOO_LONG, "The address is too long.";
     /// The body has a type that is not understood (415).
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "The type of the request body is not supported.";
+    /// None of the range that is asked for is there (416).
+    RangeNotSatisfiable = RANGE_NOT_SATISFIABLE, "The range that is asked for is not there.";
     /// The body is well formed and still wrong (422).
     Unprocessable = UNPROCESSABLE_ENTITY, "The request cannot be processed.";
     /// The address speaks another protocol only (426).

@@ -257,10 +257,9 @@ impl Settings {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => {}
             StatusCode::RANGE_NOT_SATISFIABLE => {
                 let length = response.headers().get(CONTENT_RANGE).cloned();
+                let sentence = "The range lies beyond the end of the file.";
                 let mut refused =
-                    Error::new(ErrorKind::BadRequest, "The range lies beyond the end of the file.")
-                        .into_response();
-                *refused.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+                    Error::new(ErrorKind::RangeNotSatisfiable, sentence).into_response();
                 refused.headers_mut().extend(length.map(|length| (CONTENT_RANGE, length)));
                 return Ok(refused);
             }
@@ -274,10 +273,7 @@ impl Settings {
         match conditions.evaluate(tag.as_deref(), modified) {
             Outcome::Send => Ok(response),
             Outcome::Failed => {
-                let mut refused =
-                    Error::new(ErrorKind::Conflict, "The file has changed.").into_response();
-                *refused.status_mut() = StatusCode::PRECONDITION_FAILED;
-                Ok(refused)
+                Err(Error::new(ErrorKind::PreconditionFailed, "The file has changed."))
             }
             Outcome::NotModified => {
                 let (mut head, _) = response.into_parts();
