@@ -161,6 +161,16 @@ fn wrong_names_and_parameters_are_told() {
     assert!(error(url_for!(urls, "task")).contains("needs its parameter `id`"));
     assert!(error(url_for!(urls, "task", id = 1, page = 2)).contains("no parameter `page`"));
     assert!(error(url_for!(urls, "task", id = "")).contains("empty"));
+    for (name, value) in [("task", "."), ("task", ".."), ("file", "a/../b"), ("file", "..")] {
+        let url = urls.url_for(name, &[(if name == "task" { "id" } else { "path" }, &value)]);
+        assert!(error(url).contains("another path"), "{value}");
+    }
+    let all = Ember::new().route(Route::get("/{*path}", async || "all").name("all"));
+    let all = all.build().unwrap();
+    assert_eq!(url_for!(all.urls(), "all", path = "a//b").unwrap(), "/a//b");
+    assert!(error(url_for!(all.urls(), "all", path = "/elsewhere.test")).contains("another host"));
+    assert_eq!(url_for!(urls, "task", id = "../x").unwrap(), "/tasks/..%2Fx");
+    assert_eq!(url_for!(urls, "file", path = "...").unwrap(), "/files/...");
 }
 
 #[test]

@@ -43,7 +43,8 @@ impl Urls {
     ///
     /// # Errors
     /// Status 500, with the reason for the log: no route, or more than one, has this name; a
-    /// parameter is missing, unknown, or empty.
+    /// parameter is missing, unknown, or empty; or a part of it is `.` or `..`, which would lead elsewhere, as would
+    /// two slashes at the beginning.
     pub fn url_for(
         &self,
         name: &str,
@@ -64,6 +65,11 @@ impl Urls {
                 None => url.push_str(segment),
                 Some(inner) => fill(&mut url, name, inner, parameters)?,
             }
+        }
+        if url.starts_with("//") {
+            return Err(Error::internal(format!(
+                "the address of the route `{name}` would begin with `//`, which is another host"
+            )));
         }
         Ok(url)
     }
@@ -102,6 +108,14 @@ fn fill(
     if value.is_empty() {
         return Err(Error::internal(format!(
             "the parameter `{key}` of the route `{name}` is empty, which would be another path"
+        )));
+    }
+    // Clients take such segments out of an address before they send it (RFC 3986 §5.2.4).
+    let leads_elsewhere = |segment: &str| matches!(segment, "." | "..");
+    let mut segments = value.split('/').filter(|_| is_rest);
+    if leads_elsewhere(&value) || segments.any(leads_elsewhere) {
+        return Err(Error::internal(format!(
+            "the parameter `{key}` of the route `{name}` is `{value}`, which would be another path"
         )));
     }
     let parts = value.split('/').map(|part| utf8_percent_encode(part, ENCODED));
