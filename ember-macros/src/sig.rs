@@ -65,9 +65,18 @@ fn is_ours(attribute: &Attribute) -> bool {
     crate::doc::is_doc(attribute) || attribute.path().is_ident(crate::keys::DEFAULT)
 }
 
+fn is_cfg(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
+}
+
 impl Function {
     pub(crate) fn name(&self) -> &Ident {
         &self.signature.ident
+    }
+
+    /// What the function is called in messages and documents.
+    pub(crate) fn title(&self) -> String {
+        self.name().unraw().to_string()
     }
 
     /// The function without its attributes, for where it stands within another.
@@ -95,6 +104,21 @@ impl Function {
     /// Checks that this is a free function that can be called without a type being chosen, and
     /// returns its arguments. `what` is the thing that it makes, for messages: "a route".
     pub(crate) fn check(&self, what: &str, sink: &Sink) -> Vec<Argument> {
+        let arguments = self.check_with_defaults(what, sink);
+        for attribute in arguments.iter().flat_map(|argument| &argument.attributes) {
+            if attribute.path().is_ident(crate::keys::DEFAULT) {
+                let message = format!(
+                    "an argument of {what} has no default, which those of tools can have: take an `Option<…>`, \
+                     or a struct whose field has a `#[serde(default)]`"
+                );
+                sink.at(attribute, message);
+            }
+        }
+        arguments
+    }
+
+    /// As [`Function::check`], for what may have defaults.
+    pub(crate) fn check_with_defaults(&self, what: &str, sink: &Sink) -> Vec<Argument> {
         let signature = &self.signature;
         if let Some(token) = &signature.constness {
             sink.at(token, format!("{what} cannot be a `const` function"));
@@ -120,6 +144,13 @@ impl Function {
                 None
             }
             FnArg::Typed(argument) => {
+                for attribute in argument.attrs.iter().filter(|attribute| is_cfg(attribute)) {
+                    sink.at(
+                        attribute,
+                        "an argument cannot depend on a condition, as the call of the function is written at once: put \
+                         it on the function, and write one for each case",
+                    );
+                }
                 if mentions_impl(&argument.ty) {
                     sink.at(&argument.ty, "an argument needs a type that has a name, so `impl Trait` cannot stand here");
                     return None;

@@ -42,7 +42,13 @@ async fn links(urls: Urls) -> Result<Json<Vec<String>>> {
         url_for!(urls, "task", id = "a b/c")?,
         url_for!(urls, "file", path = "x/y z.txt")?,
         url_for!(urls, "index").unwrap_or_default(),
+        url_for!(urls, "match", r#type = "x")?,
     ]))
+}
+
+#[get("/match/{type}")]
+async fn r#match(r#type: String) -> String {
+    r#type
 }
 
 #[get("/files/{*path}")]
@@ -149,7 +155,7 @@ async fn a_host_has_routes_of_its_own() {
 #[tokio::test]
 async fn addresses_are_made_of_names() {
     let links: Vec<String> = client().get("/links").send().await.json().await;
-    assert_eq!(links, ["/tasks/7", "/tasks/a%20b%2Fc", "/files/x/y%20z.txt", "/"]);
+    assert_eq!(links, ["/tasks/7", "/tasks/a%20b%2Fc", "/files/x/y%20z.txt", "/", "/match/x"]);
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn check(attribute: TokenStream, function: &Function, sink: &Sink) -> Option<Che
 fn expand(catcher: &Checked, function: &Function) -> TokenStream {
     let Checked { ember, catches, reach, arguments } = catcher;
     let name = function.name();
-    let (title, location) = (name.to_string(), location(name));
+    let (title, location) = (function.title(), location(name));
     let (error, parts) = (local("error"), local("parts"));
     let extractors = arguments.get(1..).unwrap_or_default();
     let Takes { names, statements } = Takes::from_parts(extractors, &parts);

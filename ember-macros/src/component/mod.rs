@@ -48,7 +48,7 @@ fn check(attribute: TokenStream, function: &Function, sink: &Sink) -> Option<Che
 fn expand(factory: &Checked, function: &Function) -> TokenStream {
     let Checked { ember, teardown, arguments, output } = factory;
     let name = function.name();
-    let (title, location) = (name.to_string(), location(name));
+    let (title, location) = (function.title(), location(name));
     let components = local("components");
     let Takes { names, statements } = Takes::from_components(arguments, &components);
     let wait = function.signature.asyncness.map(|_| quote!(.await));

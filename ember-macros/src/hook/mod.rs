@@ -90,7 +90,7 @@ fn read(event: Option<Ident>, sink: &Sink) -> Option<Event> {
 fn expand(hook: &Checked, function: &Function) -> TokenStream {
     let Checked { ember, event, reach, arguments } = hook;
     let name = function.name();
-    let (title, location) = (name.to_string(), location(name));
+    let (title, location) = (function.title(), location(name));
     let (event, kind, run) = match event {
         Event::Server(event) => (*event, "Server", server(arguments, function)),
         Event::BeforeEndpoint => ("BeforeEndpoint", "Before", before(arguments, function)),

@@ -48,7 +48,7 @@ fn expand(Checked { ember, reach }: &Checked, function: &Function) -> TokenStrea
             __ember::boxed_middleware(#name)
         }
     };
-    let (title, location) = (name.to_string(), location(name));
+    let (title, location) = (function.title(), location(name));
     let left = match reach {
         Some(reach) => quote! {
             __ember::inventory::submit! {

@@ -13,7 +13,7 @@ pub(super) fn expand(route: &Checked, function: &Function) -> TokenStream {
     let name = function.name();
     let name_type = name_type(&function.visibility, name);
     let (path, methods, docs) = (&route.path, &route.methods, &route.docs);
-    let title = name.to_string();
+    let title = function.title();
     let location = location(name);
     let handle = handle(route, function);
     let describe = describe(route, function);

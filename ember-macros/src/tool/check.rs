@@ -4,7 +4,6 @@ use crate::sig::{Argument, Function, last_segment};
 use crate::{doc, keys};
 use proc_macro2::Span;
 use quote::ToTokens as _;
-use syn::ext::IdentExt as _;
 use syn::{Expr, GenericArgument, Ident, Path, PathArguments, Type};
 
 /// A tool in which nothing is wrong that a macro can see.
@@ -36,17 +35,20 @@ pub(super) struct Parameter {
 impl Checked {
     pub(super) fn check(ast: Ast, function: &Function, sink: &Sink) -> Self {
         let mut args = ast.args;
-        let arguments = function.check("a tool", sink);
+        let arguments = function.check_with_defaults("a tool", sink);
         if let Some(text) = &args.text {
             sink.at(text, "a tool is named by its function, or with `name = \"…\"`");
         }
         let name = args.take_text(keys::NAME, sink);
         let span = name.as_ref().map_or_else(|| function.name().span(), syn::LitStr::span);
-        let name = name.map_or_else(|| function.name().unraw().to_string(), |name| name.value());
+        let name = name.map_or_else(|| function.title(), |name| name.value());
         check_name(&name, span, sink);
         let description = match args.take_text(keys::DESCRIPTION, sink) {
             Some(text) => text.value(),
-            None => doc::before_heading(&doc::text(&function.attributes)),
+            None => {
+                doc::check("a tool", &function.attributes, sink);
+                doc::before_heading(&doc::text(&function.attributes))
+            }
         };
         let inputs = arguments.into_iter().filter_map(|argument| input(argument, sink)).collect();
         let options =
@@ -133,6 +135,7 @@ fn parameter(argument: Argument, sink: &Sink) -> Option<Parameter> {
     if let Some(second) = defaults.next() {
         sink.at(second, format!("the argument `{name}` has two defaults"));
     }
+    doc::check("an argument", &argument.attributes, sink);
     let description = doc::text(&argument.attributes);
     Some(Parameter { name: name.to_string(), description, ty: argument.ty, default })
 }

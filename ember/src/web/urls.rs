@@ -51,7 +51,7 @@ impl Urls {
         parameters: &[(&str, &dyn Display)],
     ) -> Result<String, Error> {
         let route = self.route(name)?;
-        let known = |key: &str| route.parameters.iter().any(|parameter| parameter == key);
+        let known = |key: &str| route.parameters.iter().any(|parameter| parameter == bare(key));
         if let Some((unknown, _)) = parameters.iter().find(|(key, _)| !known(key)) {
             return Err(Error::internal(format!(
                 "the route `{name}` has no parameter `{unknown}` in its path `{}`",
@@ -93,6 +93,11 @@ impl Urls {
     }
 }
 
+/// A key without what lets a keyword be one: `type` of `r#type`.
+fn bare(key: &str) -> &str {
+    key.strip_prefix("r#").unwrap_or(key)
+}
+
 /// Writes the value of a parameter: `id`, or `*rest`.
 fn fill(
     url: &mut String,
@@ -101,7 +106,7 @@ fn fill(
     parameters: &[(&str, &dyn Display)],
 ) -> Result<(), Error> {
     let (key, is_rest) = inner.strip_prefix('*').map_or((inner, false), |key| (key, true));
-    let Some((_, value)) = parameters.iter().find(|(known, _)| *known == key) else {
+    let Some((_, value)) = parameters.iter().find(|(known, _)| bare(known) == key) else {
         return Err(Error::internal(format!("the route `{name}` needs its parameter `{key}`")));
     };
     let value = value.to_string();
