@@ -4,6 +4,7 @@ use ember::prelude::*;
 use ember::testing::TestClient;
 use ember::web::Route;
 use ember::web::cache::{CacheEngine as _, CachedResponse};
+use ember::web::middleware::StaticFiles;
 use ember_tests::gated::{Gated, all, ask_often, settle};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -245,8 +246,19 @@ fn a_static_hit_allocates_nothing() {
 #[test]
 fn a_cache_that_can_never_be_asked_is_found_at_the_start() {
     let route = Route::post("/", async || "never kept").cache(ttl());
-    let error = Ember::new().route(route).build().unwrap_err().to_string();
-    assert!(error.contains("answers neither to GET nor to HEAD"), "{error}");
+    let inner = Route::post("/inner", async || "never kept").cache(ttl());
+    let group = Blueprint::new("/group").with(|options| {
+        options.cache(ttl());
+    });
+    // What is set for all of a group is for those that can be asked.
+    let group = group.route(inner).route(Route::post("/other", async || "not meant to be kept"));
+    let mounted = Route::mount("/mounted", StaticFiles::new(".")).cache(ttl());
+    let app = Ember::new().route(route).blueprint(group).route(mounted);
+    let error = app.build().unwrap_err();
+    assert_eq!(error.findings().len(), 2, "{error}");
+    for finding in error.findings() {
+        assert!(finding.message.contains("answers neither to GET nor to HEAD"), "{error}");
+    }
 }
 
 #[tokio::test]

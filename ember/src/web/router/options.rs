@@ -21,6 +21,8 @@ pub struct RouteOptions {
     pub(crate) hosts: Vec<String>,
     pub(crate) middleware: Vec<BoxMiddleware>,
     pub(crate) cache: Option<Cache>,
+    /// The cache was set here, and by none around it.
+    pub(crate) has_own_cache: bool,
     /// Asked before those that are annotated.
     pub(crate) catchers: Vec<&'static CatcherDescriptor>,
     pub(crate) notes: Notes,
@@ -66,6 +68,7 @@ impl RouteOptions {
     /// Keeps answers, so that the handler need not run again.
     pub fn cache(&mut self, cache: impl Into<Cache>) -> &mut Self {
         self.cache = Some(cache.into());
+        self.has_own_cache = true;
         self
     }
 
@@ -145,6 +148,7 @@ impl Settings {
     pub(crate) fn within(self, outer: &RouteOptions, place: String) -> RouteOptions {
         let mut options = outer.clone();
         options.place = place;
+        options.has_own_cache = false;
         self.0.into_iter().for_each(|set| set(&mut options));
         options
     }

@@ -181,7 +181,6 @@ impl Route {
             is_mount: self.is_mount,
             path,
             has_given_name: options.name.is_some(),
-            has_own_cache: options.cache.is_some() && outer.cache.is_none(),
             name: options.name.take().unwrap_or(self.name),
             docs: self.docs,
             location: self.location,

@@ -17,8 +17,6 @@ pub(crate) struct Settled {
     pub(crate) name: String,
     /// The name was chosen, so it must be the only one.
     pub(crate) has_given_name: bool,
-    /// Its cache is not that of a blueprint.
-    pub(crate) has_own_cache: bool,
     /// The doc comment.
     pub(crate) docs: Cow<'static, str>,
     pub(crate) location: Option<Location>,

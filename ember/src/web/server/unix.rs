@@ -46,10 +46,7 @@ impl UnixSocket {
     pub(super) fn bind(&self) -> io::Result<(UnixListener, SocketAddr, SocketFile)> {
         self.check()?;
         let address = SocketAddr::from_pathname(&self.path)?;
-        let mut temporary = self.path.clone().into_os_string();
-        temporary.push(format!(".{}", std::process::id()));
-        let temporary = PathBuf::from(temporary);
-        let listener = UnixListener::bind(&temporary)?;
+        let (listener, temporary) = bind_beside(&self.path)?;
         let ready = self
             .mode
             .map_or(Ok(()), |mode| fs::set_permissions(&temporary, Permissions::from_mode(mode)))
@@ -81,6 +78,22 @@ impl UnixSocket {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Binds a socket in the folder of another, under a name that nothing has.
+///
+/// The name is short: the system allows few bytes for a path (`sun_path`), and the other may need all of them.
+fn bind_beside(path: &Path) -> io::Result<(UnixListener, PathBuf)> {
+    let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+    for number in 0..100 {
+        let temporary = path.with_file_name(format!(".{number}"));
+        match UnixListener::bind(&temporary) {
+            Ok(listener) => return Ok((listener, temporary)),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
 }
 
 impl<P: Into<PathBuf>> From<P> for UnixSocket {
@@ -147,6 +160,21 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("ember-{}-{name}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         folder
+    }
+
+    #[test]
+    fn every_path_that_the_system_allows_is_bound() {
+        let folder = folder("unix-long");
+        // That of Linux has room for 107 bytes, that of macOS and of the BSDs for 103.
+        let longest = if cfg!(target_os = "linux") { 107 } else { 103 };
+        let name = "s".repeat(longest - folder.as_os_str().len() - 1);
+        let socket = UnixSocket::new(folder.join(name));
+        fs::write(folder.join(".0"), "somebody's").unwrap();
+        let (_listener, _, file) = socket.bind().unwrap();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2);
+        drop(file);
+        assert_eq!(fs::read_to_string(folder.join(".0")).unwrap(), "somebody's");
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

@@ -186,7 +186,8 @@ impl SiteBuilder {
     /// Answers are kept for GET and HEAD only.
     fn check_caches(&self, findings: &mut Vec<Finding>) {
         let asks = |route: &&Settled| {
-            route.has_own_cache
+            route.options.has_own_cache
+                && !route.is_mount
                 && !route.methods.iter().any(|method| matches!(*method, Method::GET | Method::HEAD))
         };
         findings.extend(self.routes().filter(asks).map(|route| {
