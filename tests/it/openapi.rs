@@ -1,5 +1,6 @@
 //! What an application says of itself.
 
+use ember::ApiKeyAuth;
 use ember::prelude::*;
 use ember::testing::TestClient;
 use ember::web::{Operation, Parameter, RequestParts, Route, Security};
@@ -323,4 +324,29 @@ fn what_stands_around_a_route_is_described() {
     assert!(document["components"]["schemas"]["Oops"].is_object());
     let schemes = document["components"]["securitySchemes"].as_object().unwrap();
     assert_eq!(schemes.keys().collect::<Vec<_>>(), ["apiKey", "bearer"]);
+    assert_eq!(get["security"], json!([{"apiKey": [], "bearer": []}]), "both are enforced");
+}
+
+#[test]
+fn schemes_of_one_name_are_told_apart() {
+    let keys = || ApiKeyAuth::new().key("ada", "secret-of-ada");
+    let route = |path: &str| Route::get(path.to_owned(), async || "kept");
+    let chosen = [Security::bearer().scopes(["read"]), Security::api_key_query("token")];
+    let app = Ember::new()
+        .route(route("/header").middleware(keys()))
+        .route(route("/query").middleware(keys().query("token")))
+        .route(route("/also").middleware(keys()))
+        .route(route("/either").with(move |options| {
+            options.security(chosen);
+        }));
+    let document = app.build().unwrap().openapi();
+    let schemes = &document["components"]["securitySchemes"];
+    assert_eq!(schemes.as_object().unwrap().len(), 3);
+    assert_eq!(schemes["apiKey"]["in"], "header");
+    assert_eq!(schemes["apiKey2"], json!({"type": "apiKey", "in": "query", "name": "token"}));
+    let of = |path: &str| document["paths"][path]["get"]["security"].clone();
+    assert_eq!(of("/header"), json!([{"apiKey": []}]));
+    assert_eq!(of("/query"), json!([{"apiKey2": []}]));
+    assert_eq!(of("/also"), json!([{"apiKey": []}]));
+    assert_eq!(of("/either"), json!([{"bearer": ["read"]}, {"apiKey2": []}]));
 }

@@ -43,8 +43,8 @@ type VerifyLater = dyn Fn(String) -> Verdict + Send + Sync;
 /// realm. `Cors`, if any, goes outside of this, because browsers send no
 /// token with a preflight request.
 ///
-/// It guards, and describes nothing: in the OpenAPI document, and on the page that shows it, a route needs a token
-/// where the route or its blueprint says `security`.
+/// In the OpenAPI document, and on the page that shows it, the routes within need a token, unless paths are excluded
+/// or the token is optional: which routes need it then is said by `security`, an option of routes and blueprints.
 #[doc(alias = "BearerAuthMiddleware")]
 #[derive(Clone)]
 pub struct BearerAuth {

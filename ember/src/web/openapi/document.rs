@@ -1,9 +1,9 @@
 use super::ApiInfo;
 use super::ids::operation_ids;
-use super::operation::{operation, requirements, ways};
+use super::operation::operation;
+use super::security::Schemes;
 use crate::base::Problem;
 use crate::base::schema::{SchemaSet, TypeSchema};
-use crate::web::operation::Security;
 use crate::web::router::{RoutePath, Segment};
 use crate::web::state::RouteEntry;
 use http::Method;
@@ -41,18 +41,19 @@ pub fn document(routes: &[RouteEntry], info: &ApiInfo) -> Value {
     let listed: Vec<_> = routes.iter().filter(|route| !route.notes.hidden).collect();
     let types = listed.iter().flat_map(|route| &route.operation.schemas).copied();
     let mut schemas = SchemaSet::new([TypeSchema::of::<Problem<'_>>()].into_iter().chain(types));
+    let schemes = Schemes::of(info, &listed);
     let placed = place(&listed);
     let operations: Vec<_> = placed.iter().map(|placed| (placed.route, placed.method)).collect();
     let mut paths: Map<String, Value> = Map::new();
     for (place, id) in placed.iter().zip(operation_ids(&operations)) {
         let item = paths.entry(place.path.clone()).or_insert_with(|| json!({}));
         item[place.method.as_str().to_ascii_lowercase()] =
-            operation(place.route, place.method, &id, &place.names, &mut schemas);
+            operation(place.route, place.method, &id, &place.names, &mut schemas, &schemes);
     }
     let mut document = head(info);
     document.insert("paths".into(), paths.into());
     if !info.security.is_empty() {
-        document.insert("security".into(), requirements(&info.security));
+        document.insert("security".into(), schemes.any(&info.security));
     }
     let tags = tags(info, &listed);
     if !tags.is_empty() {
@@ -60,7 +61,7 @@ pub fn document(routes: &[RouteEntry], info: &ApiInfo) -> Value {
     }
     let mut document = Value::Object(document);
     let definitions = schemas.finish(&mut document);
-    let schemes = schemes(info, &listed);
+    let schemes = schemes.into_objects();
     let mut components = Map::new();
     if !definitions.is_empty() {
         components.insert("schemas".into(), definitions.into());
@@ -183,14 +184,4 @@ fn tags(info: &ApiInfo, routes: &[&RouteEntry]) -> Vec<Value> {
         _ => json!({"name": name, "description": description}),
     });
     written.collect()
-}
-
-fn schemes(info: &ApiInfo, routes: &[&RouteEntry]) -> Map<String, Value> {
-    let of_routes = routes.iter().filter_map(|route| ways(route)).flatten();
-    let mut schemes: BTreeMap<String, &Value> = BTreeMap::new();
-    for way in info.security.iter().chain(of_routes) {
-        let way: &Security = way;
-        schemes.entry(way.name().to_owned()).or_insert(way.scheme());
-    }
-    schemes.into_iter().map(|(name, scheme)| (name, scheme.clone())).collect()
 }

@@ -14,6 +14,7 @@
 
 mod info;
 mod ids;
+mod security;
 mod operation;
 mod document;
 pub mod page;

@@ -1,8 +1,9 @@
 //! One operation of the document.
 
+use super::security::Schemes;
 use crate::base::schema::{SchemaSet, without_null};
 use crate::web::operation::{
-    Content, Operation, Outcome, Parameter, ParameterType, Place, Security, Shape, Status,
+    Content, Operation, Outcome, Parameter, ParameterType, Place, Shape, Status,
 };
 use crate::web::state::RouteEntry;
 use http::Method;
@@ -18,6 +19,7 @@ pub(super) fn operation(
     id: &str,
     names: &[(String, bool)],
     schemas: &mut SchemaSet,
+    schemes: &Schemes<'_>,
 ) -> Value {
     let mut object = Map::new();
     if !route.notes.tags.is_empty() {
@@ -41,21 +43,10 @@ pub(super) fn operation(
         object.insert("requestBody".into(), json!({"content": content, "required": body.required}));
     }
     object.insert("responses".into(), responses(route, schemas));
-    if let Some(ways) = ways(route) {
-        object.insert("security".into(), requirements(ways));
+    if let Some(requirements) = schemes.of_route(route) {
+        object.insert("security".into(), requirements);
     }
     object.into()
-}
-
-/// The ways of which a request to the route must choose one, if the route says.
-pub(super) fn ways(route: &RouteEntry) -> Option<&[Security]> {
-    let by_types = Some(&*route.operation.security).filter(|ways| !ways.is_empty());
-    route.notes.security.as_deref().or(by_types)
-}
-
-/// Security requirements: any one of these ways.
-pub(super) fn requirements(ways: &[Security]) -> Value {
-    ways.iter().map(Security::requirement).collect()
 }
 
 /// The first paragraph of a doc comment on one line, and what follows it.

@@ -200,7 +200,10 @@ impl Operation {
         self
     }
 
-    /// Says that a request must prove who makes it, in this way or in another that is named.
+    /// Says that a request must prove who makes it in this way, and in every other that is named.
+    ///
+    /// Ways of which one is enough are what the option `security` of a route or blueprint lists, which goes
+    /// before what is said here.
     pub fn security(&mut self, security: Security) -> &mut Self {
         if !self.security.contains(&security) {
             self.security.push(security);

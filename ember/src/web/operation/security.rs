@@ -75,7 +75,7 @@ impl Security {
         &self.scheme
     }
 
-    pub(crate) fn requirement(&self) -> Value {
-        json!({ &*self.name: self.scopes })
+    pub(crate) fn all_scopes(&self) -> &[Cow<'static, str>] {
+        &self.scopes
     }
 }
