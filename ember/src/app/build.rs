@@ -150,7 +150,7 @@ impl Ember {
         #[cfg(feature = "server")]
         let max_body_size = settings.limits.max_body_size;
         #[cfg(not(feature = "server"))]
-        let max_body_size = 2 << 20;
+        let max_body_size = crate::web::AppState::DEFAULT_MAX_BODY_SIZE;
         let site = SiteBuilder {
             routes,
             components: self.components,

@@ -87,7 +87,6 @@ impl Body {
     }
 
     /// How many bytes may still be read, where that is bounded.
-    #[cfg(feature = "compression")]
     pub(crate) fn allowance(&self) -> Option<u64> {
         self.allowance
     }

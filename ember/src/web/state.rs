@@ -8,13 +8,27 @@ use std::sync::Arc;
 /// What requests may know of their application: its components and its routes.
 ///
 /// Made once at start-up, shared by all requests, and never changed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AppState {
     /// The values that handlers find by type.
     pub components: Components,
     /// The routes, in the order in which they are listed.
     pub routes: Arc<[RouteEntry]>,
+    /// How many bytes the body of a request may have, where its route says nothing else.
+    pub max_body_size: u64,
+}
+
+impl AppState {
+    /// How many bytes the body of a request may have unless somebody says otherwise.
+    pub const DEFAULT_MAX_BODY_SIZE: u64 = 2 << 20;
+}
+
+impl Default for AppState {
+    fn default() -> Self {
+        let (components, routes) = Default::default();
+        Self { components, routes, max_body_size: Self::DEFAULT_MAX_BODY_SIZE }
+    }
 }
 
 /// What is known of one route beside its handler.

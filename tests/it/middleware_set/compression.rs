@@ -1,12 +1,17 @@
-use ember::http::HeaderValue;
+use ember::http::{self, HeaderValue};
 use ember::prelude::*;
+use ember::store::GlobalTokenBucket;
 use ember::testing::{TestClient, TestResponse};
+use ember::web::Route;
 use ember::web::middleware::{Compression, Decompression};
+use ember::web::server::ServerLimits;
+use ember::{RateLimit, RouteLimits};
 use flate2::Compression as Level;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use futures_util::{StreamExt as _, stream};
 use std::io::{Read as _, Write as _};
+use tower::util::MapRequestLayer;
 
 const LINE: &str = "a line that comes again and again\n";
 
@@ -203,4 +208,36 @@ async fn the_limit_of_the_packed_body_holds_as_well() {
     packed.write_all(&noise).unwrap();
     let request = client().post("/length").header("content-encoding", "gzip");
     assert_eq!(request.body(packed.finish().unwrap()).send().await.status(), 413);
+}
+
+#[tokio::test]
+async fn a_body_that_was_made_anew_keeps_its_limit() {
+    let large = RouteLimits::new().max_body_size(4 << 20);
+    let app = || {
+        Ember::new()
+            .limits(ServerLimits::default().max_body_size(1000))
+            .route(Route::post("/length", length))
+            .route(Route::post("/large", length).with(move |options| {
+                options.limits(large);
+            }))
+    };
+    let bucket = GlobalTokenBucket::per_minute("everybody", 100_000_000);
+    let wrapped = MapRequestLayer::new(|request: http::Request<Body>| {
+        request.map(|body| Body::stream(body.into_stream()))
+    });
+    for app in
+        [app().middleware(RateLimit::tokens(bucket).estimate_from_body()), app().layer(wrapped)]
+    {
+        let client = TestClient::new(app.middleware(Decompression::new()).build().unwrap());
+        for (path, bytes, status) in [
+            ("/length", 900, 200),
+            ("/length", 2000, 413),
+            ("/large", 3 << 20, 200),
+            ("/large", 5 << 20, 413),
+        ] {
+            let request = client.post(path).header("content-encoding", "gzip");
+            let response = request.body(gzip(&vec![0; bytes])).send().await;
+            assert_eq!(response.status(), status, "{bytes} bytes to {path}");
+        }
+    }
 }

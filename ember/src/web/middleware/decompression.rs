@@ -2,6 +2,7 @@ use super::{Middleware, Next};
 use crate::base::error::BoxError;
 use crate::base::{Error, ErrorKind};
 use crate::web::body::Body;
+use crate::web::limits::RouteLimits;
 use crate::web::request::Request;
 use crate::web::response::{IntoResponse, Response};
 use http::HeaderValue;
@@ -30,9 +31,6 @@ use tower_service::Service;
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Decompression {}
-
-/// The limit of a body that has none of its own, in bytes.
-const DEFAULT_LIMIT: u64 = 2 << 20;
 
 impl Decompression {
     /// Understands all four encodings.
@@ -78,7 +76,10 @@ async fn decode(request: Request, coding: &'static str) -> Request {
     let (mut parts, body) = request.into_parts();
     parts.headers_mut().remove(CONTENT_ENCODING);
     parts.headers_mut().remove(CONTENT_LENGTH);
-    let limit = body.allowance().unwrap_or(DEFAULT_LIMIT);
+    // A body that others have made anew has lost its limit.
+    let limit = body.allowance().unwrap_or_else(|| {
+        RouteLimits::of(&parts).max_body_size.unwrap_or(parts.state().max_body_size)
+    });
     // What decompresses responses does it for any body.
     let mut service = tower_http::decompression::Decompression::new(Echo(coding));
     let body = match service.call(http::Request::new(body)).await {

@@ -71,6 +71,7 @@ impl TokenRateLimit {
         let threshold = RouteLimits::of(&request).in_memory_threshold;
         let threshold = threshold.unwrap_or(RouteLimits::DEFAULT_THRESHOLD);
         let (parts, body) = request.into_parts();
+        let allowance = body.allowance();
         let read = Arc::new(Mutex::new(Reading::default()));
         let body = Body::new(Read { body, reading: read.clone() });
         let body = BufferedBody::read(body, threshold).await?;
@@ -83,6 +84,11 @@ impl TokenRateLimit {
                 let tokens = locked(&read).estimator.tokens();
                 (tokens, body.into_body().await?)
             }
+        };
+        // Whoever unpacks the body is bound by its limit as well.
+        let body = match allowance {
+            Some(allowance) => body.limit(allowance),
+            None => body,
         };
         Ok((tokens.max(1), Request::from_parts(parts, body)))
     }

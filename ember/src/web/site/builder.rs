@@ -93,11 +93,11 @@ impl SiteBuilder {
             middleware: self.middleware,
             catchers: self.catchers,
             trailing_slash: self.trailing_slash,
-            max_body_size: self.max_body_size,
         };
+        let (components, max_body_size) = (self.components, self.max_body_size);
         Site {
             table: Arc::new(table),
-            state: Arc::new(AppState { components: self.components, routes }),
+            state: Arc::new(AppState { components, routes, max_body_size }),
         }
     }
 

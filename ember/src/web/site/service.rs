@@ -46,7 +46,8 @@ impl Site {
 
     /// The same site with these components.
     pub(crate) fn with_components(&self, components: Components) -> Self {
-        let state = AppState { components, routes: self.state.routes.clone() };
+        let (routes, max_body_size) = (self.state.routes.clone(), self.state.max_body_size);
+        let state = AppState { components, routes, max_body_size };
         Self { table: self.table.clone(), state: Arc::new(state) }
     }
 
@@ -85,7 +86,8 @@ impl Site {
                 return answer(Work::Handler(handler));
             }
         }
-        let body = body.limit(self.table.max_body_size(&target));
+        let body =
+            body.limit(self.table.max_body_size(&target).unwrap_or(self.state.max_body_size));
         let parts = RequestParts::new(head, self.state.clone(), matched, remote);
         let request = Request::from_parts(parts, body);
         let work = match target {

@@ -17,17 +17,15 @@ pub(super) struct Table {
     /// For requests that find no route.
     pub(super) catchers: Catchers,
     pub(super) trailing_slash: TrailingSlash,
-    pub(super) max_body_size: u64,
 }
 
 impl Table {
-    /// How many bytes of a body may be read: what the route says goes before what the application says.
-    pub(super) fn max_body_size(&self, target: &Target) -> u64 {
-        let of_route = match target {
+    /// How many bytes of a body may be read, if the route says so.
+    pub(super) fn max_body_size(&self, target: &Target) -> Option<u64> {
+        match target {
             Target::Route(index) => self.endpoints[*index as usize].limits.max_body_size,
             _ => None,
-        };
-        of_route.unwrap_or(self.max_body_size)
+        }
     }
 
     /// Finds the route; a host's own routes go before those that answer on any.
