@@ -2,7 +2,7 @@
 
 use crate::diag::{Sink, nearest};
 use crate::keys;
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 use syn::ext::IdentExt as _;
 use syn::parse::{ParseStream, Parser as _};
@@ -97,16 +97,25 @@ impl Args {
         sink: &Sink,
     ) -> syn::Result<()> {
         let key = input.call(Ident::parse_any)?;
+        let unknown = known
+            .filter(|known| key != keys::CRATE && !known.iter().any(|known| key == known))
+            .map(|known| unknown(name, known, &key.to_string()));
+        if !input.peek(Token![=]) && key != keys::CRATE {
+            sink.at(&key, unknown.unwrap_or_else(|| without_value(&key)));
+            // What stands in place of the value belongs to the mistake.
+            while !input.is_empty() && !input.peek(Token![,]) {
+                input.parse::<TokenTree>()?;
+            }
+            return Ok(());
+        }
         input.parse::<Token![=]>()?;
         if key == keys::CRATE {
             self.ember = input.call(Path::parse_mod_style)?;
             return Ok(());
         }
         let value = input.parse()?;
-        if let Some(known) = known
-            && !known.iter().any(|known| key == known)
-        {
-            sink.at(&key, unknown(name, known, &key.to_string()));
+        if let Some(unknown) = unknown {
+            sink.at(&key, unknown);
         } else if let Some(earlier) = self.options.iter().find(|option| option.key == key) {
             sink.at(&key, format!("the option `{key}` is set twice"));
             sink.at(&earlier.key, format!("`{key}` is set here first"));
@@ -133,6 +142,12 @@ impl Args {
             }
         }
     }
+}
+
+fn without_value(key: &Ident) -> String {
+    let is_switch = keys::SWITCHES.iter().any(|switch| key == switch);
+    let value = if is_switch { "true" } else { "…" };
+    format!("the option `{key}` needs a value: `{key} = {value}`")
 }
 
 fn unknown(name: &str, known: &[&str], key: &str) -> String {
@@ -179,5 +194,21 @@ mod tests {
         let twice = errors(r#""/a", cache = 1, cache = 2"#);
         assert!(twice.contains("`cache` is set twice") && twice.contains("is set here first"));
         assert!(errors(r#""/a" cache = 1"#).contains("expected `,`"));
+    }
+
+    #[test]
+    fn an_option_without_a_value_is_told_and_passed_over() {
+        let told = errors(r#""/a", hidden, cahce, methods(GET), cache = 1, cache = 2"#);
+        for part in [
+            "`#[get]` has no option `hidden`",
+            "did you mean `cache`?",
+            "the option `methods` needs a value: `methods = …`",
+            "`cache` is set twice",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        let sink = Sink::new();
+        Args::parse("get", &["hidden"], r#""/a", hidden"#.parse().unwrap(), &sink);
+        assert!(sink.finish().unwrap_err().to_string().contains("`hidden = true`"));
     }
 }

@@ -56,13 +56,19 @@ impl Drop for Sink {
     }
 }
 
-/// The known word that is nearest to an unknown one, if any is near.
+/// The known name that is nearest to an unknown one, if any is near, or else the only one that has all its words.
 pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |other: &str| strsim::damerau_levenshtein(word, other);
     let nearest = known.iter().copied().min_by_key(|other| distance(other))?;
     // Two slips in a short word leave nothing of it.
     let allowed = (nearest.len() / 3).clamp(1, 3);
-    (distance(nearest) <= allowed).then_some(nearest)
+    if distance(nearest) <= allowed {
+        return Some(nearest);
+    }
+    let has_all =
+        |other: &&str| word.split('_').all(|word| other.split('_').any(|other| word == other));
+    let mut longer = known.iter().copied().filter(has_all);
+    longer.next().filter(|_| longer.next().is_none())
 }
 
 #[cfg(test)]
@@ -90,5 +96,8 @@ mod tests {
         assert_eq!(nearest("cahce", &["cache", "methods"]), Some("cache"));
         assert_eq!(nearest("method", &["cache", "methods"]), Some("methods"));
         assert_eq!(nearest("colour", &["cache", "methods"]), None);
+        let hooks = ["before_server_start", "after_server_start", "before_endpoint"];
+        assert_eq!(nearest("before_start", &hooks), Some("before_server_start"));
+        assert_eq!(nearest("before", &hooks), None);
     }
 }

@@ -17,6 +17,9 @@ pub(crate) const STATUS: &str = "status";
 pub(crate) const SUMMARY: &str = "summary";
 pub(crate) const TAGS: &str = "tags";
 
+/// The options that are switched on or off.
+pub(crate) const SWITCHES: &[&str] = &[DEPRECATED, HIDDEN];
+
 pub(crate) const SCOPE: &str = "scope";
 pub(crate) const TEARDOWN: &str = "teardown";
 

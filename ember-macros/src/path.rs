@@ -72,7 +72,13 @@ pub(crate) fn parse(literal: &LitStr, sink: &Sink) -> Vec<Parameter> {
 /// Reads a segment: nothing for a literal, else the name and whether it takes all that follows.
 fn read(segment: &str) -> Result<Option<(&str, bool)>, String> {
     let Some(inner) = segment.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
-        // Other frameworks write parameters like this.
+        // Other frameworks write parameters like these.
+        if let Some(name) = segment.strip_prefix('*') {
+            let name = if is_name(name) { name } else { "rest" };
+            return Err(format!(
+                "`{segment}` is malformed: `{{*{name}}}` takes the rest of the path"
+            ));
+        }
         let foreign =
             segment.starts_with(':') || (segment.starts_with('<') && segment.ends_with('>'));
         return match segment.contains(['{', '}']) || foreign {
@@ -83,13 +89,23 @@ fn read(segment: &str) -> Result<Option<(&str, bool)>, String> {
         };
     };
     let (name, rest) = inner.strip_prefix('*').map_or((inner, false), |name| (name, true));
-    // A keyword can be the name of an argument as well: `r#type`.
-    match Ident::parse_any.parse_str(name) {
-        Ok(_) => Ok(Some((name, rest))),
-        Err(_) => Err(format!(
-            "`{segment}` is malformed: between the braces stands the name of an argument"
-        )),
+    if is_name(name) {
+        return Ok(Some((name, rest)));
     }
+    let before = name.split_once(':').map(|(name, _)| name).filter(|name| is_name(name));
+    Err(match before {
+        Some(name) => format!(
+            "`{segment}` is malformed: braces hold a name alone; the type is that of the argument, and `{{*{name}}}` takes the rest of the path"
+        ),
+        None => {
+            format!("`{segment}` is malformed: between the braces stands the name of an argument")
+        }
+    })
+}
+
+/// Tells whether an argument can have this name. A keyword can be one as well: `r#type`.
+fn is_name(text: &str) -> bool {
+    Ident::parse_any.parse_str(text).is_ok()
 }
 
 /// A part of the text of a literal.
@@ -151,6 +167,10 @@ mod tests {
         refused("/a/:id", "like `{name}`");
         refused("/a/{id", "malformed");
         refused("/a/{}", "name of an argument");
+        refused("/a/{file:path}", "braces hold a name alone");
+        refused("/a/{file:path}", "`{*file}` takes the rest");
+        refused("/a/*rest", "`{*rest}` takes the rest");
+        refused("/a/*", "`{*rest}` takes the rest");
         refused("/a/{1}", "name of an argument");
         refused("/a/{id}/{id}", "written twice");
         refused("/{*rest}/a", "at the end");

@@ -207,7 +207,7 @@ async fn arguments_come_from_the_path_by_name() {
 #[tokio::test]
 async fn a_parameter_that_does_not_fit_is_told_by_name() {
     for (target, reason) in [
-        ("/number/70000", "`70000` is no i16"),
+        ("/number/70000", "a whole number from -32768 to 32767, and is `70000`"),
         ("/color/green", "unknown variant `green`"),
         ("/text/%FF", "not UTF-8"),
         ("/users/ann/tasks/x/pair", "`id`"),

@@ -37,8 +37,7 @@ fn check(attribute: TokenStream, function: &Function, sink: &Sink) -> Option<Che
             Some(Checked { ember: args.ember, teardown, arguments, output: output.clone() })
         }
         None => {
-            let message =
-                "a component is known by its type, so the function returns one that has a name";
+            let message = "a component is known by its type: the function returns `T` or `Result<T>` with a type that has a name";
             sink.at(function.name(), message);
             None
         }

@@ -56,7 +56,8 @@ fn check(attribute: TokenStream, function: &Function, sink: &Sink) -> Option<Che
     let reach = reach::take(&mut args, sink);
     let event = read(event.flatten(), sink)?;
     if let (Event::Server(_), Some(scope)) = (event, scope) {
-        sink.at(scope, "the server has one start and one stop, whatever the blueprint");
+        let message = "`scope` is for `before_endpoint` and `after_endpoint`: the server has one start and one stop";
+        sink.at(scope, message);
     }
     if event == Event::AfterEndpoint && arguments.is_empty() {
         let message = "a hook after the endpoint takes the response first: `response: Response`";

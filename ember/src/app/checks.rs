@@ -30,8 +30,10 @@ pub(super) fn check_modules(
                 .at(format!("`{}` ({})", route.name, route.location)),
             ),
             _ if has_routes && scope.modules().next() == Some(module) => {}
-            _ => findings
-                .push(Finding::new(format!("nothing is annotated in the module `{module}`"))),
+            _ => findings.push(Finding::new(format!(
+                "nothing is annotated in the module `{module}`; is it declared with `mod`, and the name as \
+                 `module_path!()` has it?"
+            ))),
         }
     }
 }
@@ -101,8 +103,8 @@ pub(super) fn check_tool_needs(
             let name = need.type_name();
             let finding = findings.entry((tool.location(), tool.name(), name)).or_insert_with(|| {
                 let message = format!(
-                    "the tool `{1}` needs a component of type `{0}`, and none is provided; add `.component(…)` with a `{0}` to the application",
-                    name, tool.name(),
+                    "the tool `{}` needs a component of type `{name}`, and none is provided; {}",
+                    tool.name(), need.advice(),
                 );
                 let place = tool.location().map(|location| format!("`{}` ({location})", tool.name()));
                 place.into_iter().fold(Finding::new(message), Finding::at)

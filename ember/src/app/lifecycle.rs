@@ -26,8 +26,8 @@ impl Lifecycle {
         let missing = self.hooks.iter().flat_map(|hook| {
             let needs = hook.needs().into_iter().filter(|need| !components.meets(*need));
             needs.map(move |need| {
-                let message =
-                    format!("a hook needs a `{}`, which nobody provides", need.type_name());
+                let (name, advice) = (need.type_name(), need.advice());
+                let message = format!("a hook needs a `{name}`, which nobody provides; {advice}");
                 Finding::new(message).at(hook)
             })
         });

@@ -19,4 +19,14 @@ async fn rest_in_the_middle(rest: String) -> String {
     rest
 }
 
+#[get("/files/{file:path}")]
+async fn typed(file: String) -> String {
+    file
+}
+
+#[get("/files/*rest")]
+async fn bare_star(rest: String) -> String {
+    rest
+}
+
 fn main() {}

@@ -31,6 +31,14 @@ impl Need {
         self.maker?.downcast_ref()
     }
 
+    /// What to do where nobody provides it.
+    pub(crate) fn advice(&self) -> String {
+        let name = self.name;
+        format!(
+            "add `.component(…)` with a `{name}` to the application, or a `#[component]` function that makes one"
+        )
+    }
+
     /// The name of the type, with its path.
     pub fn type_name(&self) -> &'static str {
         self.name

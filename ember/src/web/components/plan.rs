@@ -67,8 +67,9 @@ fn check_needs(
             if !made.contains(&need) && !components.meets(need) {
                 findings.push(
                     Finding::new(format!(
-                        "a component needs a `{}`, which nobody provides",
-                        need.type_name()
+                        "a component needs a `{}`, which nobody provides; {}",
+                        need.type_name(),
+                        need.advice()
                     ))
                     .at(factory),
                 );

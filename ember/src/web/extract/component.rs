@@ -20,7 +20,9 @@ impl<T: ?Sized + Send + Sync + 'static> FromRequestParts for Option<Component<T>
 
 fn missing(need: Need) -> Error {
     Error::internal(format!(
-        "no component of type `{}` is there; is it one that `Ready::start` makes?",
+        "no component of type `{}` is there; those of `#[component]` functions are once the application has started: \
+         by `TestClient::start(app).await?` in a test, by `ready.start().await?` elsewhere \
+         (`TestClient::new(app.build()?)` makes none)",
         need.type_name()
     ))
 }

@@ -1,5 +1,5 @@
-use super::FromRequest;
 use super::query::{misfit, parse};
+use super::{FromRequest, wrong_media_type};
 use crate::base::Error;
 use crate::web::operation::Operation;
 use crate::web::request::Request;
@@ -27,9 +27,7 @@ impl<T: DeserializeOwned> FromRequest for Form<T> {
         let media_type =
             request.header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default();
         if !media_type.trim().eq_ignore_ascii_case(MEDIA_TYPE) {
-            return Err(Error::unsupported_media_type(format!(
-                "The body must have the media type `{MEDIA_TYPE}`."
-            )));
+            return Err(wrong_media_type(&request, MEDIA_TYPE));
         }
         let body = request.into_body().collect().await?;
         parse(&body).map(Form).map_err(|error| misfit("form", &error))

@@ -1,4 +1,4 @@
-use super::FromRequest;
+use super::{FromRequest, wrong_media_type};
 use crate::base::Error;
 use crate::web::operation::{Content, Operation};
 use crate::web::request::{Request, RequestParts};
@@ -27,9 +27,7 @@ impl<T: DeserializeOwned> FromRequest for Json<T> {
 pub(crate) fn check_json(request: &RequestParts) -> Result<(), Error> {
     match is_json(request.header(CONTENT_TYPE)) {
         true => Ok(()),
-        false => Err(Error::unsupported_media_type(
-            "The body must have the media type `application/json`.",
-        )),
+        false => Err(wrong_media_type(request, "application/json")),
     }
 }
 
@@ -100,7 +98,9 @@ mod tests {
 
     #[tokio::test]
     async fn says_what_is_wrong_and_where() {
-        assert_eq!(read("text/plain", "{}").await.unwrap_err().status(), 415);
+        let foreign = read("text/plain", "{}").await.unwrap_err();
+        assert_eq!(foreign.status(), 415);
+        assert!(foreign.message().contains("`text/plain`"), "{foreign}");
         let malformed = read("application/json", r#"{"at":["#).await.unwrap_err();
         assert_eq!(malformed.status(), 400);
         assert!(malformed.message().contains("line 1 column 7"), "{malformed}");

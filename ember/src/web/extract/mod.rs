@@ -12,6 +12,7 @@ mod principal;
 mod path_de;
 mod path;
 mod query;
+mod media_type;
 mod form;
 mod json;
 mod request;
@@ -21,6 +22,7 @@ mod valid;
 pub use extension::Extension;
 pub use form::Form;
 pub(crate) use json::check_json;
+pub(crate) use media_type::wrong_media_type;
 pub(crate) use path::parameter;
 pub use path::{Path, PathParameter};
 pub use query::Query;
@@ -56,10 +58,10 @@ use std::future::Future;
 /// # use ember::http;
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no extractor",
-    label = "this cannot be taken from a request",
-    note = "an argument is named like a parameter of the path, or its type is an extractor such as `Json<…>`, `Query<…>` or `Component<…>`",
-    note = "`Json<T>`, `Query<T>`, `Form<T>` and `Path<T>` are extractors where `T` implements `serde::Deserialize`, which `#[derive(Deserialize)]` does"
+    message = "`{Self}` cannot be taken from the head of a request",
+    label = "this cannot be taken here",
+    note = "hooks, catchers and middleware see the head alone; what reads the body (`Json<…>`, `Form<…>`, `String`) is the last argument of a handler",
+    note = "`Query<T>` and `Path<T>` can be taken where `T` implements `serde::Deserialize`, which `#[derive(Deserialize)]` does, and `Component<T>` always"
 )]
 pub trait FromRequestParts: Sized {
     /// Takes the value.

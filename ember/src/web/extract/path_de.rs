@@ -106,6 +106,11 @@ impl<'a> ValueDeserializer<'a> {
         Self { name, text }
     }
 
+    fn must_be(self, what: impl fmt::Display) -> PathError {
+        let Self { name, text } = self;
+        PathError::Value(format!("The path parameter `{name}` must be {what}, and is `{text}`."))
+    }
+
     fn misfit(self, reason: impl fmt::Display) -> PathError {
         PathError::Value { parameter: self.name.to_owned(), reason: reason.to_string() }
     }
@@ -121,34 +126,38 @@ impl<'a> ValueDeserializer<'a> {
 }
 
 macro_rules! parsed {
-    ($($method:ident => $visit:ident($type:ty);)*) => {$(
+    ($($method:ident => $visit:ident($type:ty), $what:expr;)*) => {$(
         fn $method<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, PathError> {
             match self.text.parse::<$type>() {
                 Ok(value) => self.named(visitor.$visit(value)),
-                Err(error) => Err(self.misfit(format_args!("`{}` is no {}: {error}", self.text, stringify!($type)))),
+                Err(_) => Err(self.must_be($what)),
             }
         }
     )*};
+}
+
+fn whole(least: impl fmt::Display, greatest: impl fmt::Display) -> String {
+    format!("a whole number from {least} to {greatest}")
 }
 
 impl<'a> Deserializer<'a> for ValueDeserializer<'a> {
     type Error = PathError;
 
     parsed! {
-        deserialize_bool => visit_bool(bool);
-        deserialize_i8 => visit_i8(i8);
-        deserialize_i16 => visit_i16(i16);
-        deserialize_i32 => visit_i32(i32);
-        deserialize_i64 => visit_i64(i64);
-        deserialize_i128 => visit_i128(i128);
-        deserialize_u8 => visit_u8(u8);
-        deserialize_u16 => visit_u16(u16);
-        deserialize_u32 => visit_u32(u32);
-        deserialize_u64 => visit_u64(u64);
-        deserialize_u128 => visit_u128(u128);
-        deserialize_f32 => visit_f32(f32);
-        deserialize_f64 => visit_f64(f64);
-        deserialize_char => visit_char(char);
+        deserialize_bool => visit_bool(bool), "`true` or `false`";
+        deserialize_i8 => visit_i8(i8), whole(i8::MIN, i8::MAX);
+        deserialize_i16 => visit_i16(i16), whole(i16::MIN, i16::MAX);
+        deserialize_i32 => visit_i32(i32), whole(i32::MIN, i32::MAX);
+        deserialize_i64 => visit_i64(i64), whole(i64::MIN, i64::MAX);
+        deserialize_i128 => visit_i128(i128), whole(i128::MIN, i128::MAX);
+        deserialize_u8 => visit_u8(u8), whole(u8::MIN, u8::MAX);
+        deserialize_u16 => visit_u16(u16), whole(u16::MIN, u16::MAX);
+        deserialize_u32 => visit_u32(u32), whole(u32::MIN, u32::MAX);
+        deserialize_u64 => visit_u64(u64), whole(u64::MIN, u64::MAX);
+        deserialize_u128 => visit_u128(u128), whole(u128::MIN, u128::MAX);
+        deserialize_f32 => visit_f32(f32), "a number";
+        deserialize_f64 => visit_f64(f64), "a number";
+        deserialize_char => visit_char(char), "one character";
     }
 
     fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, PathError> {
@@ -361,8 +370,12 @@ mod tests {
         let error = one::<u8>("300").unwrap_err();
         assert_eq!(
             error,
-            "The path parameter `id` does not fit: `300` is no u8: number too large to fit in target type."
+            "The path parameter `id` must be a whole number from 0 to 255, and is `300`."
         );
+        assert!(one::<i8>("x").unwrap_err().contains("whole number from -128 to 127, and is `x`"));
+        assert!(one::<f64>("x").unwrap_err().contains("`id` must be a number, and is `x`"));
+        assert!(one::<bool>("1").unwrap_err().contains("must be `true` or `false`, and is `1`"));
+        assert!(one::<char>("xy").unwrap_err().contains("must be one character, and is `xy`"));
         assert!(one::<Color>("green").unwrap_err().contains("unknown variant `green`"));
         assert!(one::<std::net::IpAddr>("x").unwrap_err().contains("`id`"));
     }

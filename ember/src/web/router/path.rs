@@ -78,6 +78,12 @@ impl Segment {
 
     fn parse(text: &str) -> Result<Self, String> {
         let Some(inner) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
+            if let Some(name) = text.strip_prefix('*') {
+                let name = if is_name(name) { name } else { "rest" };
+                return Err(format!(
+                    "`{text}` is no parameter: `{{*{name}}}` takes the rest of the path"
+                ));
+            }
             let foreign = text.starts_with(':') || (text.starts_with('<') && text.ends_with('>'));
             return match text.contains(['{', '}']) || foreign {
                 true => Err(format!(
@@ -90,6 +96,12 @@ impl Segment {
             Some(name) => (name, Self::Rest),
             None => (inner, Self::Parameter),
         };
+        let before = name.split_once(':').map(|(name, _)| name).filter(|name| is_name(name));
+        if let Some(name) = before {
+            return Err(format!(
+                "`{text}` is no parameter: braces hold a name alone; the type is that of the argument, and `{{*{name}}}` takes the rest of the path"
+            ));
+        }
         match is_name(name) {
             true => Ok(make(name.to_owned())),
             false => Err(format!("`{text}` has no name that an argument can have")),
@@ -193,6 +205,10 @@ mod tests {
         refused("/a/:id", "like `{name}`");
         refused("/a/<id>", "like `{name}`");
         refused("/a/{}", "no name");
+        refused("/a/{file:path}", "braces hold a name alone");
+        refused("/a/{file:path}", "`{*file}` takes the rest");
+        refused("/a/*rest", "`{*rest}` takes the rest");
+        refused("/a/*", "`{*rest}` takes the rest");
         refused("/a/{1}", "no name");
         refused("/a/{id}/{id}", "written twice");
         refused("/{*rest}/a", "at the end");

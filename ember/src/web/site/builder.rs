@@ -120,7 +120,10 @@ impl SiteBuilder {
             let trees = match hosts.trees_of(&route.options.hosts) {
                 Ok(trees) => trees,
                 Err(bad) => {
-                    findings.push(Finding::new(format!("`{bad}` is no host")).at(route));
+                    let what = "a name alone, such as `api.example.com` or `*.example.com`, without scheme, port and path";
+                    findings.push(
+                        Finding::new(format!("`{bad}` is no host: that is {what}")).at(route),
+                    );
                     continue;
                 }
             };
@@ -171,9 +174,9 @@ impl SiteBuilder {
         }
         for need in missing {
             let message = format!(
-                "no component of type `{0}` is provided; add `.component(…)` with a `{0}` to the application, \
-                 or a `#[component]` function that makes one",
-                need.type_name()
+                "no component of type `{}` is provided; {}",
+                need.type_name(),
+                need.advice()
             );
             let needing =
                 self.routes.iter().filter(|placed| placed.needs().any(|other| other == need));
@@ -191,7 +194,8 @@ impl SiteBuilder {
                 && !route.methods.iter().any(|method| matches!(*method, Method::GET | Method::HEAD))
         };
         findings.extend(self.routes().filter(asks).map(|route| {
-            let message = "a route keeps answers, and answers neither to GET nor to HEAD";
+            let message =
+                "a route keeps answers, and answers neither to GET nor to HEAD; remove its `cache`";
             Finding::new(message).at(route)
         }));
     }
@@ -215,7 +219,10 @@ impl SiteBuilder {
             by_name.entry(&route.name).or_default().push(route);
         }
         for (name, routes) in by_name.into_iter().filter(|(_, routes)| routes.len() > 1) {
-            let finding = Finding::new(format!("two routes have the name `{name}`"));
+            let finding = Finding::new(format!(
+                "two routes have the name `{name}`, so that `url_for!` could not tell them apart; \
+                 give one another `name = \"…\"`"
+            ));
             findings.push(routes.into_iter().fold(finding, |finding, route| finding.at(route)));
         }
     }

@@ -43,7 +43,8 @@ impl VirtualKeys {
         env: &Env,
         findings: &mut Vec<Finding>,
     ) -> Keyring {
-        for entry in env.var(VARIABLE).iter().flat_map(|list| list.split(',')) {
+        let list = env.var(VARIABLE).unwrap_or_default();
+        for (number, entry) in (1..).zip(list.split(',')) {
             if entry.trim().is_empty() {
                 continue;
             }
@@ -51,7 +52,7 @@ impl VirtualKeys {
             match entry.trim().split_once(':').map(|(name, secret)| (name.trim(), secret.trim())) {
                 Some((name, secret)) if !name.is_empty() => self.add_secret(name, secret),
                 _ => findings.push(Finding::new(format!(
-                    "{VARIABLE} holds an entry that is not of the form `name:secret`"
+                    "entry {number} of {VARIABLE} is not of the form `name:secret`"
                 ))),
             }
         }
@@ -152,10 +153,10 @@ mod tests {
     #[test]
     fn what_is_wrong_with_keys_is_told_without_their_secrets() {
         let keys = [VirtualKey::named("a"), VirtualKey::new("b", "x y"), VirtualKey::new("b", "z")];
-        let (_, findings) = settle(keys.into(), "sk-naked,c:z");
+        let (_, findings) = settle(keys.into(), "c:z, sk-naked");
         let text = findings.join("\n");
         for part in [
-            "not of the form",
+            "entry 2 of EMBER_API_KEYS is not of the form",
             "`a` has no secret",
             "a secret of the API key `b`",
             "`b` is there twice",
