@@ -42,6 +42,7 @@
 //! - `openai` (default): talks to OpenAI and to whatever is compatible with it.
 //! - `anthropic` (default): talks to Anthropic.
 //! - `gemini` (default): talks to Gemini.
+//! - `transport`: `llm::HttpProvider` and `llm::HttpEmbedder` for adapters of your own; what talks to a provider brings it.
 //! - `builtin-tools`: `llm::tool::builtin`, tools for the time, pages of the web and files.
 //! - `cors`: `Cors`, for pages of other origins.
 //! - `compression`: `Compression` of responses and `Decompression` of requests.

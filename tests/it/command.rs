@@ -3,6 +3,7 @@
 use ember_tests::Program;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -89,7 +90,34 @@ fn a_port_that_is_taken_is_told() {
     let output = program(SOUND).env("EMBER_PORT", &port).output().unwrap();
     assert!(!output.status.success());
     let errors = String::from_utf8(output.stderr).unwrap();
-    assert!(errors.contains(&format!("127.0.0.1:{port} cannot be listened on")), "{errors}");
+    let told =
+        format!("127.0.0.1:{port} cannot be listened on: somebody else does; choose another port");
+    assert!(errors.contains(&told), "{errors}");
+    assert!(!errors.contains("EMBER_LOG"), "{errors}");
+}
+
+#[test]
+fn an_address_that_this_machine_lacks_is_told_so() {
+    // An address of documentation (RFC 5737) is nobody's.
+    let output = program(SOUND).env("EMBER_HOST", "192.0.2.1").env("EMBER_PORT", "0").output();
+    let errors = String::from_utf8(output.unwrap().stderr).unwrap();
+    assert!(
+        errors.contains("192.0.2.1:0 cannot be listened on: this machine has no such"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn a_level_of_the_log_that_there_is_not_is_told_once() {
+    let told = "EMBER_LOG is `loud`, which is none of off, error, warn, info, debug and trace";
+    let check = program(SOUND).arg("check").env("EMBER_LOG", "loud").output().unwrap();
+    let printed = String::from_utf8(check.stdout).unwrap();
+    assert!(check.status.success() && printed.contains(&format!("note: {told}")), "{printed}");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let start = program(SOUND).env("EMBER_LOG", "loud").env("EMBER_PORT", port).output().unwrap();
+    let errors = String::from_utf8(start.stderr).unwrap();
+    assert_eq!(errors.matches("EMBER_LOG is").count(), 1, "{errors}");
 }
 
 /// The sound program, as it serves.
@@ -211,6 +239,33 @@ fn a_certificate_that_cannot_be_used_keeps_a_program_from_starting() {
         let told = if cfg!(feature = "tls") { "/nowhere/cert.pem cannot be read" } else { "`tls`" };
         assert!(errors.contains(told), "{errors}");
     }
+}
+
+#[test]
+fn the_page_of_variables_has_every_variable() {
+    let page = include_str!("../../ember/src/docs/variables.md");
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../ember/src")];
+    let mut found = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let quoted = text.split('"').filter(|text| {
+                let is_word = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+                let starts = text.starts_with("EMBER_") || text.starts_with("OTEL_");
+                starts && text.bytes().all(is_word)
+            });
+            for name in quoted {
+                found += 1;
+                assert!(page.contains(&format!("`{name}`")), "{name} of {}", path.display());
+            }
+        }
+    }
+    assert!(found > 20, "{found}");
 }
 
 /// What `check` says of a store.

@@ -152,6 +152,49 @@ fn the_provider_in_use_is_checked() {
     assert!(Ember::new().env(no_env()).build().is_ok(), "without AI routes no provider is needed");
 }
 
+mod models_of_routes {
+    use ember::prelude::*;
+
+    #[ai_route("/any")]
+    pub(super) async fn any(conversation: ConversationContext) -> ember::Result<TokenStream> {
+        conversation.stream("Hi").await
+    }
+
+    #[ai_route("/own", model = "llama3.2")]
+    async fn own(conversation: ConversationContext) -> ember::Result<TokenStream> {
+        conversation.stream("Hi").await
+    }
+
+    #[ai_route("/each")]
+    async fn each(client: Client) -> ember::Result<String> {
+        Ok(client.prompt("Hi").model("llama3.2").text().await?)
+    }
+
+    pub(super) fn app() -> ember::Ember {
+        ember::app!()
+    }
+}
+
+#[test]
+fn a_conversation_needs_a_model_that_somebody_names() {
+    let with = |pairs: &[(&str, &str)]| {
+        models_of_routes::app().env(Env::of(pairs.iter().copied())).build()
+    };
+    let error = with(&[("LLM_PROVIDER", "ollama")]).unwrap_err();
+    let findings = error.findings();
+    assert_eq!(
+        messages(&error),
+        [
+            "`ollama` has no default model: set OLLAMA_MODEL, or name one by `model = \"…\"` on the route"
+        ]
+    );
+    assert_eq!(findings[0].places.len(), 1, "{error}");
+    assert!(findings[0].places[0].starts_with("`any` (tests/it/launch.rs:"), "{error}");
+    assert!(with(&[("LLM_PROVIDER", "ollama"), ("OLLAMA_MODEL", "qwen3")]).is_ok());
+    assert!(with(&[("LLM_PROVIDER", "llamacpp")]).is_ok(), "it has a default");
+    assert!(with(&[("LLM_PROVIDER", "fake")]).is_ok());
+}
+
 mod by_type {
     use ember::llm::Sessions;
     use ember::prelude::*;

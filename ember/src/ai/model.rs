@@ -4,7 +4,7 @@ use super::route::AiOptions;
 use crate::base::{Env, Finding};
 use crate::llm::layer::CostConfig;
 use crate::llm::{
-    Client, Error, FakeProvider, ModelRouter, ModelSpec, Price, ProviderDescriptor, Usd,
+    Client, Error, FakeProvider, ModelRouter, ModelSpec, Price, ProviderDescriptor, Sessions, Usd,
 };
 use crate::web::{Components, Need, Placed};
 
@@ -83,6 +83,7 @@ impl Model {
         }
         match Self::from_env(env, offline) {
             Ok(model) => {
+                findings.extend(check_default(&model.client, routes));
                 components.insert(model.client.clone());
                 Some(model)
             }
@@ -181,6 +182,25 @@ fn check_models(router: &ModelRouter, routes: &[Placed]) -> Vec<Finding> {
         )
     });
     named.collect()
+}
+
+/// Conversations of routes that name no model, where the settings name none either and the provider wants one. A
+/// route without a conversation may name one in each request.
+fn check_default(client: &Client, routes: &[Placed]) -> Option<Finding> {
+    let provider = client.provider();
+    let wants_one = ProviderDescriptor::find(provider).is_ok_and(|found| found.model_env.is_some());
+    if client.default_model().is_some() || !wants_one {
+        return None;
+    }
+    let talks = |placed: &&Placed| {
+        let options = placed.route.extension::<AiOptions>();
+        let asks = [Need::of::<Client>(), Need::of::<Sessions>()];
+        options.and_then(AiOptions::model_name).is_none()
+            && asks.iter().all(|asked| placed.needs().any(|need| need == *asked))
+    };
+    let mut talking = routes.iter().filter(talks).map(|placed| &placed.route).peekable();
+    talking.peek()?;
+    Some(talking.fold(Finding::new(ProviderDescriptor::no_model(provider)), Finding::at))
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use super::gather::Gathered;
 use super::launch::LaunchError;
 use super::lifecycle::Lifecycle;
 use super::limits::keep_limits;
+#[cfg(feature = "server")]
+use super::log::log_fault;
 use super::ready::Ready;
 use super::state::provide_state;
 use crate::ai::openai::{AiRoute, Surroundings};
@@ -131,6 +133,8 @@ impl Ember {
             }
         }
         let mut notes = setting_faults(&self.env);
+        #[cfg(feature = "server")]
+        notes.extend(log_fault(&self.env));
         notes.extend(state.shared.into_iter().flat_map(|store| {
             let all = routes.iter().map(|placed| &placed.route);
             let client = self.components.get::<Client>();
@@ -144,7 +148,10 @@ impl Ember {
         findings.extend(check_tool_needs(&routes, &tools, &self.components));
         findings.extend(routes.iter().filter_map(|placed| check_prompt(&placed.route)));
         findings.extend(self.components.get::<PromptTemplate>().and_then(|prompt| {
-            prompt.check().err().map(|error| Finding::new(format!("a component: {error}")))
+            prompt.check().err().map(|error| {
+                let what = "the `PromptTemplate` that is provided as a component cannot be used";
+                Finding::new(format!("{what}: {error}"))
+            })
         }));
         findings.extend(lifecycle.missing(&self.components));
         #[cfg(feature = "server")]

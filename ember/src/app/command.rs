@@ -26,8 +26,11 @@ Options:
 
 Variables: EMBER_HOST (127.0.0.1, or unix:/path), EMBER_PORT (8000), EMBER_TLS_CERT and EMBER_TLS_KEY
 (PEM files; with the feature `tls`), EMBER_WORKERS (one for each processor), EMBER_STORE (memory;
-sqlite:///path, redis://…, rediss://…, memcached://… with the features of their names),
-EMBER_LOG (info; off, error, warn, info, debug, trace), LLM_PROVIDER (openai) and its provider's own.";
+sqlite:///path, redis://…, rediss://…, redis+cluster://…, rediss+cluster://…, memcached://… with the
+features of their names), EMBER_LOG (info; off, error, warn, info, debug, trace), LLM_PROVIDER (openai) and
+its provider's own, EMBER_MODELS and EMBER_ROUTING (several models), EMBER_API_KEYS (name:secret, …),
+EMBER_TEMPERATURE (0.7), EMBER_MAX_TOKENS, EMBER_MAX_TOOL_ITERATIONS (10), EMBER_RETRY_MAX_RETRIES (2).
+The documentation of `ember::Env` has all of them.";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]

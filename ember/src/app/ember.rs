@@ -317,7 +317,9 @@ impl Ember {
         self
     }
 
-    /// Reads settings from here, instead of the environment of this process.
+    /// Reads [settings](Env) from here, instead of the environment of this process.
+    ///
+    /// Tools with settings of their own, and clients that the program makes itself, have an `env` of their own.
     #[must_use]
     pub fn env(mut self, env: Env) -> Self {
         self.env = env;

@@ -12,6 +12,8 @@ mod limits;
 mod state;
 #[cfg(feature = "server")]
 mod settings;
+#[cfg(feature = "server")]
+mod log;
 mod ready;
 mod ember;
 mod api;

@@ -174,7 +174,8 @@ impl Ready {
         self.model.as_ref().map(|model| model.note.as_str())
     }
 
-    /// What an operator should know, and keeps nothing from starting: limits that each process counts apart.
+    /// What an operator should know, and keeps nothing from starting: variables that make no sense and are passed
+    /// over, limits that each process counts apart, and accounts of money that a store may forget before their time.
     /// The log is told when the application starts, and the command `check` prints it.
     pub fn notes(&self) -> &[String] {
         &self.notes

@@ -1,6 +1,7 @@
 //! Listening, until somebody says stop.
 
 use super::ember::Ember;
+use super::log::log_to_terminal;
 use super::ready::Ready;
 use super::running::Running;
 use super::settings::Place;
@@ -11,12 +12,11 @@ use crate::web::server::Tls;
 #[cfg(unix)]
 use crate::web::server::UnixSocket;
 use crate::web::server::{Server, ServerLimits};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::TcpListener;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tracing_subscriber::filter::LevelFilter;
 
 impl Ember {
     /// Sets the address to listen on; otherwise `EMBER_HOST`, or 127.0.0.1.
@@ -104,7 +104,9 @@ impl Ready {
                 "`run` starts runtimes of its own: call it from `fn main()` without `#[tokio::main]`",
             ));
         }
-        log_to_terminal();
+        if let Some(env) = self.components().get::<Env>() {
+            log_to_terminal(env);
+        }
         let refused = |place: &dyn std::fmt::Display, hint: &str, error| {
             let message = format!("{place} cannot be listened on{hint}");
             Error::bad_request(message).with_source(error)
@@ -112,8 +114,7 @@ impl Ready {
         match self.settings.place()? {
             Place::Tcp(address) => {
                 let running = self.clone().launch(move |server| {
-                    let hint = "; EMBER_PORT can name another port";
-                    server.bind(address).map_err(|error| refused(&address, hint, error))
+                    server.bind(address).map_err(|error| refused(&address, hint(&error), error))
                 })?;
                 let scheme = if self.is_encrypted() { "https" } else { "http" };
                 let place = format!("{scheme}://{}", running.address());
@@ -237,23 +238,19 @@ impl Ready {
     }
 }
 
-/// Prints the log to the terminal, unless the program has set up logging itself.
-fn log_to_terminal() {
-    let (env, name) = (Env::process(), "EMBER_LOG");
-    let unusable = env.unusable(name, |_: &LevelFilter| true);
-    let level = match &unusable {
-        Some(_) => LevelFilter::INFO,
-        None => env.parse(name, LevelFilter::INFO),
-    };
-    let log = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .with_target(false);
-    let _ = log.try_init();
-    if let Some(text) = unusable {
-        tracing::warn!(
-            "{name} is `{text}`, which is none of off, error, warn, info, debug and trace"
-        );
+/// What to do where an address cannot be listened on.
+fn hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::AddrInUse => {
+            ": somebody else does; choose another port by `.port(…)` or EMBER_PORT"
+        }
+        ErrorKind::PermissionDenied => {
+            ": ports below 1024 need rights that this program lacks; see `.port(…)` or EMBER_PORT"
+        }
+        ErrorKind::AddrNotAvailable => {
+            ": this machine has no such address; see `.host(…)` or EMBER_HOST"
+        }
+        _ => "",
     }
 }
 

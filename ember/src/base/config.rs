@@ -1,7 +1,8 @@
-//! Settings, read from the environment at the moment of the call.
+//! Settings, read from the environment at the moment they are asked for.
 //!
-//! Nothing is cached: a changed variable takes effect with the next call, and a
-//! test brings its own variables as a value instead of changing the process.
+//! An [`Env`] keeps nothing. When it is asked depends on who asks: what a request can be given with each request,
+//! retries and the circuit breaker when a client is built, who is asked, where state is kept and where to listen when the
+//! application is built. A test brings its own variables as a value instead of changing the process.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 /// assert_eq!(env.parse("EMBER_WORKERS", 2), 2); // invalid: the default, and a warning in the log
 /// assert_eq!(env.var("EMBER_HOST"), None);
 /// ```
+///
+#[doc = include_str!("../docs/variables.md")]
 #[derive(Clone, Default)]
 pub struct Env(Option<Arc<HashMap<String, String>>>);
 

@@ -2,7 +2,7 @@ use super::adapter::{Adapter, CallIds, EventDecoder};
 use super::chat::{ChatRequest, ChatResponse, Dropped};
 use super::error::{Error, ErrorKind};
 use super::origin::{Origin, Outgoing};
-use super::provider::{Provider, ProviderConfig, Timeouts};
+use super::provider::{Provider, ProviderConfig, ProviderDescriptor, Timeouts};
 use super::stream::{ChatEvent, ChatStream};
 use super::transport::{ANSWER_LIMIT, Transport, WireBody, late, too_large};
 use crate::base::sse::{Decoder, Frame};
@@ -56,10 +56,9 @@ impl<A: Adapter> HttpProvider<A> {
     ) -> Result<(Outgoing, Vec<Dropped>), Error> {
         let model = request.model.as_deref().unwrap_or(&self.model);
         if model.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Config,
-                "no model is named: neither by the request nor by the settings",
-            ));
+            let told = ProviderDescriptor::no_model(self.adapter.name());
+            let message = format!("{told} or `.model(…)` of the request");
+            return Err(Error::new(ErrorKind::Config, message));
         }
         let encoded = self.adapter.encode(request, model, stream)?;
         let origin = if stream { &self.streamed } else { &self.whole };

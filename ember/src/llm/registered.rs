@@ -170,7 +170,7 @@ register!(0 1 2 3 4 5 6 7 8 9 10);
 #[cfg(all(test, feature = "openai"))]
 mod tests {
     use super::*;
-    use crate::base::Env;
+    use crate::base::{Env, Registry, Scope};
     use crate::llm::catalog::Catalog;
     use crate::llm::error::ErrorKind;
 
@@ -186,6 +186,30 @@ mod tests {
             let model = catalog.find(name, &config.model);
             let model = model.unwrap_or_else(|| panic!("{name}: {}", config.model));
             assert_eq!(model.deprecated_from, None, "{name}: {}", config.model);
+        }
+    }
+
+    #[test]
+    fn the_page_of_variables_lists_every_provider() {
+        let page = include_str!("../docs/variables.md");
+        let all = Registry::<ProviderDescriptor>::collect(&Scope::everything());
+        for provider in all.iter().filter(|provider| provider.location.file == file!()) {
+            let key = provider.api_key_env.unwrap();
+            let wants = if provider.key_optional { ", if it wants one" } else { "" };
+            let model = match provider.default_model {
+                "" => String::new(),
+                model => format!(", or `{model}`"),
+            };
+            let row = format!(
+                "| `{}` | `{key}`{wants} | `{}`{model} | `{}`, or `http",
+                provider.name,
+                provider.model_env.unwrap(),
+                provider.base_url_env.unwrap(),
+            );
+            assert!(page.contains(&row), "{row}");
+        }
+        for vendor in &VENDORS {
+            assert!(page.contains(&format!(", or `{}` |", vendor.base_url)), "{}", vendor.name);
         }
     }
 

@@ -61,7 +61,8 @@ impl ProviderDescriptor {
         self
     }
 
-    /// Names the variable that holds the default model.
+    /// Names the variable that holds the default model. A provider that has one and no default needs a model to
+    /// be named.
     #[doc(hidden)]
     #[must_use]
     pub const fn model_env(mut self, name: &'static str) -> Self {
@@ -137,6 +138,13 @@ impl ProviderDescriptor {
         Ok(config)
     }
 
+    /// What to say where nobody names a model.
+    pub(crate) fn no_model(name: &str) -> String {
+        let variable = Self::find(name).ok().and_then(|provider| provider.model_env);
+        let set = variable.map(|variable| format!("set {variable}, or ")).unwrap_or_default();
+        format!("`{name}` has no default model: {set}name one by `model = \"…\"` on the route")
+    }
+
     /// Makes the provider.
     ///
     /// # Errors
@@ -161,5 +169,19 @@ mod tests {
         assert!(error.message().contains("did you mean `openai`? LLM_PROVIDER can be "), "{error}");
         let far = ProviderDescriptor::find("zzz").unwrap_err();
         assert!(far.message().starts_with("there is no provider `zzz`; LLM_PROVIDER can be "));
+    }
+
+    #[test]
+    fn where_no_model_is_named_the_ways_out_are() {
+        #[cfg(feature = "openai")]
+        assert_eq!(
+            ProviderDescriptor::no_model("ollama"),
+            "`ollama` has no default model: set OLLAMA_MODEL, or name one by `model = \"…\"` on the route"
+        );
+        let unknown = ProviderDescriptor::no_model("mine");
+        assert_eq!(
+            unknown,
+            "`mine` has no default model: name one by `model = \"…\"` on the route"
+        );
     }
 }
