@@ -1,11 +1,11 @@
 //! What happens in a client, told to whoever wants to know.
 //!
 //! `cargo run --example events` needs no key and no network: a scripted model answers. With
-//! `LLM_PROVIDER` or `OPENAI_API_KEY` set, a real one does.
+//! `OPENAI_API_KEY` set, or `LLM_PROVIDER` and its key, a real one does.
 
 use ember::llm::events::{RequestComplete, RequestError, RequestStart, ToolComplete, ToolFailed};
-use ember::llm::{Client, Error, FakeProvider, FakeReply, ProviderDescriptor};
-use ember::{ToolError, tool};
+use ember::llm::{Client, Error, FakeProvider, FakeReply};
+use ember::{Env, ToolError, tool};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What has happened, line by line.
@@ -74,11 +74,10 @@ fn offline() -> FakeProvider {
 
 /// The model that the environment names, or the scripted one where it names none.
 fn client() -> Result<Client, Error> {
-    match Client::from_env() {
-        Err(error) if error.code() == Some(ProviderDescriptor::MISSING_KEY) => {
-            Ok(Client::new(offline()))
-        }
-        other => other,
+    let env = Env::process();
+    match env.var("LLM_PROVIDER").or_else(|| env.var("OPENAI_API_KEY")) {
+        Some(_) => Client::from_env(),
+        None => Ok(Client::new(offline())),
     }
 }
 

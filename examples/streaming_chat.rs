@@ -1,8 +1,8 @@
 //! One route with everything that a chat needs: tools, instructions, several models, limits and authentication.
 //!
 //! `cargo run --example streaming_chat` needs no key and no network: of its two models the first is out of
-//! order, and the second takes its place. `EMBER_MODELS="openai/gpt-5.4-mini, anthropic/claude-sonnet-4-6"` asks real ones. The
-//! client chooses the form of the answer by its `Accept` header:
+//! order, and the second takes its place. `EMBER_MODELS="openai/gpt-5.4-mini, anthropic/claude-sonnet-4-6"`, with the keys of
+//! these providers, asks real ones. The client chooses the form of the answer by its `Accept` header:
 //!
 //! ```text
 //! curl -N localhost:8000/v1/chat -H 'authorization: Bearer ada' -d '{"message": "Any news of order 7?"}' \
@@ -11,7 +11,7 @@
 
 use ember::llm::{self, ChatRequest, FakeProvider, FakeReply, Part};
 use ember::prelude::*;
-use ember::{BearerAuth, Principal};
+use ember::{BearerAuth, Env, Principal};
 use serde::{Deserialize, Serialize};
 
 /// How an order stands.
@@ -21,7 +21,7 @@ struct Order {
     state: &'static str,
 }
 
-/// How an order stands.
+/// Looks up how an order stands.
 #[tool]
 async fn order_state(
     /// The number of the order.
@@ -60,11 +60,14 @@ fn whose(token: &str) -> Option<Principal> {
     ["ada", "grace"].contains(&token).then(|| Principal::new(token))
 }
 
+fn app() -> Ember {
+    ember::app!().middleware(BearerAuth::new(whose))
+}
+
 fn main() -> ember::Result {
-    let app = ember::app!().middleware(BearerAuth::new(whose));
-    match std::env::var_os("EMBER_MODELS") {
-        Some(_) => app.run(),
-        None => app.models(offline()?).run(),
+    match Env::process().var("EMBER_MODELS") {
+        Some(_) => app().run(),
+        None => app().models(offline()?).run(),
     }
 }
 
@@ -106,18 +109,17 @@ fn reply(request: &ChatRequest) -> FakeReply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ember::serde_json::json;
     use ember::testing::{TestClient, TestResponse};
 
     fn client() -> TestClient {
-        let app = ember::Ember::in_module("streaming_chat").middleware(BearerAuth::new(whose));
-        TestClient::new(app.models(offline().unwrap()).build().unwrap())
+        TestClient::new(app().models(offline().unwrap()).build().unwrap())
     }
 
     async fn ask(token: &str, accept: &str) -> TestResponse {
-        let body = Vec::from(r#"{"message": "Any news of order 7?"}"#);
-        let request = client().post("/v1/chat").header("content-type", "application/json");
-        let request = request.header("authorization", &format!("Bearer {token}"));
-        request.header("accept", accept).body(body).send().await
+        let body = json!({"message": "Any news of order 7?"});
+        let request = client().post("/v1/chat").json(&body).header("accept", accept);
+        request.header("authorization", &format!("Bearer {token}")).send().await
     }
 
     #[ember::test]

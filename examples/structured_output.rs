@@ -1,12 +1,10 @@
 //! An answer that is a value of a type, whole and as it comes into being.
 //!
 //! `cargo run --example structured_output` needs no key and no network: a scripted model answers.
-//! With `LLM_PROVIDER` or `OPENAI_API_KEY` set, a real one does.
+//! With `OPENAI_API_KEY` set, or `LLM_PROVIDER` and its key, a real one does.
 
-use ember::JsonSchema;
-use ember::llm::{
-    Client, Error, ErrorKind, FakeProvider, FakeReply, JsonEvent, ProviderDescriptor,
-};
+use ember::llm::{Client, Error, ErrorKind, FakeProvider, FakeReply, JsonEvent};
+use ember::{Env, JsonSchema};
 use serde::Deserialize;
 
 /// A recipe.
@@ -50,11 +48,10 @@ fn offline() -> FakeProvider {
 
 /// The model that the environment names, or the scripted one where it names none.
 fn client() -> Result<Client, Error> {
-    match Client::from_env() {
-        Err(error) if error.code() == Some(ProviderDescriptor::MISSING_KEY) => {
-            Ok(Client::new(offline()))
-        }
-        other => other,
+    let env = Env::process();
+    match env.var("LLM_PROVIDER").or_else(|| env.var("OPENAI_API_KEY")) {
+        Some(_) => Client::from_env(),
+        None => Ok(Client::new(offline())),
     }
 }
 

@@ -1,13 +1,10 @@
 //! Functions that a model may call: described by their types, run at the same time.
 //!
 //! `cargo run --example tool_calling` needs no key and no network: a scripted model answers. With
-//! `LLM_PROVIDER` or `OPENAI_API_KEY` set, a real one does.
+//! `OPENAI_API_KEY` set, or `LLM_PROVIDER` and its key, a real one does.
 
-use ember::llm::{
-    ChatRequest, ChatResponse, Client, Error, FakeProvider, FakeReply, Part, ProviderDescriptor,
-    Role,
-};
-use ember::{ToolError, tool};
+use ember::llm::{ChatRequest, ChatResponse, Client, Error, FakeProvider, FakeReply, Part, Role};
+use ember::{Env, ToolError, tool};
 
 /// The height of a mountain in metres.
 #[tool]
@@ -83,11 +80,10 @@ fn results(request: &ChatRequest) -> Vec<String> {
 
 /// The model that the environment names, or the scripted one where it names none.
 fn client() -> Result<Client, Error> {
-    match Client::from_env() {
-        Err(error) if error.code() == Some(ProviderDescriptor::MISSING_KEY) => {
-            Ok(Client::new(offline()))
-        }
-        other => other,
+    let env = Env::process();
+    match env.var("LLM_PROVIDER").or_else(|| env.var("OPENAI_API_KEY")) {
+        Some(_) => Client::from_env(),
+        None => Ok(Client::new(offline())),
     }
 }
 

@@ -70,29 +70,32 @@ async fn task(id: u64, db: Component<Db>) -> ember::Result<Json<Task>> {
     Ok(Json(task))
 }
 
+fn app() -> ember::Result<Ember> {
+    Ok(ember::app!().component(Db::open("app.db")?).offline(offline::model()).docs("/docs"))
+}
+
 fn main() -> ember::Result {
-    ember::app!().component(Db::open("app.db")?).offline(offline::model()).docs("/docs").run()
+    app()?.run()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ember::testing::{TestClient, TestResponse};
+    use ember::serde_json::json;
+    use ember::testing::TestClient;
 
     // Ids of the form of those that are issued.
     const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 
     fn client() -> TestClient {
-        let app = ember::Ember::in_module("chat").component(Db::open("app.db").unwrap());
-        TestClient::new(app.client(Client::new(offline::model())).build().unwrap())
+        let app = app().unwrap().client(Client::new(offline::model()));
+        TestClient::new(app.build().unwrap())
     }
 
     async fn say(client: &TestClient, id: &str, message: &str) -> String {
-        let body = format!(r#"{{"message": "{message}"}}"#);
-        let request = client.post("/v1/chat").header("content-type", "application/json").body(body);
-        let response: TestResponse = request.header("x-conversation-id", id).send().await;
-        let events = response.events().await;
+        let request = client.post("/v1/chat").json(&json!({"message": message}));
+        let events = request.header("x-conversation-id", id).send().await.events().await;
         assert_eq!(events.last().unwrap().data, "[DONE]");
         events[..events.len() - 1].iter().map(|event| event.data.as_str()).collect()
     }

@@ -49,8 +49,12 @@ async fn api_chat(
     conversation.stream(messages).await
 }
 
+fn app() -> Ember {
+    ember::app!().offline(model())
+}
+
 fn main() -> ember::Result {
-    ember::app!().offline(model()).run()
+    app().run()
 }
 
 /// The model that answers when none is configured: it counts words, and repeats.
@@ -76,11 +80,11 @@ fn reply(request: &ChatRequest) -> FakeReply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ember::serde_json::json;
     use ember::testing::TestClient;
 
     fn client() -> TestClient {
-        let app = ember::Ember::in_module("chat_ui").client(Client::new(model()));
-        TestClient::new(app.build().unwrap())
+        TestClient::new(app().client(Client::new(model())).build().unwrap())
     }
 
     #[ember::test]
@@ -91,8 +95,7 @@ mod tests {
 
     #[ember::test]
     async fn events_tell_of_the_tool() {
-        let body = Vec::from(r#"{"message": "count these words"}"#);
-        let request = client().post("/chat").header("content-type", "application/json").body(body);
+        let request = client().post("/chat").json(&json!({"message": "count these words"}));
         let response = request.header("accept", "text/event-stream; dialect=events").send().await;
         let events = response.events().await;
         let names: Vec<_> = events.iter().map(|event| event.event.as_str()).collect();

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let mut tests = vec![
         needing(&["chromedriver", "chromium"], "docs_page_in_a_browser", docs_page::test),
         needing(&["chromedriver", "chromium"], "chat_page_in_a_browser", chat_page::test),
-        needing(&["node", "npm"], "the_ai_sdk_reads_our_streams", ai_sdk::test),
+        trying(&["node", "npm"], "the_ai_sdk_reads_our_streams", ai_sdk::test),
         needing(&["bash", "curl", "redis-server"], "the_example_of_a_cluster", cluster::test),
         needing(&["openapi-spec-validator"], "openapi_documents_are_valid", validator::test),
         trying(&["python3"], "openai_client_of_pypi", openai::python),
@@ -71,6 +71,16 @@ fn trying(
         None => test(),
     });
     trial.with_ignored_flag(missing.is_some() && !is_required())
+}
+
+/// The registry of a package does not answer: as with a program that is missing.
+fn unavailable(package: &str, why: String) -> Result<Completion, Failed> {
+    match is_required() {
+        true => Err(why.into()),
+        false => {
+            Ok(Completion::ignored_with(format!("the package `{package}` cannot be installed")))
+        }
+    }
 }
 
 /// Tells whether a test must run that needs more than every machine has.

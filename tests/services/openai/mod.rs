@@ -3,7 +3,7 @@
 //! The packages are installed by the tests themselves, the newest there are, into the folder of
 //! the build; where they cannot be had, the tests are ignored, or fail if they are required.
 
-use super::is_required;
+use super::unavailable;
 use ember_tests::{Program, openai_schema};
 use libtest_mimic::{Completion, Failed};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ pub fn python() -> Result<Completion, Failed> {
     let install =
         ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade", "openai"];
     if let Err(why) = succeed(Command::new(&python).args(install)) {
-        return unavailable(why);
+        return unavailable("openai", why);
     }
     talk(Command::new(&python).arg(script("client.py")))
 }
@@ -58,7 +58,7 @@ pub fn node() -> Result<Completion, Failed> {
     fs::write(folder.join("package.json"), r#"{"private": true, "type": "module"}"#)?;
     let install = ["install", "--silent", "--no-audit", "--no-fund", "openai@latest"];
     if let Err(why) = succeed(Command::new("npm").args(install).current_dir(&folder)) {
-        return unavailable(why);
+        return unavailable("openai", why);
     }
     // A module finds its packages beside itself.
     fs::copy(script("client.mjs"), folder.join("client.mjs"))?;
@@ -123,14 +123,6 @@ fn succeed(command: &mut Command) -> Result<(), String> {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         )),
-    }
-}
-
-/// The registry does not answer: as with a program that is missing.
-fn unavailable(why: String) -> Result<Completion, Failed> {
-    match is_required() {
-        true => Err(why.into()),
-        false => Ok(Completion::ignored_with("the package `openai` cannot be installed")),
     }
 }
 
