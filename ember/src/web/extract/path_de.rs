@@ -10,7 +10,7 @@ use std::fmt;
 /// Why the parameters of a path are not what a type asks for.
 #[derive(Debug)]
 pub(super) enum PathError {
-    /// The value of a parameter does not fit: the client's mistake.
+    /// The value of a parameter does not fit: the client's mistake. The reason says what is the matter with it.
     Value { parameter: String, reason: String },
     /// As above, of which the type does not say where it lies; one public sentence.
     Values(String),
@@ -22,7 +22,7 @@ impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Value { parameter, reason } => {
-                write!(f, "The path parameter `{parameter}` does not fit: {reason}.")
+                write!(f, "The path parameter `{parameter}` {reason}.")
             }
             Self::Values(text) | Self::Shape(text) => f.write_str(text),
         }
@@ -107,12 +107,15 @@ impl<'a> ValueDeserializer<'a> {
     }
 
     fn must_be(self, what: impl fmt::Display) -> PathError {
-        let Self { name, text } = self;
-        PathError::Value(format!("The path parameter `{name}` must be {what}, and is `{text}`."))
+        self.refused(format!("must be {what}, and is `{}`", self.text))
     }
 
     fn misfit(self, reason: impl fmt::Display) -> PathError {
-        PathError::Value { parameter: self.name.to_owned(), reason: reason.to_string() }
+        self.refused(format!("does not fit: {reason}"))
+    }
+
+    fn refused(self, reason: String) -> PathError {
+        PathError::Value { parameter: self.name.to_owned(), reason }
     }
 
     /// Puts the name of the parameter before what a visitor complains of.
