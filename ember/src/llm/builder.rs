@@ -283,7 +283,10 @@ impl ClientBuilder {
             }
             (cost, routed) => cost.or(routed).unwrap_or_default(),
         };
-        stack.cache = cache;
+        stack.cache = cache.map(|cache| match &model {
+            Some(model) if cache.default_model.is_none() => cache.default_model(model),
+            _ => cache,
+        });
         stack.ledger = ledger.clone();
         stack.clock = clock;
         let events = events.resolve(EventBus::new);

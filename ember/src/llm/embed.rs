@@ -1,6 +1,7 @@
 use super::error::Error;
 use super::error::ErrorKind;
 use super::usage::Usage;
+use crate::base::tokens::estimate_tokens;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -55,7 +56,12 @@ pub trait Embedder: Send + Sync + 'static {
                 return Ok(embeddings);
             }
             let message = format!("vectors have {length} dimensions here, and no other number");
-            Err(Error::new(ErrorKind::InvalidRequest, message))
+            let estimate = || {
+                let tokens = texts.iter().map(|text| estimate_tokens(text.as_ref())).sum();
+                Usage { estimated: true, ..Usage::new(tokens, 0) }
+            };
+            let used = embeddings.usage.unwrap_or_else(estimate);
+            Err(Error::new(ErrorKind::InvalidRequest, message).with_usage(used))
         }
     }
 }
@@ -213,6 +219,10 @@ mod tests {
         let refused = embedder.embed_sized(&["a"], 9).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::InvalidRequest);
         assert!(refused.message().contains("8 dimensions"), "{refused}");
+        assert!(
+            refused.usage().is_some_and(|used| used.total_input() > 0),
+            "it was done all the same"
+        );
     }
 
     #[test]

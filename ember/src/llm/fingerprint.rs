@@ -41,7 +41,10 @@ pub(super) fn fingerprint(provider: &str, request: &ChatRequest, messages: &[Mes
     };
     let tools: Vec<_> = tools
         .iter()
-        .map(|tool| json!([tool.name(), tool.description(), tool.parameters().as_value()]))
+        .map(|tool| {
+            let strict = tool.options().strict;
+            json!([tool.name(), tool.description(), tool.parameters().as_value(), strict])
+        })
         .collect();
     let whole = json!([
         provider,
@@ -87,6 +90,7 @@ mod tests {
             plain().model("m"),
             plain().tool(tool("a")),
             plain().tool(tool("b")),
+            plain().tool(tool("b").strict(true)),
             plain().tool_choice(ToolChoice::Required),
             plain().tool_choice(ToolChoice::Tool("f".into())),
             plain().parallel_tool_calls(true),

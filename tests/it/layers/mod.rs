@@ -7,7 +7,8 @@ mod stack;
 use ember::Env;
 use ember::base::clock::{ManualClock, millis, secs};
 use ember::llm::layer::{
-    CircuitBreaker, CircuitBreakerConfig, Cost, CostConfig, Ledger, Retry, RetryConfig, StackConfig,
+    CacheConfig, CircuitBreaker, CircuitBreakerConfig, Cost, CostConfig, Ledger, Retry,
+    RetryConfig, StackConfig,
 };
 use ember::llm::{
     ChatEvent, ChatRequest, ChatResponse, ChatStream, Client, Error, ErrorKind, FakeProvider,

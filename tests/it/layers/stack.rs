@@ -163,6 +163,50 @@ async fn a_cache_replays_and_nothing_is_billed_twice() {
 }
 
 #[tokio::test]
+async fn clients_of_different_models_do_not_share_answers() {
+    for streamed in WAYS {
+        let store = ember::store::MemoryStore::new();
+        let client = |model: &str| {
+            let cache = CacheConfig::new().store(store.clone());
+            let config = ProviderConfig::new("named", model);
+            Client::builder().config(config).env(no_env()).cache(cache).build().unwrap()
+        };
+        for model in ["small", "large", "small"] {
+            let answer = match streamed {
+                true => client(model).stream("Hi").await.unwrap().collect().await.unwrap(),
+                false => client(model).complete("Hi").await.unwrap(),
+            };
+            assert_eq!(answer.text(), model);
+        }
+    }
+}
+
+/// A provider that answers with the name of its model.
+#[ember::provider("named")]
+struct Named(FakeProvider);
+
+impl From<ProviderConfig> for Named {
+    fn from(config: ProviderConfig) -> Self {
+        let model = config.model.clone();
+        Self(FakeProvider::new().respond(move |_| FakeReply::new().text(&*model)))
+    }
+}
+
+impl Provider for Named {
+    fn name(&self) -> &str {
+        "named"
+    }
+
+    async fn chat(&self, request: &ChatRequest) -> Result<ChatResponse, Error> {
+        self.0.chat(request).await
+    }
+
+    async fn stream(&self, request: &ChatRequest) -> Result<ChatStream, Error> {
+        self.0.stream(request).await
+    }
+}
+
+#[tokio::test]
 async fn clients_can_share_a_ledger() {
     let ledger = Ledger::new();
     for _ in 0..2 {

@@ -210,3 +210,18 @@ async fn vectors_that_do_not_fit_the_texts_are_not_passed_on() {
     let answer = client.post("/v1/embeddings").json(&body).send().await;
     assert_eq!(answer.status(), 502, "{}", answer.text().await);
 }
+
+#[tokio::test]
+async fn embeddings_that_were_made_for_nothing_are_counted() {
+    let limit = SpendLimit::per_day("1".parse().unwrap());
+    let prices = CostConfig::new().price("e", Price::per_million("10000", "0").unwrap());
+    let client = Client::builder().provider(unasked()).cost(prices).build().unwrap();
+    let key = VirtualKey::new("a", "sk-a").spend_limit(limit.clone());
+    let api = OpenAiApi::new("/v1").keys(key).embedding_model("e");
+    let app = Ember::new().env(Env::of([("X", "y")])).client(client).openai_api(api);
+    let client = TestClient::new(app.embedder(FakeEmbedder::new(4)).build().unwrap());
+    let body = json!({"model": "e", "input": "word ".repeat(30), "dimensions": 7});
+    let answer = with_key(&client, "sk-a", "/v1/embeddings", &body).await;
+    assert_eq!(answer.status(), 400);
+    assert!(limit.spent() > "0.2".parse().unwrap(), "{}", limit.spent());
+}

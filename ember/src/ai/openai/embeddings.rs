@@ -107,8 +107,10 @@ pub(super) async fn create_embedding(request: Request) -> Result<Json<EmbeddingL
     let embeddings = match embeddings {
         Ok(embeddings) => embeddings,
         Err(error) => {
-            // Some of several requests may have gone well.
-            let used = error.usage().map_or(0, |usage| usage.total_input());
+            // Some of several requests may have gone well; and what came too late, or could not be read, was made.
+            let was_made = matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Decode);
+            let otherwise = if was_made { tokens } else { 0 };
+            let used = error.usage().map_or(otherwise, |usage| usage.total_input());
             reserved.used(used).map_err(failed)?;
             return Err(failed(error));
         }

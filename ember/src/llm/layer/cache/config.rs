@@ -31,6 +31,9 @@ pub struct CacheConfig {
     pub store: Option<BoxStore>,
     /// What keys in the store begin with: `answers:`.
     pub key_prefix: String,
+    /// The model that answers requests which name none, as far as it is known: those of two programs with different ones
+    /// are not the same. [`ClientBuilder`](crate::llm::ClientBuilder) sets it to that of the provider's configuration.
+    pub default_model: Option<String>,
 }
 
 impl Default for CacheConfig {
@@ -42,6 +45,7 @@ impl Default for CacheConfig {
             patience: Duration::from_secs(30),
             store: None,
             key_prefix: "answers:".to_owned(),
+            default_model: None,
         }
     }
 }
@@ -91,6 +95,13 @@ impl CacheConfig {
     #[must_use]
     pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.key_prefix = prefix.into();
+        self
+    }
+
+    /// Names the model that answers requests which name none.
+    #[must_use]
+    pub fn default_model(mut self, model: impl Into<String>) -> Self {
+        self.default_model = Some(model.into());
         self
     }
 }

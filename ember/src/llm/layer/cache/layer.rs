@@ -23,8 +23,8 @@ use std::sync::Arc;
 ///
 /// With a [store](CacheConfig::store), answers are shared by all processes that have it, and of equal requests in
 /// all of them one is asked. A store that is away is gone without: nobody waits for it longer than a second, and no
-/// request fails. What is shared is told apart by the name of the provider and the whole request, and not by keys of
-/// an interface: who shares a store and a prefix, shares answers.
+/// request fails. What is shared is told apart by the name of the provider, its [default model](CacheConfig::default_model) and
+/// the whole request, and not by the address or a key of an interface: who shares a store and a prefix, shares answers.
 ///
 /// A cache goes around [`Cost`](crate::llm::layer::Cost): what it replays was billed before, and budgets are not told of it again.
 ///

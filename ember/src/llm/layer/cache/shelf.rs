@@ -6,6 +6,7 @@ use crate::llm::fingerprint::fingerprint;
 use crate::llm::kept_answer::KeptAnswer;
 use crate::llm::stream::{ChatEvent, Keeper};
 use crate::store::{BoundedMap, Claims, Flight, Joined, LenientStore, SingleFlight, Waiting};
+use serde_json::json;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 
@@ -66,7 +67,8 @@ impl Shelf {
         provider: &str,
         request: &ChatRequest,
     ) -> Result<Found, Error> {
-        let key = fingerprint(provider, request, &request.messages);
+        let asked = json!([provider, self.config.default_model]).to_string();
+        let key = fingerprint(&asked, request, &request.messages);
         if let Some(answer) = self.answer(&key).await {
             return Ok(Found::Answer(answer));
         }
