@@ -12,6 +12,7 @@ mod middleware_set;
 mod requests;
 mod cookies;
 mod sessions;
+mod late_changes;
 mod stores;
 #[cfg(feature = "sqlite")]
 mod durability;

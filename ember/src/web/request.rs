@@ -8,12 +8,13 @@ use http::{Extensions, HeaderMap, Method, Uri, Version};
 use memchr::memchr;
 use percent_encoding::percent_decode_str;
 use smallvec::SmallVec;
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A request on its way to a handler: the head, and the body that is still to be read.
 ///
@@ -149,9 +150,29 @@ pub(crate) struct ResponseChanges(Arc<Mutex<Vec<ResponseChange>>>);
 enum ResponseChange {
     Now(Box<dyn FnOnce(&mut Response) + Send>),
     Later(Box<dyn FnOnce(Response) -> ResponseFuture + Send>),
+    Lasting(Arc<dyn Lasting>),
 }
 
-type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
+pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// What all extractors of a type share in a request, whoever takes them and when: cookies, a session.
+///
+/// A response comes by more than once on its way out, behind the handler and behind all middleware. What was done
+/// meanwhile goes out with it.
+pub(crate) trait Lasting: Any + Send + Sync {
+    /// Puts on a response what has not been put on one yet.
+    fn put_on(self: Arc<Self>, response: Response) -> ResponseFuture;
+}
+
+/// What stands in the extensions of a request: it is found there by an application that is mounted in this one,
+/// and in a request made by hand.
+struct Shared<T>(Arc<T>);
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 /// Marks a response that extractors have changed: it is for one client, and no cache keeps it.
 #[derive(Debug, Clone, Copy)]
@@ -159,18 +180,48 @@ pub(crate) struct Touched;
 
 impl ResponseChanges {
     pub(crate) async fn apply(&self, mut response: Response) -> Response {
-        let changes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let changes = self.take();
         let touched = !changes.is_empty();
         for change in changes {
             match change {
                 ResponseChange::Now(change) => change(&mut response),
                 ResponseChange::Later(change) => response = change(response).await,
+                ResponseChange::Lasting(shared) => response = shared.put_on(response).await,
             }
         }
         if touched {
             response.extensions_mut().insert(Touched);
         }
         response
+    }
+
+    /// Takes all changes out, and leaves those that last.
+    fn take(&self) -> Vec<ResponseChange> {
+        let mut list = self.list();
+        let changes = std::mem::take(&mut *list);
+        list.extend(changes.iter().filter_map(|change| match change {
+            ResponseChange::Lasting(shared) => Some(ResponseChange::Lasting(shared.clone())),
+            ResponseChange::Now(_) | ResponseChange::Later(_) => None,
+        }));
+        changes
+    }
+
+    fn shared<T: Lasting>(&self) -> Option<Arc<T>> {
+        self.list().iter().find_map(|change| match change {
+            ResponseChange::Lasting(shared) => {
+                let shared: Arc<dyn Any + Send + Sync> = shared.clone();
+                shared.downcast().ok()
+            }
+            ResponseChange::Now(_) | ResponseChange::Later(_) => None,
+        })
+    }
+
+    fn push(&self, change: ResponseChange) {
+        self.list().push(change);
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<ResponseChange>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -226,8 +277,25 @@ impl RequestParts {
     }
 
     /// What extractors want to be done to the response, if anybody will do it.
-    pub(crate) fn changes(&self) -> ResponseChanges {
-        self.0.changes.clone().unwrap_or_default()
+    pub(crate) fn changes(&self) -> Option<ResponseChanges> {
+        self.0.changes.clone()
+    }
+
+    /// What extractors share, if one of them has [begun](Self::share) it: on this copy of the head or on another.
+    pub(crate) fn shared<T: Lasting>(&self) -> Option<Arc<T>> {
+        let of_changes = self.0.changes.as_ref().and_then(ResponseChanges::shared);
+        let of_extensions = || self.extensions().get().map(|Shared(shared)| Arc::clone(shared));
+        of_changes.or_else(of_extensions)
+    }
+
+    /// Shares something among all extractors of the request, and has it put on the response, if there will be one.
+    pub(crate) fn share<T: Lasting>(&mut self, shared: &Arc<T>) {
+        if let Some(changes) = &self.0.changes
+            && changes.shared::<T>().is_none()
+        {
+            changes.push(ResponseChange::Lasting(shared.clone()));
+        }
+        self.extensions_mut().get_or_insert_with(|| Shared(shared.clone()));
     }
 
     /// Changes the response, once there is one; errors are responses, too.
@@ -252,18 +320,11 @@ impl RequestParts {
 
     fn change(&mut self, change: ResponseChange) {
         match &self.0.changes {
-            Some(changes) => {
-                changes.0.lock().unwrap_or_else(PoisonError::into_inner).push(change);
-            }
+            Some(changes) => changes.push(change),
             None => tracing::warn!(
                 "a change of a response was asked for where `touches_response` was not said"
             ),
         }
-    }
-
-    /// Tells whether [`RequestParts::on_response`] has an effect.
-    pub(crate) fn has_response(&self) -> bool {
-        self.0.changes.is_some()
     }
 
     /// Returns the method.

@@ -2,7 +2,7 @@ use super::cookie::Cookie;
 use crate::base::Error;
 use crate::web::extract::FromRequestParts;
 use crate::web::operation::Operation;
-use crate::web::request::RequestParts;
+use crate::web::request::{Lasting, RequestParts, ResponseFuture};
 use crate::web::response::Response;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The cookies of a request, and those that its response will set.
 ///
 /// What is set goes out with whatever response the handler makes, an error included. All
-/// extractors of a request share one set of cookies.
+/// extractors of a request share one set of cookies: those of middleware, which may set them
+/// before the handler runs and when it has answered, of hooks, of the handler and of catchers.
 ///
 /// ```
 /// use ember::prelude::*;
@@ -33,8 +34,18 @@ pub struct Cookies(Arc<Mutex<Jar>>);
 struct Jar {
     /// As they came, in order.
     received: Vec<(String, String)>,
-    /// What is set, with the header that does it.
-    changes: Vec<(Cookie, http::HeaderValue)>,
+    changes: Vec<Change>,
+}
+
+/// A cookie that is set.
+struct Change {
+    cookie: Cookie,
+    /// What sets it.
+    header: HeaderValue,
+    /// The header stands on a response.
+    is_sent: bool,
+    /// The header that stands there, where it is to be replaced.
+    outdated: Option<HeaderValue>,
 }
 
 impl Cookies {
@@ -45,16 +56,8 @@ impl Cookies {
 
     /// The cookies that all extractors of a request share.
     pub(crate) fn shared(parts: &mut RequestParts) -> Self {
-        let known = parts.extensions().get::<Shared>().cloned();
-        let mut shared =
-            known.unwrap_or_else(|| Shared { cookies: Self::of(parts.headers()), goes_out: false });
-        if !shared.goes_out && parts.has_response() {
-            shared.goes_out = true;
-            let cookies = shared.cookies.clone();
-            parts.on_response(move |response| cookies.put_into(response));
-        }
-        let cookies = shared.cookies.clone();
-        parts.extensions_mut().insert(shared);
+        let cookies = parts.shared().map_or_else(|| Self::of(parts.headers()), Self);
+        parts.share(&cookies.0);
         cookies
     }
 
@@ -63,7 +66,8 @@ impl Cookies {
     /// Of several that the client sent under one name it is the first.
     pub fn get(&self, name: &str) -> Option<String> {
         let jar = self.jar();
-        if let Some((cookie, _)) = jar.changes.iter().rfind(|(cookie, _)| cookie.name() == name) {
+        let mut changes = jar.changes.iter().map(|change| &change.cookie);
+        if let Some(cookie) = changes.rfind(|cookie| cookie.name() == name) {
             return Some(cookie.value().to_owned()).filter(|_| !is_removed(cookie));
         }
         jar.received.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
@@ -82,8 +86,12 @@ impl Cookies {
     pub fn set(&self, cookie: Cookie) -> Result<(), Error> {
         let header = cookie.header()?;
         let mut jar = self.jar();
-        jar.changes.retain(|(earlier, _)| !cookie.replaces(earlier));
-        jar.changes.push((cookie, header));
+        let replaced = jar.changes.extract_if(.., |change| cookie.replaces(&change.cookie)).last();
+        let outdated = replaced.and_then(|change| match change.is_sent {
+            true => Some(change.header),
+            false => change.outdated,
+        });
+        jar.changes.push(Change { cookie, header, is_sent: false, outdated });
         Ok(())
     }
 
@@ -97,8 +105,10 @@ impl Cookies {
     }
 
     fn put_into(&self, response: &mut Response) {
-        for (_, header) in self.jar().changes.drain(..) {
-            response.headers_mut().append(SET_COOKIE, header);
+        for change in self.jar().changes.iter_mut().filter(|change| !change.is_sent) {
+            let outdated = change.outdated.take();
+            set_cookie(response.headers_mut(), change.header.clone(), outdated.as_ref());
+            change.is_sent = true;
         }
     }
 
@@ -107,12 +117,27 @@ impl Cookies {
     }
 }
 
-/// What stands in the extensions of a request whose cookies were asked for.
-#[derive(Clone)]
-struct Shared {
-    cookies: Cookies,
-    /// The response will have what is set.
-    goes_out: bool,
+/// Sets a cookie on a response: in place of the header that was put there for it before, as there is one for each
+/// name (RFC 6265 §4.1.1).
+pub(crate) fn set_cookie(
+    headers: &mut HeaderMap,
+    header: HeaderValue,
+    outdated: Option<&HeaderValue>,
+) {
+    let all = || headers.get_all(SET_COOKIE).iter();
+    if outdated.is_some_and(|outdated| all().any(|known| known == outdated)) {
+        let others: Vec<_> = all().filter(|known| Some(*known) != outdated).cloned().collect();
+        headers.remove(SET_COOKIE);
+        headers.extend(others.into_iter().map(|other| (SET_COOKIE, other)));
+    }
+    headers.append(SET_COOKIE, header);
+}
+
+impl Lasting for Mutex<Jar> {
+    fn put_on(self: Arc<Self>, mut response: Response) -> ResponseFuture {
+        Cookies(self).put_into(&mut response);
+        Box::pin(std::future::ready(response))
+    }
 }
 
 impl FromRequestParts for Cookies {
@@ -205,6 +230,24 @@ mod tests {
         assert_eq!(sent.len(), 2, "{sent:?}");
         assert!(sent[0].starts_with("a=4; Path=/;"));
         assert!(sent[1].starts_with("b=; Path=/; Max-Age=0;"));
+        assert_eq!(cookies.get("a").as_deref(), Some("4"), "it is still set");
+        assert!(set_cookies(&cookies).is_empty());
+    }
+
+    #[test]
+    fn what_is_set_again_replaces_what_was_sent() {
+        let cookies = cookies(&[]);
+        let mut response = Response::default();
+        for (name, value) in [("a", "1"), ("b", "1")] {
+            cookies.set(Cookie::new(name, value)).unwrap();
+        }
+        cookies.put_into(&mut response);
+        cookies.set(Cookie::new("a", "2")).unwrap();
+        cookies.set(Cookie::new("a", "3")).unwrap();
+        cookies.put_into(&mut response);
+        let headers = response.headers().get_all(SET_COOKIE).iter();
+        let pairs: Vec<_> = headers.map(|header| &header.to_str().unwrap()[..3]).collect();
+        assert_eq!(pairs, ["b=1", "a=3"]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod sealed;
 
 pub use cookie::{Cookie, SameSite};
 pub use jar::Cookies;
+pub(crate) use jar::set_cookie;
 #[cfg(feature = "cookies")]
 pub use key::CookieKey;
 #[cfg(feature = "cookies")]

@@ -3,12 +3,12 @@ use super::engine::SessionRecord;
 use super::state::{Changes, CookieNews, State};
 use crate::base::{Error, random_id};
 use crate::web::components::Component;
-use crate::web::cookies::Cookies;
+use crate::web::cookies::{Cookies, set_cookie};
 use crate::web::extract::FromRequestParts;
 use crate::web::operation::Operation;
-use crate::web::request::RequestParts;
+use crate::web::request::{Lasting, RequestParts, ResponseFuture};
 use crate::web::response::{IntoResponse as _, Response};
-use http::header::SET_COOKIE;
+use http::HeaderValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Map;
@@ -22,7 +22,9 @@ const ATTEMPTS: usize = 8;
 ///
 /// A session begins with the first value that is put into it; a visitor of whom nothing is
 /// remembered gets no cookie. Changes are saved when the handler has answered, whatever it has
-/// answered, and before the client sees the answer: one that cannot be saved becomes an error.
+/// answered, and before the client sees the answer: one that cannot be saved becomes an error,
+/// and nothing more of the session is saved by itself. What hooks, catchers and middleware change
+/// after the handler is saved when the outermost of them is done; all of them share one session.
 /// What a streamed body changes after that is saved by [`Session::save`] only.
 ///
 /// ```
@@ -126,6 +128,9 @@ impl Session {
     /// one's changes, or ended it; otherwise whatever the engine reports.
     pub async fn save(&self) -> Result<(), Error> {
         let config = &*self.0.config;
+        if self.state().is_saved(config) {
+            return Ok(());
+        }
         let mut unsaved = Unsaved::of(self);
         while let Some(id) = unsaved.dead.last() {
             config.engine.delete(id).await?;
@@ -155,27 +160,40 @@ impl Session {
         Ok(())
     }
 
-    /// Saves the session, and tells the client its id.
+    /// Saves the session, and tells the client its id, as far as that has not been done yet.
     async fn finish(self, mut response: Response) -> Response {
-        let outcome = async {
-            self.save().await?;
-            let state = self.state();
-            let cookie = self.0.config.cookie.clone();
-            let cookie = match (state.cookie, &state.id) {
-                (CookieNews::Keep, Some(id)) => cookie.with_value(id),
-                (CookieNews::Forget, _) => cookie.removed(),
-                _ => return Ok(None),
-            };
-            cookie.header().map(Some)
+        if self.state().is_given_up {
+            return response;
+        }
+        let outcome = match self.save().await {
+            Ok(()) => self.news(),
+            Err(error) => Err(error),
         };
-        match outcome.await {
+        match outcome {
             Ok(None) => {}
-            Ok(Some(cookie)) => {
-                response.headers_mut().append(SET_COOKIE, cookie);
+            Ok(Some(header)) => {
+                let outdated = self.state().told.replace(header.clone());
+                set_cookie(response.headers_mut(), header, outdated.as_ref());
             }
-            Err(error) => return error.into_response(),
+            Err(error) => {
+                // It would be another answer than the client gets, if another attempt succeeded.
+                self.state().is_given_up = true;
+                return error.into_response();
+            }
         }
         response
+    }
+
+    /// Takes what the client does not know of its cookie.
+    fn news(&self) -> Result<Option<HeaderValue>, Error> {
+        let mut state = self.state();
+        let cookie = || self.0.config.cookie.clone();
+        let cookie = match (std::mem::take(&mut state.cookie), &state.id) {
+            (CookieNews::Keep, Some(id)) => cookie().with_value(id),
+            (CookieNews::Forget, _) => cookie().removed(),
+            _ => return Ok(None),
+        };
+        cookie.header().map(Some)
     }
 
     async fn of(parts: &RequestParts, config: Component<SessionConfig>) -> Result<Self, Error> {
@@ -309,30 +327,19 @@ fn is_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// What stands in the extensions of a request whose session was asked for.
-#[derive(Clone)]
-struct Shared {
-    session: Session,
-    /// It is saved when there is a response.
-    is_saved: bool,
+impl Lasting for Inner {
+    fn put_on(self: Arc<Self>, response: Response) -> ResponseFuture {
+        Box::pin(Session(self).finish(response))
+    }
 }
 
 impl FromRequestParts for Session {
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        let mut shared = match parts.extensions().get::<Shared>() {
-            Some(shared) => shared.clone(),
-            None => {
-                let config = Component::of(parts)?;
-                Shared { session: Self::of(parts, config).await?, is_saved: false }
-            }
+        let session = match parts.shared() {
+            Some(shared) => Self(shared),
+            None => Self::of(parts, Component::of(parts)?).await?,
         };
-        if !shared.is_saved && parts.has_response() {
-            shared.is_saved = true;
-            let session = shared.session.clone();
-            parts.on_response_async(|response| session.finish(response));
-        }
-        let session = shared.session.clone();
-        parts.extensions_mut().insert(shared);
+        parts.share(&session.0);
         Ok(session)
     }
 

@@ -1,7 +1,9 @@
 //! What one request knows of its session, and does to it.
 
+use super::config::SessionConfig;
 use super::engine::SessionRecord;
 use crate::base::Error;
+use http::HeaderValue;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +19,10 @@ pub(super) struct State {
     pub(super) dead: Vec<String>,
     /// The client does not know the present state of its cookie.
     pub(super) cookie: CookieNews,
+    /// What was put on the response for it.
+    pub(super) told: Option<HeaderValue>,
+    /// It could not be saved, and the client has been told so.
+    pub(super) is_given_up: bool,
 }
 
 /// What the client is to be told.
@@ -69,6 +75,12 @@ impl State {
         self.base = None;
         self.changes = Changes::default();
         self.cookie = CookieNews::Forget;
+    }
+
+    /// Tells whether the engine knows everything already.
+    pub(super) fn is_saved(&self, config: &SessionConfig) -> bool {
+        let is_worn = || self.base.as_ref().is_some_and(|base| config.is_worn(base));
+        self.dead.is_empty() && self.changes.is_empty() && !is_worn()
     }
 
     /// All values as they are now.

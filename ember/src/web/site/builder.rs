@@ -8,6 +8,7 @@ use crate::web::components::{Components, Need};
 use crate::web::hook::EndpointHooks;
 use crate::web::limits::RouteLimits;
 use crate::web::middleware::BoxMiddleware;
+use crate::web::operation::Operation;
 use crate::web::router::{Hosts, RoutePath, Settled, TrailingSlash};
 use crate::web::state::{AppState, RouteEntry};
 use http::Method;
@@ -86,12 +87,16 @@ impl SiteBuilder {
             entry
         });
         let routes = entries.collect();
+        let mut elsewhere = Operation::new();
+        self.middleware.iter().for_each(|middleware| middleware.describe(&mut elsewhere));
+        self.catchers.describe(&mut elsewhere);
         let table = Table {
             hosts,
             endpoints,
             caches,
             middleware: self.middleware,
             catchers: self.catchers,
+            touches_response: elsewhere.response_is_touched(),
             trailing_slash: self.trailing_slash,
         };
         let (components, max_body_size) = (self.components, self.max_body_size);

@@ -63,8 +63,12 @@ impl SiteRoute {
         let changes = parts.changes();
         let run = |request| async move {
             let outcome = Guard(self.endpoint.call(request)).await;
-            // Here and not later, so that the cache sees what belongs to one caller only.
-            changes.apply(outcome.unwrap_or_else(Error::into_response)).await
+            let response = outcome.unwrap_or_else(Error::into_response);
+            // Here and not only later, so that the cache sees what belongs to one caller only.
+            match changes {
+                Some(changes) => changes.apply(response).await,
+                None => response,
+            }
         };
         let request = Request::from_parts(parts, body);
         let response = match &self.cache {

@@ -114,7 +114,7 @@ impl Site {
     fn layered(self: &Arc<Self>, mut request: Request, target: Target) -> Work {
         let touched = match target {
             Target::Route(index) => self.table.endpoints[index as usize].touches_response,
-            _ => false,
+            _ => self.table.touches_response,
         };
         let changes = touched.then(|| request.share_changes());
         let elsewhere = match target {

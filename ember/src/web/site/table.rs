@@ -16,6 +16,8 @@ pub(super) struct Table {
     pub(super) middleware: Vec<BoxMiddleware>,
     /// For requests that find no route.
     pub(super) catchers: Catchers,
+    /// Extractors on the way of a request that finds no route change the response.
+    pub(super) touches_response: bool,
     pub(super) trailing_slash: TrailingSlash,
 }
 
