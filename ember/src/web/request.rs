@@ -112,9 +112,23 @@ impl<B: Into<Body>> From<http::Request<B>> for Request {
 }
 
 /// The target of a request as the client sent it, in the extensions of one that a mounted
-/// service sees.
+/// service sees. Of services that are mounted in each other, the innermost sees the whole target as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginalUri(pub Uri);
+
+impl OriginalUri {
+    /// What mounting has taken away from the beginning of a path, as in `/api`; empty where nothing was.
+    ///
+    /// Of a path that somebody has changed since it is the whole path as it was.
+    pub(crate) fn prefix(head: &http::request::Parts) -> &str {
+        let Some(Self(original)) = head.extensions.get() else { return "" };
+        let original = original.path();
+        // The prefix itself, with or without a slash at its end, is `/` to who is mounted there.
+        let rest = if head.uri.path() == "/" { "" } else { head.uri.path() };
+        let prefix = original.strip_suffix(rest).unwrap_or(original);
+        prefix.strip_suffix('/').unwrap_or(prefix)
+    }
+}
 
 /// What the application knows about a request, while the request is one of the `http` crate.
 #[derive(Clone)]
@@ -476,5 +490,25 @@ mod tests {
             assert_eq!(Request::from(request).stream_requested(), expected, "{accept}");
         }
         assert!(!Request::from(http::Request::new(())).stream_requested());
+    }
+
+    #[test]
+    fn the_prefix_is_what_was_taken_away() {
+        for (original, path, expected) in [
+            ("/a/b/c", "/c", "/a/b"),
+            ("/a/b/", "/", "/a/b"),
+            ("/a/b", "/", "/a/b"),
+            ("/a//b", "//b", "/a"),
+            ("/a", "/a", ""),
+            ("/", "/", ""),
+            ("/a/b?c=/d", "/b?c=/d", "/a"),
+            ("/a/b", "/other", "/a/b"),
+        ] {
+            let request =
+                http::Request::get(path).extension(OriginalUri(original.parse().unwrap()));
+            let (head, ()) = request.body(()).unwrap().into_parts();
+            assert_eq!(OriginalUri::prefix(&head), expected, "{original} {path}");
+        }
+        assert_eq!(OriginalUri::prefix(&http::Request::new(()).into_parts().0), "");
     }
 }

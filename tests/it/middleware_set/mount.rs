@@ -5,9 +5,12 @@ use axum::routing;
 use ember::http::Request;
 use ember::prelude::*;
 use ember::testing::TestClient;
+use ember::web::cache::{Cache, StoreCache};
 use ember::web::{OriginalUri, Route};
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tower_service::Service as _;
 
 #[get("/api/own")]
@@ -151,6 +154,80 @@ async fn ember_answers_within_an_application_of_axum() {
         let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
         assert!(status != 200 || body == text, "{target}");
     }
+}
+
+/// Whose data a request is for, as an outer application has found out.
+#[derive(Clone)]
+struct Tenant(String);
+
+async fn tenant(mut request: ember::Request, next: Next) -> Response {
+    let tenant = request.param("tenant").unwrap().map(|tenant| Tenant(tenant.into_owned()));
+    request.extensions_mut().insert(tenant.unwrap());
+    next.run(request).await
+}
+
+#[tokio::test]
+async fn a_cache_keeps_apart_what_is_mounted_in_several_places() {
+    let store = ember::store::MemoryStore::new();
+    let own = |parts: &ember::web::RequestParts| Some(parts.path().to_owned());
+    let caches: [Cache; 4] = [
+        TtlCache::new(secs(600)).into(),
+        TtlCache::new(secs(600)).key(own).into(),
+        StoreCache::new(store, secs(600)).into(),
+        StaticCache::new().into(),
+    ];
+    for cache in caches {
+        let runs = Arc::new(AtomicU32::new(0));
+        let counter = runs.clone();
+        let items = async move |Extension(Tenant(tenant)): Extension<Tenant>| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            tenant
+        };
+        let handler = move |tenant| {
+            let items = items.clone();
+            async move { items(tenant).await }
+        };
+        let inner = Ember::new().route(Route::get("/items", handler).cache(cache)).build().unwrap();
+        let mount = Route::mount("/t/{tenant}", inner).middleware(tenant);
+        let client = TestClient::new(Ember::new().route(mount).build().unwrap());
+        for _ in 0..2 {
+            for tenant in ["acme", "globex"] {
+                let target = format!("/t/{tenant}/items");
+                assert_eq!(client.get(&target).send().await.text().await, tenant);
+            }
+        }
+        assert_eq!(runs.load(Ordering::SeqCst), 2, "each is kept");
+    }
+}
+
+#[tokio::test]
+async fn redirects_lead_back_to_where_an_application_is_mounted() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("sub")).unwrap();
+    std::fs::write(folder.path().join("sub/index.html"), "sub").unwrap();
+    let inner = Ember::new()
+        .trailing_slash(ember::TrailingSlash::Redirect)
+        .route(Route::get("/items", || async { "items" }))
+        .files("/static", folder.path())
+        .build()
+        .unwrap();
+    let middle = Ember::new().mount("/b", inner.clone()).build().unwrap();
+    let outer = Ember::new().mount("/b", inner).mount("/a", middle.clone());
+    let client = TestClient::new(outer.mount("/{any}/x", middle).build().unwrap());
+    for (target, expected) in [
+        ("/b/items/", "/b/items"),
+        ("/b/items/?a=1", "/b/items?a=1"),
+        ("/a/b/items/", "/a/b/items"),
+        ("/b/static/sub", "/b/static/sub/"),
+        ("/a/b/static/sub?a=1", "/a/b/static/sub/?a=1"),
+    ] {
+        let response = client.get(target).send().await;
+        assert_eq!(response.header("location"), Some(expected), "{target}");
+        let expected = client.get(expected).send().await;
+        assert_eq!(expected.status(), 200, "{target}");
+    }
+    // Browsers would read it as the address of another host.
+    assert_eq!(client.get("/\\evil.example/x/b/items/").send().await.status(), 404);
 }
 
 #[tokio::test]

@@ -1,10 +1,11 @@
 use super::kept::CachedResponse;
 use super::rules::{CacheRules, host_for_everybody};
-use crate::web::request::Request;
+use crate::web::request::{OriginalUri, Request};
 use crate::web::response::Response;
 use foldhash::fast::RandomState;
 use http::Method;
 use http::request::Parts;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
@@ -39,7 +40,8 @@ pub struct StaticCache {
 /// By path and query.
 type ByTarget = HashMap<Box<str>, CachedResponse, RandomState>;
 
-/// By host, then by path and query: both can be looked up as they stand in the request.
+/// By host, then by path and query: both can be looked up as they stand in the request. Where the application is
+/// mounted, the prefix is a part of the host.
 ///
 /// Clients choose the keys, and cannot know the seed of the hash; where `max_entries` is not large, even keys
 /// which collide would be found soon.
@@ -86,14 +88,14 @@ impl StaticCache {
         *entries = Entries { forgotten, ..Entries::default() };
     }
 
-    /// Forgets the answers under a path with exactly this query, on all hosts: `/items` is another than
-    /// `/items?page=2`. Answers that were begun before are not kept.
+    /// Forgets the answers under a path with exactly this query, on all hosts and wherever the application is
+    /// mounted: `/items` is another than `/items?page=2`. Answers that were begun before are not kept.
     pub fn invalidate(&self, path_and_query: &str) {
         self.forget(|paths| paths.remove_entry(path_and_query).into_iter().collect());
     }
 
-    /// Forgets the answers under all paths with their queries that begin like this, on all hosts. Answers that were
-    /// begun before are not kept.
+    /// Forgets the answers under all paths with their queries that begin like this, on all hosts and wherever the
+    /// application is mounted. Answers that were begun before are not kept.
     pub fn invalidate_prefix(&self, prefix: &str) {
         self.forget(|paths| paths.extract_if(|path, _| path.starts_with(prefix)).collect());
     }
@@ -116,7 +118,7 @@ impl StaticCache {
     pub(crate) fn hit(&self, head: &mut Parts) -> Option<Response> {
         let (host, target) = place(head)?;
         let entries = self.entries.read().unwrap_or_else(PoisonError::into_inner);
-        let kept = entries.by_host.get(host)?.get(target)?;
+        let kept = entries.by_host.get(&*host)?.get(target)?;
         Some(kept.to_response_in(std::mem::take(&mut head.headers)))
     }
 
@@ -168,8 +170,13 @@ fn weight(path: &str, kept: &CachedResponse) -> u64 {
 }
 
 /// The host, and the path and query, of a request whose answer is the same for everybody.
-fn place(head: &Parts) -> Option<(&str, &str)> {
+fn place(head: &Parts) -> Option<(Cow<'_, str>, &str)> {
     let host = host_for_everybody(head)?;
+    let host = match OriginalUri::prefix(head) {
+        "" => Cow::Borrowed(host),
+        // No host has a line break.
+        prefix => Cow::Owned(format!("{host}\n{prefix}")),
+    };
     head.uri.path_and_query().map(|target| (host, target.as_str()))
 }
 

@@ -1,5 +1,5 @@
 use crate::web::principal::Principal;
-use crate::web::request::{RequestParts, Touched};
+use crate::web::request::{OriginalUri, RequestParts, Touched};
 use crate::web::response::Response;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST, HeaderMap, HeaderName, RANGE, SET_COOKIE, VARY,
@@ -18,7 +18,8 @@ type KeyFn = dyn Fn(&RequestParts) -> Option<String> + Send + Sync;
 /// Under which key an answer is kept, and by which headers it differs.
 ///
 /// Without a key of its own an answer is kept under its path and query, for each host apart, and
-/// a request with `Authorization`, `Cookie` or a [`Principal`] is never answered from the cache.
+/// for each prefix under which the application is [mounted](crate::web::Route::mount). A request
+/// with `Authorization`, `Cookie` or a [`Principal`] is never answered from the cache.
 #[derive(Clone, Default)]
 pub struct CacheRules {
     key: Option<Arc<KeyFn>>,
@@ -86,6 +87,9 @@ impl CacheRules {
         };
         key.push('\n');
         key.push_str(host(parts.head()));
+        // A line in any case: clients write the lines behind it.
+        key.push('\n');
+        key.push_str(OriginalUri::prefix(parts.head()));
         for name in &self.vary {
             for value in parts.headers().get_all(name) {
                 key.push('\n');

@@ -65,7 +65,8 @@ fn without_prefix(request: Request) -> Result<http::Request<Body>, Error> {
     let mut request = request.into_http();
     let uri = strip(request.uri(), segments)?;
     let original = std::mem::replace(request.uri_mut(), uri);
-    request.extensions_mut().insert(OriginalUri(original));
+    // It may be mounted in another application, whose prefix is gone already.
+    request.extensions_mut().get_or_insert_with(|| OriginalUri(original));
     Ok(request)
 }
 

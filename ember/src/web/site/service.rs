@@ -73,7 +73,7 @@ impl Site {
         remote: Option<SocketAddr>,
     ) -> Answer {
         let is_head = head.method == Method::HEAD;
-        let (target, matched) = self.table.find(&head.method, &head.uri, &head.headers);
+        let (target, matched) = self.table.find(&head);
         let (route, state) = (matched.route, self.state.clone());
         let answer = |work| Answer { work, is_head, route, state };
         if let Target::Route(index) = target {

@@ -3,10 +3,10 @@ use super::route::SiteRoute;
 use super::target::{Target, allow};
 use crate::web::catcher::Catchers;
 use crate::web::middleware::BoxMiddleware;
-use crate::web::request::Match;
-use crate::web::router::{Hosts, Parameters, TrailingSlash};
-use http::header::HeaderMap;
-use http::{Method, Uri};
+use crate::web::request::{Match, OriginalUri};
+use crate::web::router::{Hosts, Parameters, TrailingSlash, Tree};
+use http::Method;
+use http::request::Parts;
 
 /// What requests are answered by.
 pub(super) struct Table {
@@ -31,7 +31,8 @@ impl Table {
     }
 
     /// Finds the route; a host's own routes go before those that answer on any.
-    pub(super) fn find(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> (Target, Match) {
+    pub(super) fn find(&self, head: &Parts) -> (Target, Match) {
+        let Parts { method, uri, headers, .. } = head;
         let path = uri.path();
         // `OPTIONS *` is about the server as a whole (RFC 9110 §9.3.7).
         if method == Method::OPTIONS && path == "*" {
@@ -53,29 +54,33 @@ impl Table {
         let target = match leaf_of_others {
             Some(leaf) if method == Method::OPTIONS => Target::Options(Some(allow(leaf))),
             Some(leaf) => Target::MethodNotAllowed(allow(leaf)),
-            None => self.elsewhere(uri, headers),
+            None => self.elsewhere(head),
         };
         (target, Match::default())
     }
 
     /// A path that leads nowhere: perhaps the same one with or without a slash at its end does.
-    fn elsewhere(&self, uri: &Uri, headers: &HeaderMap) -> Target {
-        let path = uri.path();
-        // `//a` and `/\a`, which browsers read alike, would lead to another host.
-        let leads_away = path.starts_with("//") || path.contains('\\');
-        if self.trailing_slash != TrailingSlash::Redirect || leads_away {
+    fn elsewhere(&self, head: &Parts) -> Target {
+        if self.trailing_slash != TrailingSlash::Redirect {
             return Target::NotFound;
         }
+        let (uri, path) = (&head.uri, head.uri.path());
         let twin = match path.strip_suffix('/') {
             Some(without) => without.to_owned(),
             None => format!("{path}/"),
         };
+        // Whoever is sent there sees the prefix of a mounted application as well.
+        let address = format!("{}{twin}", OriginalUri::prefix(head));
+        // `//a` and `/\a`, which browsers read alike, would lead to another host.
+        let leads_away = address.starts_with("//") || address.contains('\\');
         let mut parameters = Parameters::new();
-        match self.hosts.search(uri, headers, |tree| tree.find(&twin, &mut parameters)) {
-            Some(_) => Target::Redirect(
-                uri.query().map_or(twin.clone(), |query| format!("{twin}?{query}")),
-            ),
-            None => Target::NotFound,
+        let mut look = |tree: &Tree| tree.find(&twin, &mut parameters).map(drop);
+        match self.hosts.search(uri, &head.headers, &mut look) {
+            Some(()) if !leads_away => Target::Redirect(match uri.query() {
+                Some(query) => format!("{address}?{query}"),
+                None => address,
+            }),
+            _ => Target::NotFound,
         }
     }
 }
