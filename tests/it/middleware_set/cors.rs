@@ -86,6 +86,83 @@ async fn preflight_requests_are_answered_for_routes_and_beside_them() {
     assert_eq!(response.header("access-control-allow-origin"), None);
 }
 
+mod shop {
+    use ember::prelude::*;
+    use ember::web::middleware::{BearerAuth, Cors};
+
+    blueprint! {
+        prefix = "/shop/{tenant}",
+        middleware = [Cors::new().origins([super::PAGE]), tenant, BearerAuth::new(|_| None)],
+    }
+
+    /// A preflight request is told by the `Cors` outside of it.
+    async fn tenant(request: Request, next: Next) -> Result<Response> {
+        let tenant = request.param("tenant")?.map(std::borrow::Cow::into_owned);
+        let mut response = next.run(request).await;
+        let tenant = HeaderValue::try_from(tenant.as_deref().unwrap_or("none"))?;
+        response.headers_mut().insert("x-tenant", tenant);
+        Ok(response)
+    }
+
+    #[put("/tasks")]
+    async fn change() {}
+
+    #[catch(401)]
+    async fn who(_error: &Error) -> &'static str {
+        "who are you?"
+    }
+}
+
+#[get("/shop/{tenant}/tasks")]
+async fn public(tenant: String) -> String {
+    tenant
+}
+
+#[post("/single", middleware = [Cors::new().any_origin()])]
+async fn single() {}
+
+#[tokio::test]
+async fn preflight_requests_reach_what_stands_around_one_route() {
+    let announce = async |client: &TestClient, target: &str, method: &str| {
+        let request = client.options(target).header("origin", PAGE);
+        let response = request.header("access-control-request-method", method).send().await;
+        let allowed = response.header("access-control-allow-origin").map(str::to_owned);
+        (response.status().as_u16(), allowed)
+    };
+    for app in [ember::app!(), ember::app!().layer(tower_layer::Identity::new())] {
+        let client = TestClient::new(app.build().unwrap());
+        let tasks = "/shop/acme/tasks";
+        assert_eq!(announce(&client, tasks, "PUT").await, (204, Some(PAGE.to_owned())));
+        assert_eq!(announce(&client, "/single", "POST").await, (204, Some("*".to_owned())));
+        for (target, method, status) in [
+            (tasks, "GET", 204),
+            (tasks, "DELETE", 204),
+            (tasks, "no method", 204),
+            ("/single", "OPTIONS", 204),
+            ("/nothing", "PUT", 404),
+        ] {
+            assert_eq!(
+                announce(&client, target, method).await,
+                (status, None),
+                "{target} {method}"
+            );
+        }
+        let refused = client.put(tasks).header("origin", PAGE).send().await;
+        assert_eq!(refused.header("access-control-allow-origin"), Some(PAGE));
+        assert_eq!((refused.status().as_u16(), refused.header("x-tenant")), (401, Some("acme")));
+        // Without the page's origin it is no preflight request, and goes on to what is within.
+        let request = client.options(tasks).header("access-control-request-method", "PUT");
+        let response = request.send().await;
+        assert_eq!((response.status().as_u16(), response.header("x-tenant")), (401, Some("acme")));
+        assert_eq!(response.text().await, "who are you?");
+        let plain = client.options(tasks).send().await;
+        assert_eq!(
+            (plain.status().as_u16(), plain.header("allow")),
+            (204, Some("GET, HEAD, OPTIONS, PUT"))
+        );
+    }
+}
+
 #[tokio::test]
 async fn other_options_requests_reach_the_router() {
     let client = client(Cors::new().any_origin());

@@ -33,6 +33,10 @@ use tower_service::Service;
 /// answered here with status 204; any other OPTIONS goes on. Errors carry the headers too, so that
 /// a page can read them: put this outside of all middleware that may refuse a request.
 ///
+/// On a route or a blueprint it answers for the routes within: a preflight request reaches the
+/// middleware of the route whose method it names. What leads nowhere is answered by the
+/// application's.
+///
 /// No origin is allowed unless it is named. GET, HEAD, POST, PUT, PATCH and DELETE are allowed,
 /// and every header that a page asks for, unless [`Cors::methods`] and [`Cors::headers`] say
 /// otherwise. Credentials together with any origin keep the application from starting, because

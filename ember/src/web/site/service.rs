@@ -93,12 +93,15 @@ impl Site {
         let work = match target {
             Target::Route(index) => match &self.table.endpoints[index as usize] {
                 route if route.is_plain() => Work::Handler(route.endpoint.call(request)),
-                _ => self.layered(request, target),
+                _ => self.layered(request, target, route),
             },
-            _ if self.table.middleware.is_empty() && self.table.catchers.is_empty() => {
+            _ if route.is_none()
+                && self.table.middleware.is_empty()
+                && self.table.catchers.is_empty() =>
+            {
                 Work::Done(target.respond())
             }
-            _ => self.layered(request, target),
+            _ => self.layered(request, target, route),
         };
         answer(work)
     }
@@ -110,18 +113,19 @@ impl Site {
         Answer { work, is_head: false, route: None, state: self.state.clone() }
     }
 
-    /// The long way, for requests with more than a handler.
-    fn layered(self: &Arc<Self>, mut request: Request, target: Target) -> Work {
-        let touched = match target {
-            Target::Route(index) => self.table.endpoints[index as usize].touches_response,
-            _ => self.table.touches_response,
+    /// The long way, for requests with more than a handler. What stands around the answer is that of a route,
+    /// if there is one.
+    fn layered(self: &Arc<Self>, mut request: Request, target: Target, route: Option<u32>) -> Work {
+        let touched = match route {
+            Some(index) => self.table.endpoints[index as usize].touches_response,
+            None => self.table.touches_response,
         };
         let changes = touched.then(|| request.share_changes());
-        let elsewhere = match target {
-            Target::Route(_) => Catchers::default(),
-            _ => self.table.catchers.above(request.path()),
+        let elsewhere = match route {
+            Some(_) => Catchers::default(),
+            None => self.table.catchers.above(request.path()),
         };
-        let mut end = End { site: self.clone(), target, elsewhere, head: None };
+        let mut end = End { site: self.clone(), target, route, elsewhere, head: None };
         // Middleware can fail as well, and a catcher answer in its place.
         if !end.middleware().is_empty() && end.catchers().look_at_request() {
             end.head = Some(request.parts().clone());
@@ -147,6 +151,8 @@ impl fmt::Debug for Site {
 struct End {
     site: Arc<Site>,
     target: Target,
+    /// The route whose middleware and catchers stand around the target.
+    route: Option<u32>,
     /// The catchers of a path that leads nowhere.
     elsewhere: Catchers,
     /// For catchers that answer in place of middleware, and look at the request.
@@ -156,9 +162,9 @@ struct End {
 impl End {
     /// The catchers for whatever goes wrong on this way.
     fn catchers(&self) -> &Catchers {
-        match self.target {
-            Target::Route(index) => &self.site.table.endpoints[index as usize].catchers,
-            _ => &self.elsewhere,
+        match self.route {
+            Some(index) => &self.site.table.endpoints[index as usize].catchers,
+            None => &self.elsewhere,
         }
     }
 }
@@ -166,9 +172,9 @@ impl End {
 impl Terminus for End {
     fn middleware(&self) -> &[BoxMiddleware] {
         let table = &self.site.table;
-        match self.target {
-            Target::Route(index) => &table.endpoints[index as usize].middleware,
-            _ => &table.middleware,
+        match self.route {
+            Some(index) => &table.endpoints[index as usize].middleware,
+            None => &table.middleware,
         }
     }
 

@@ -4,8 +4,9 @@ use super::target::{Target, allow};
 use crate::web::catcher::Catchers;
 use crate::web::middleware::BoxMiddleware;
 use crate::web::request::{Match, OriginalUri};
-use crate::web::router::{Hosts, Parameters, TrailingSlash, Tree};
+use crate::web::router::{Hosts, Leaf, Parameters, TrailingSlash, Tree};
 use http::Method;
+use http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use http::request::Parts;
 
 /// What requests are answered by.
@@ -41,22 +42,38 @@ impl Table {
         let (mut leaf_of_others, mut parameters) = (None, Parameters::new());
         let found = self.hosts.search(uri, headers, |tree| {
             let leaf = tree.find(path, &mut parameters)?;
-            let route = leaf.route(method).or_else(|| match *method {
-                Method::HEAD => leaf.route(&Method::GET),
-                _ => None,
-            });
             leaf_of_others.get_or_insert(leaf);
-            route.or(leaf.mount())
+            route_of(leaf, method).or(leaf.mount())
         });
         if let Some(route) = found {
             return (Target::Route(route), Match { route: Some(route), parameters });
         }
-        let target = match leaf_of_others {
-            Some(leaf) if method == Method::OPTIONS => Target::Options(Some(allow(leaf))),
-            Some(leaf) => Target::MethodNotAllowed(allow(leaf)),
-            None => self.elsewhere(head),
-        };
-        (target, Match::default())
+        match leaf_of_others {
+            Some(leaf) if method == Method::OPTIONS => {
+                (Target::Options(Some(allow(leaf))), self.announced(head))
+            }
+            Some(leaf) => (Target::MethodNotAllowed(allow(leaf)), Match::default()),
+            None => (self.elsewhere(head), Match::default()),
+        }
+    }
+
+    /// The route of the request that a preflight request announces (the CORS protocol of the Fetch standard), if
+    /// more stands around it than around all routes: what does is to answer for it.
+    fn announced(&self, head: &Parts) -> Match {
+        let method = head.headers.get(ACCESS_CONTROL_REQUEST_METHOD);
+        let method = method.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+        let mut parameters = Parameters::new();
+        let route = method.and_then(|method| {
+            let look =
+                |tree: &Tree| route_of(tree.find(head.uri.path(), &mut parameters)?, &method);
+            self.hosts.search(&head.uri, &head.headers, look)
+        });
+        let has_more =
+            |route: &u32| self.endpoints[*route as usize].middleware.len() > self.middleware.len();
+        match route.filter(has_more) {
+            Some(route) => Match { route: Some(route), parameters },
+            None => Match::default(),
+        }
     }
 
     /// A path that leads nowhere: perhaps the same one with or without a slash at its end does.
@@ -83,4 +100,12 @@ impl Table {
             _ => Target::NotFound,
         }
     }
+}
+
+/// The route of a method; GET answers to HEAD as well.
+fn route_of(leaf: &Leaf, method: &Method) -> Option<u32> {
+    leaf.route(method).or_else(|| match *method {
+        Method::HEAD => leaf.route(&Method::GET),
+        _ => None,
+    })
 }
