@@ -125,6 +125,36 @@ async fn cookies_and_refusals_are_not_kept() {
     assert_eq!(app.get("/a", &[]).await, "2");
 }
 
+/// The answer to a GET with this body.
+async fn search(client: TestClient, body: &'static str) -> String {
+    client.get("/search").body(body).send().await.text().await
+}
+
+#[tokio::test]
+async fn a_request_with_a_body_goes_past_the_cache() {
+    async fn handler(body: String) -> String {
+        tokio::task::yield_now().await;
+        format!("found {body}")
+    }
+    let own = |_: &ember::web::RequestParts| Some("search".to_owned());
+    let caches: [ember::web::cache::Cache; 3] =
+        [ttl().into(), ttl().key(own).into(), StaticCache::new().into()];
+    for cache in caches {
+        let route = Route::get("/search", handler).cache(cache);
+        let client = TestClient::new(Ember::new().route(route).build().unwrap());
+        for _ in 0..2 {
+            for body in ["a", "b", ""] {
+                assert_eq!(search(client.clone(), body).await, format!("found {body}"));
+            }
+        }
+        let (a, b) = tokio::join!(search(client.clone(), "a"), search(client.clone(), "b"));
+        assert_eq!((a.as_str(), b.as_str()), ("found a", "found b"), "nobody waits for another");
+        let streamed = Body::stream(futures_util::stream::iter([Ok::<_, std::io::Error>("c")]));
+        let answer = client.get("/search").body(streamed).send().await.text().await;
+        assert_eq!(answer, "found c");
+    }
+}
+
 #[tokio::test]
 async fn head_is_answered_from_a_kept_get_and_keeps_nothing_itself() {
     let app = Counted::new(ttl(), &[]);

@@ -5,6 +5,7 @@ use super::state::{AppState, RouteEntry};
 use crate::base::Error;
 use http::header::{ACCEPT, AsHeaderName};
 use http::{Extensions, HeaderMap, Method, Uri, Version};
+use http_body::Body as _;
 use memchr::memchr;
 use percent_encoding::percent_decode_str;
 use smallvec::SmallVec;
@@ -55,6 +56,12 @@ impl Request {
     /// Returns the head, to change it.
     pub fn parts_mut(&mut self) -> &mut RequestParts {
         &mut self.parts
+    }
+
+    /// Tells whether a body follows the head, as far as that is known: one that is still to come may turn out to
+    /// have no bytes.
+    pub(crate) fn has_body(&self) -> bool {
+        !self.body.is_end_stream()
     }
 
     /// Returns the body, and forgets the head.

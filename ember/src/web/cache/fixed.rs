@@ -16,8 +16,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 ///
 /// An answer that is kept costs no allocation, no middleware, no hook and no handler: it is for
 /// what is the same for everybody until the next start. What middleware adds to answers is not on
-/// it, and what middleware refuses is not refused; a request with `Authorization`, `Cookie` or
-/// `Range` goes the whole way.
+/// it, and what middleware refuses is not refused; a request with `Authorization`, `Cookie`,
+/// `Range` or a body goes the whole way.
 ///
 /// ```
 /// use ember::prelude::*;

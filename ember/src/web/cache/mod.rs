@@ -1,8 +1,8 @@
 //! Answers that are kept, so that the handler need not run again.
 //!
 //! A [`CacheEngine`] keeps; the rules of what may be kept stand here and hold for every engine.
-//! What belongs to one caller is never kept, unless the key says whose it is. [`StaticCache`] is
-//! no engine: it answers before anything else runs.
+//! What belongs to one caller is never kept, unless the key says whose it is, and neither is the
+//! answer to a request with a body. [`StaticCache`] is no engine: it answers before anything else runs.
 
 mod kept;
 mod generation;
@@ -84,6 +84,11 @@ impl Cache {
     where
         F: Future<Output = Response>,
     {
+        // The handler may read the body, which is no part of the key (RFC 9110 §9.3.1: it has no meaning that
+        // whoever stands in between could know of).
+        if request.has_body() {
+            return run(request).await;
+        }
         match &self.0 {
             Kind::Static(cache) => cache.keep(request, run).await,
             Kind::Engine(cache) => cache.answer(request, run).await,

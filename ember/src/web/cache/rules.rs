@@ -19,7 +19,8 @@ type KeyFn = dyn Fn(&RequestParts) -> Option<String> + Send + Sync;
 ///
 /// Without a key of its own an answer is kept under its path and query, for each host apart, and
 /// for each prefix under which the application is [mounted](crate::web::Route::mount). A request
-/// with `Authorization`, `Cookie` or a [`Principal`] is never answered from the cache.
+/// with `Authorization`, `Cookie` or a [`Principal`] is never answered from the cache. One with a
+/// body never is, whatever the key.
 #[derive(Clone, Default)]
 pub struct CacheRules {
     key: Option<Arc<KeyFn>>,

@@ -1,5 +1,6 @@
 use super::guard::Guard;
 use crate::base::{Clock, Error};
+use crate::web::body::Body;
 use crate::web::cache::Cache;
 use crate::web::catcher::Catchers;
 use crate::web::handler::{Endpoint, HandlerFuture};
@@ -8,6 +9,7 @@ use crate::web::limits::RouteLimits;
 use crate::web::middleware::BoxMiddleware;
 use crate::web::request::{Request, RequestParts};
 use crate::web::response::{IntoResponse as _, Response};
+use http_body::Body as _;
 
 /// A route as requests are answered by it: the handler, and what stands around it.
 pub(super) struct SiteRoute {
@@ -35,8 +37,10 @@ impl SiteRoute {
 
     /// An answer that is there before anything runs.
     #[inline]
-    pub(super) fn kept(&self, head: &mut http::request::Parts) -> Option<Response> {
-        self.cache.as_ref()?.fixed()?.hit(head)
+    pub(super) fn kept(&self, head: &mut http::request::Parts, body: &Body) -> Option<Response> {
+        let cache = self.cache.as_ref()?.fixed()?;
+        // The answer to a request with a body may depend on it.
+        if body.is_end_stream() { cache.hit(head) } else { None }
     }
 
     /// Calls a handler that takes nothing of a request, if nothing else is involved.

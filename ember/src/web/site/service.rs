@@ -79,7 +79,7 @@ impl Site {
         if let Target::Route(index) = target {
             // Each is returned from where it is made, as an answer is large and a copy of it takes its time.
             let found = &self.table.endpoints[index as usize];
-            if let Some(kept) = found.kept(&mut head) {
+            if let Some(kept) = found.kept(&mut head, &body) {
                 return answer(Work::Done(kept));
             }
             if let Some(handler) = found.call_without_request() {
