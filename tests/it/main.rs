@@ -13,6 +13,7 @@ mod requests;
 mod cookies;
 mod sessions;
 mod late_changes;
+mod around_answers;
 mod stores;
 #[cfg(feature = "sqlite")]
 mod durability;

@@ -1,4 +1,5 @@
 use super::operation::Operation;
+use super::panics::Guard;
 use super::reach::Reach;
 use super::request::RequestParts;
 use super::response::{IntoResponse, Response, ResponseError};
@@ -174,7 +175,7 @@ impl Catchers {
     /// Lets a catcher answer in place of an error; other responses stay as they are.
     ///
     /// Where its answer says nothing of a status, it keeps that of the error. The head of the request is there
-    /// if any of them [looks at it](Self::look_at_request).
+    /// if any of them [looks at it](Self::look_at_request). A catcher that fails, or panics, has answered with that.
     pub(crate) async fn catch(
         &self,
         response: Response,
@@ -193,7 +194,8 @@ impl Catchers {
             Some(parts) => parts,
             None => blank.insert(RequestParts::blank()),
         };
-        let mut answer = match (catcher.descriptor.catch)(&error, parts).await {
+        let work = (catcher.descriptor.catch)(&error, parts);
+        let mut answer = match Guard::new("a catcher", work, Err).await {
             Ok(answer) => answer,
             Err(error) => error.into_response(),
         };

@@ -1,5 +1,6 @@
 use super::components::{Components, Need};
 use super::operation::Operation;
+use super::panics::Guard;
 use super::reach::Reach;
 use super::request::RequestParts;
 use super::response::{IntoResponse, Response};
@@ -164,15 +165,20 @@ impl EndpointHooks {
         self.before.is_empty() && self.after.is_empty()
     }
 
+    /// Tells whether any of them runs before handlers.
+    pub(crate) fn run_before(&self) -> bool {
+        !self.before.is_empty()
+    }
+
     /// Tells whether any of them runs after handlers, and wants to see the request then.
     pub(crate) fn run_after(&self) -> bool {
         !self.after.is_empty()
     }
 
-    /// Runs those before the handler, in order; the first response or error ends it.
+    /// Runs those before the handler, in order; the first response or error ends it. A panic is an error.
     pub(crate) async fn before(&self, parts: &mut RequestParts) -> Option<Response> {
         for run in &self.before {
-            match run(parts).await {
+            match Guard::new("a hook", run(parts), Err).await {
                 Ok(None) => {}
                 Ok(Some(response)) => return Some(response),
                 Err(error) => return Some(error.into_response()),
@@ -181,10 +187,11 @@ impl EndpointHooks {
         None
     }
 
-    /// Runs those after the handler, in the opposite order, so that hooks enclose each other.
+    /// Runs those after the handler, in the opposite order, so that hooks enclose each other. An error, or a panic,
+    /// takes the place of the response, and the others see that.
     pub(crate) async fn after(&self, mut response: Response, parts: &mut RequestParts) -> Response {
         for run in self.after.iter().rev() {
-            response = match run(response, parts).await {
+            response = match Guard::new("a hook", run(response, parts), Err).await {
                 Ok(response) => response,
                 Err(error) => error.into_response(),
             };

@@ -29,11 +29,14 @@ use std::time::Duration;
 ///
 /// # Time
 ///
-/// The time of a route begins when the head of the request has arrived, and ends with the head
-/// of the response: a stream may go on for longer. When it is over the handler is dropped, and
-/// the answer says whose fault it was. If the handler was waiting for the body, the client was
+/// The time of a route begins when the request has passed the middleware, and ends with the head
+/// of the response: a stream may go on for longer. It is for the hooks before the handler and for
+/// the handler; [`Timeout`](super::middleware::Timeout) is for what stands within a middleware as
+/// well. When it is over the handler is dropped, and the answer says whose fault it was. If the handler was waiting for the body, the client was
 /// too slow: 408 (RFC 9110 §15.5.9), and the connection is closed. Otherwise the server was:
 /// 503 (RFC 9110 §15.6.4). It is not 504, which is for a gateway whose upstream is late.
+/// Catchers see that answer and hooks after the handler, as they see any other; a catcher, and
+/// the hooks together, have the same time once more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RouteLimits {
@@ -120,12 +123,38 @@ impl RouteLimits {
             waiting = async { clock.sleep(timeout).await; waiting.load(Relaxed) } => too_late(waiting, version),
         }
     }
+
+    /// Does a part of the route's work that reads no body, in the time of the route.
+    ///
+    /// # Errors
+    /// Status 503 when the time is over.
+    pub(crate) async fn in_time<F: Future>(
+        &self,
+        clock: &Clock,
+        work: F,
+    ) -> Result<F::Output, Error> {
+        let Some(timeout) = self.timeout else { return Ok(work.await) };
+        tokio::select! {
+            biased;
+            outcome = work => Ok(outcome),
+            () = clock.sleep(timeout) => Err(late()),
+        }
+    }
+
+    /// What is left of the limits when some of the time has passed.
+    pub(crate) fn less(mut self, passed: Duration) -> Self {
+        self.timeout = self.timeout.map(|timeout| timeout.saturating_sub(passed));
+        self
+    }
+}
+
+fn late() -> Error {
+    Error::new(ErrorKind::Unavailable, "The answer was not ready in time.")
 }
 
 fn too_late(waiting_for_body: bool, version: Version) -> Response {
     if !waiting_for_body {
-        return Error::new(ErrorKind::Unavailable, "The answer was not ready in time.")
-            .into_response();
+        return late().into_response();
     }
     let kind = ErrorKind::RequestTimeout;
     let mut response = Error::new(kind, "The request body did not arrive in time.").into_response();

@@ -1,6 +1,7 @@
 //! Panics of handlers, middleware and bodies, which end one answer and nothing else.
 
 use crate::base::Error;
+use pin_project_lite::pin_project;
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,4 +38,30 @@ pub(super) fn poll_caught<F: Future + ?Sized>(
         poll = Poll::Ready(otherwise(error));
     }
     poll
+}
+
+pin_project! {
+    /// A future in which a panic becomes an outcome, and leaves the worker alive.
+    pub(super) struct Guard<F: Future> {
+        #[pin]
+        future: F,
+        who: &'static str,
+        otherwise: fn(Error) -> F::Output,
+    }
+}
+
+impl<F: Future> Guard<F> {
+    /// Guards `who`, of whom the error tells that `otherwise` makes an outcome of.
+    pub(super) fn new(who: &'static str, future: F, otherwise: fn(Error) -> F::Output) -> Self {
+        Self { future, who, otherwise }
+    }
+}
+
+impl<F: Future> Future for Guard<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        poll_caught(this.who, this.future, context, *this.otherwise)
+    }
 }

@@ -2,14 +2,13 @@ use super::Middleware;
 use crate::base::Finding;
 use crate::store::BoxStore;
 use crate::web::operation::Operation;
-use crate::web::panics::poll_caught;
+use crate::web::panics::Guard;
 use crate::web::request::Request;
 use crate::web::response::{IntoResponse, Response};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 type ResponseFuture<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
 
@@ -36,7 +35,8 @@ impl Next {
         match self.end.middleware().get(self.passed) {
             Some(middleware) => {
                 let next = Self { end: self.end.clone(), passed: self.passed + 1 };
-                let response = Caught(middleware.0.handle(request, next)).await;
+                let work = middleware.0.handle(request, next);
+                let response = Guard::new("a middleware", work, IntoResponse::into_response).await;
                 // Those around this middleware are to see what a catcher makes of its error.
                 match self.end.catches(&response) {
                     true => self.end.catch(response).await,
@@ -54,23 +54,14 @@ impl fmt::Debug for Next {
     }
 }
 
-/// A middleware at work. Those around it see a response even if it panics.
-struct Caught<'a>(ResponseFuture<'a>);
-
-impl Future for Caught<'_> {
-    type Output = Response;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response> {
-        poll_caught("a middleware", self.0.as_mut(), context, IntoResponse::into_response)
-    }
-}
-
 /// The way of a request: the middleware on it, and what answers when none is left.
 pub(crate) trait Terminus: Send + Sync {
     fn middleware(&self) -> &[BoxMiddleware];
+    /// Answers when all middleware is passed. No panic comes out of it, and catchers have had their turn.
     fn answer(&self, request: Request) -> ResponseFuture<'_>;
     /// Tells whether a response is an error that a catcher may answer.
     fn catches(&self, response: &Response) -> bool;
+    /// Lets a catcher answer in place of an error of a middleware. No panic comes out of it.
     fn catch(&self, response: Response) -> ResponseFuture<'_>;
 }
 

@@ -4,7 +4,6 @@
 //! target in the table, and an [`Answer`] carries it through middleware, hooks and cache to the
 //! handler. Whatever goes wrong on the way ends in a response.
 
-mod guard;
 mod target;
 mod answer;
 mod route;
