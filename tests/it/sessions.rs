@@ -352,6 +352,36 @@ async fn what_cannot_be_saved_is_an_error() {
     assert_eq!((response.status().as_u16(), cookie(&response)), (503, None));
 }
 
+/// Asks once more where sessions were away.
+async fn again(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let first = next.clone().run(Request::from_parts(parts.clone(), Body::empty())).await;
+    match first.status() {
+        StatusCode::SERVICE_UNAVAILABLE => next.run(Request::from_parts(parts, body)).await,
+        _ => first,
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_made_again_has_the_session_as_it_is_kept() {
+    let engine = Service::new().engine;
+    let config = SessionConfig::new(engine.clone());
+    let app = Ember::new().component(config).middleware(again);
+    let app = app.route(write {}).route(read {}).route(logout {});
+    let client = TestClient::new(app.build().unwrap());
+    let get =
+        async |path: &str, cookie: &str| client.get(path).header("cookie", cookie).send().await;
+    engine.broken.store(1, Ordering::SeqCst);
+    let response = get("/set/a/1", "").await;
+    let session = cookie(&response).unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(get("/get/a", &session).await.text().await, "1");
+    engine.broken.store(1, Ordering::SeqCst);
+    let response = get("/logout", &session).await;
+    assert_eq!((response.status().as_u16(), cookie(&response).as_deref()), (200, Some("session=")));
+    assert_eq!(get("/get/a", &session).await.text().await, "", "the session has ended");
+}
+
 #[tokio::test]
 async fn what_was_not_saved_is_saved_by_the_next_attempt() {
     let service = Service::new();

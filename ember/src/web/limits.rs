@@ -32,9 +32,10 @@ use std::time::Duration;
 /// The time of a route begins when the request has passed the middleware, and ends with the head
 /// of the response: a stream may go on for longer. It is for the hooks before the handler and for
 /// the handler; [`Timeout`](super::middleware::Timeout) is for what stands within a middleware as
-/// well. When it is over the handler is dropped, and the answer says whose fault it was. If the handler was waiting for the body, the client was
-/// too slow: 408 (RFC 9110 §15.5.9), and the connection is closed. Otherwise the server was:
-/// 503 (RFC 9110 §15.6.4). It is not 504, which is for a gateway whose upstream is late.
+/// well. When it is over the handler is dropped, and the answer says whose fault it was. If the
+/// handler was waiting for the body, the client was too slow: 408 (RFC 9110 §15.5.9), and the
+/// connection is closed. Otherwise the server was: 503 (RFC 9110 §15.6.4). It is not 504, which
+/// is for a gateway whose upstream is late.
 /// Catchers see that answer and hooks after the handler, as they see any other; a catcher, and
 /// the hooks together, have the same time once more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -237,6 +237,16 @@ impl ResponseChanges {
         })
     }
 
+    /// Puts something shared in the place of what was shared as a `T` before.
+    fn share<T: Lasting>(&self, shared: Arc<T>) {
+        let mut list = self.list();
+        list.retain(|change| match change {
+            ResponseChange::Lasting(known) => !(&**known as &dyn Any).is::<T>(),
+            ResponseChange::Now(_) | ResponseChange::Later(_) => true,
+        });
+        list.push(ResponseChange::Lasting(shared));
+    }
+
     fn push(&self, change: ResponseChange) {
         self.list().push(change);
     }
@@ -302,7 +312,7 @@ impl RequestParts {
         self.0.changes.clone()
     }
 
-    /// What extractors share, if one of them has [begun](Self::share) it: on this copy of the head or on another.
+    /// What extractors share, if one of them has [shared](Self::share) it: on this copy of the head or on another.
     pub(crate) fn shared<T: Lasting>(&self) -> Option<Arc<T>> {
         let of_changes = self.0.changes.as_ref().and_then(ResponseChanges::shared);
         let of_extensions = || self.extensions().get().map(|Shared(shared)| Arc::clone(shared));
@@ -311,12 +321,15 @@ impl RequestParts {
 
     /// Shares something among all extractors of the request, and has it put on the response, if there will be one.
     pub(crate) fn share<T: Lasting>(&mut self, shared: &Arc<T>) {
+        let is_it = |known: &Arc<T>| Arc::ptr_eq(known, shared);
         if let Some(changes) = &self.0.changes
-            && changes.shared::<T>().is_none()
+            && !changes.shared().is_some_and(|known| is_it(&known))
         {
-            changes.push(ResponseChange::Lasting(shared.clone()));
+            changes.share(shared.clone());
         }
-        self.extensions_mut().get_or_insert_with(|| Shared(shared.clone()));
+        if !self.extensions().get().is_some_and(|Shared(known)| is_it(known)) {
+            self.extensions_mut().insert(Shared(shared.clone()));
+        }
     }
 
     /// Changes the response, once there is one; errors are responses, too.

@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 8;
 /// A session begins with the first value that is put into it; a visitor of whom nothing is
 /// remembered gets no cookie. Changes are saved when the handler has answered, whatever it has
 /// answered, and before the client sees the answer: one that cannot be saved becomes an error,
-/// and nothing more of the session is saved by itself. What hooks, catchers and middleware change
+/// and whoever asks for the session after that gets it as it is kept. What hooks, catchers and middleware change
 /// after the handler is saved when the outermost of them is done; all of them share one session.
 /// What a streamed body changes after that is saved by [`Session::save`] only.
 ///
@@ -335,8 +335,9 @@ impl Lasting for Inner {
 
 impl FromRequestParts for Session {
     async fn from_request_parts(parts: &mut RequestParts) -> Result<Self, Error> {
-        let session = match parts.shared() {
-            Some(shared) => Self(shared),
+        let known = parts.shared().map(Self);
+        let session = match known.filter(|known| !known.state().is_given_up) {
+            Some(known) => known,
             None => Self::of(parts, Component::of(parts)?).await?,
         };
         parts.share(&session.0);
