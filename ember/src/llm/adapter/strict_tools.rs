@@ -24,7 +24,8 @@ fn dropped(
     dropped.map(move |(index, _)| Dropped::new(format!("tools[{index}].strict"), why))
 }
 
-#[cfg(all(test, feature = "openai", feature = "anthropic", feature = "gemini"))]
+#[cfg(test)]
+#[cfg(all(feature = "openai", feature = "anthropic", feature = "gemini"))]
 mod tests {
     use super::*;
     use crate::llm::adapter::{Adapter, anthropic, gemini, openai, responses};
