@@ -1,7 +1,10 @@
 //! What becomes of a turn whose reader goes away.
 
 use super::*;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn what_the_reader_was_sent_is_kept_as_the_route_says() {
@@ -183,22 +186,28 @@ async fn a_turn_whose_reader_was_told_that_the_store_failed_is_not_kept() {
     }
 }
 
+/// Asks a served application, and reads until something was said.
+async fn asked(address: SocketAddr, path: &str, header: &str, said: &str) -> (TcpStream, Vec<u8>) {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\n{header}\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nHi"
+    );
+    socket.write_all(request.as_bytes()).await.unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains(said) {
+        assert_ne!(socket.read_buf(&mut seen).await.unwrap(), 0);
+    }
+    (socket, seen)
+}
+
 #[tokio::test]
 async fn what_the_reader_was_sent_is_kept_although_the_server_stops() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let store = Held::new(false);
     let fake = FakeProvider::new().reply(FakeReply::new().text("one two three").hang_after(2));
     let app = annotated().client(Client::new(fake)).sessions(store.clone()).workers(1);
     let running = app.serve(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
-    let mut socket = tokio::net::TcpStream::connect(running.address()).await.unwrap();
-    let request = format!(
-        "POST /kept HTTP/1.1\r\nhost: localhost\r\nx-conversation-id: {C}\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nHi"
-    );
-    socket.write_all(request.as_bytes()).await.unwrap();
-    let mut seen = Vec::new();
-    while !String::from_utf8_lossy(&seen).contains("two") {
-        assert_ne!(socket.read_buf(&mut seen).await.unwrap(), 0);
-    }
+    let id = format!("x-conversation-id: {C}");
+    let (mut socket, mut seen) = asked(running.address(), "/kept", &id, "two").await;
     running.stop().within(secs(0));
     socket.read_to_end(&mut seen).await.unwrap();
     store.asked.notified().await;
@@ -214,7 +223,6 @@ async fn what_the_reader_was_sent_is_kept_although_the_server_stops() {
 
 #[tokio::test]
 async fn the_servers_stop_is_told_in_the_dialect_of_the_stream() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     for (accept, ending) in [
         (UI, "data: {\"type\":\"error\",\"errorText\":\"The server is stopping.\"}\n\n"),
         (EVENTS, "event: error\n"),
@@ -223,16 +231,10 @@ async fn the_servers_stop_is_told_in_the_dialect_of_the_stream() {
         let fake = FakeProvider::new().reply(FakeReply::new().text("one two three").hang_after(2));
         let app = annotated().client(Client::new(fake)).workers(1);
         let running = app.serve(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
-        let mut socket = tokio::net::TcpStream::connect(running.address()).await.unwrap();
-        let request = format!(
-            "POST /client HTTP/1.1\r\nhost: localhost\r\naccept: {accept}\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nHi"
-        );
-        socket.write_all(request.as_bytes()).await.unwrap();
-        let mut seen = Vec::new();
-        while !String::from_utf8_lossy(&seen).contains("one") {
-            assert_ne!(socket.read_buf(&mut seen).await.unwrap(), 0);
-        }
-        running.stop().within(ember::base::clock::secs(0));
+        let accept_header = format!("accept: {accept}");
+        let (mut socket, mut seen) =
+            asked(running.address(), "/client", &accept_header, "one").await;
+        running.stop().within(secs(0));
         socket.read_to_end(&mut seen).await.unwrap();
         running.join();
         let seen = String::from_utf8(seen).unwrap();

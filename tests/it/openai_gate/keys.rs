@@ -125,15 +125,20 @@ async fn embeddings_are_within_the_limits_of_a_key_and_of_the_application() {
     assert_eq!(refused(with_key(&client, "sk-a", CHAT, &body).await).await.0, 429);
 }
 
-#[tokio::test]
-async fn embeddings_cost_money() {
-    let limit = SpendLimit::per_day("1".parse().unwrap());
+/// Embeds for a hundredth of a dollar a token, and for whoever has the key `sk-a`.
+fn embedding(limit: &SpendLimit) -> TestClient {
     let prices = CostConfig::new().price("e", Price::per_million("10000", "0").unwrap());
     let client = Client::builder().provider(unasked()).cost(prices).build().unwrap();
     let key = VirtualKey::new("a", "sk-a").spend_limit(limit.clone());
     let api = OpenAiApi::new("/v1").keys(key).embedding_model("e");
     let app = Ember::new().env(Env::of([("X", "y")])).client(client).openai_api(api);
-    let client = TestClient::new(app.embedder(FakeEmbedder::new(4)).build().unwrap());
+    TestClient::new(app.embedder(FakeEmbedder::new(4)).build().unwrap())
+}
+
+#[tokio::test]
+async fn embeddings_cost_money() {
+    let limit = SpendLimit::per_day("1".parse().unwrap());
+    let client = embedding(&limit);
     let body = json!({"model": "e", "input": "word ".repeat(64)});
     let first = with_key(&client, "sk-a", "/v1/embeddings", &body).await;
     assert_eq!(first.status(), 200);
@@ -214,12 +219,7 @@ async fn vectors_that_do_not_fit_the_texts_are_not_passed_on() {
 #[tokio::test]
 async fn embeddings_that_were_made_for_nothing_are_counted() {
     let limit = SpendLimit::per_day("1".parse().unwrap());
-    let prices = CostConfig::new().price("e", Price::per_million("10000", "0").unwrap());
-    let client = Client::builder().provider(unasked()).cost(prices).build().unwrap();
-    let key = VirtualKey::new("a", "sk-a").spend_limit(limit.clone());
-    let api = OpenAiApi::new("/v1").keys(key).embedding_model("e");
-    let app = Ember::new().env(Env::of([("X", "y")])).client(client).openai_api(api);
-    let client = TestClient::new(app.embedder(FakeEmbedder::new(4)).build().unwrap());
+    let client = embedding(&limit);
     let body = json!({"model": "e", "input": "word ".repeat(30), "dimensions": 7});
     let answer = with_key(&client, "sk-a", "/v1/embeddings", &body).await;
     assert_eq!(answer.status(), 400);
